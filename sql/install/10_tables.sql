@@ -1,0 +1,426 @@
+-- All state is in these tables.  Which of them pg_dump carries is said at the
+-- end of the file.
+
+CREATE TABLE ftchain.identity (
+    this boolean PRIMARY KEY DEFAULT true CHECK (this),
+    member bytea NOT NULL,
+    algorithm smallint NOT NULL,
+    public_key bytea NOT NULL,
+    incarnation bigint NOT NULL,
+    database oid NOT NULL,
+    system_identifier bigint NOT NULL,
+    timeline integer NOT NULL,
+    created timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE ftchain.identity IS 'who this database is; never dumped, so that a copy is nobody';
+COMMENT ON COLUMN ftchain.identity.this IS 'always true: there is one row at most';
+COMMENT ON COLUMN ftchain.identity.member IS 'member id: SHA-256 of domain, algorithm and first public key';
+COMMENT ON COLUMN ftchain.identity.algorithm IS 'signature algorithm: 1 is Ed25519';
+COMMENT ON COLUMN ftchain.identity.public_key IS 'the current public key; the secret one is in a file';
+COMMENT ON COLUMN ftchain.identity.incarnation IS 'rises when the database may have been set back, so that no seq is issued twice';
+COMMENT ON COLUMN ftchain.identity.database IS 'the database this row was made in';
+COMMENT ON COLUMN ftchain.identity.system_identifier IS 'the cluster this row was last used in';
+COMMENT ON COLUMN ftchain.identity.timeline IS 'the timeline this row was last used on';
+COMMENT ON COLUMN ftchain.identity.created IS 'when';
+
+CREATE TABLE ftchain.chain (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    genesis bytea NOT NULL UNIQUE,
+    pinned boolean NOT NULL,
+    created timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE ftchain.chain IS 'the chains this database takes part in';
+COMMENT ON COLUMN ftchain.chain.id IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.chain.name IS 'local name of the chain';
+COMMENT ON COLUMN ftchain.chain.genesis IS 'id of the first block, which is the identity of the chain';
+COMMENT ON COLUMN ftchain.chain.pinned IS 'whether the genesis id was given by the one who joined, not taken from a peer';
+COMMENT ON COLUMN ftchain.chain.created IS 'when this database created or joined it';
+
+CREATE TABLE ftchain.origin (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    member bytea NOT NULL,
+    incarnation bigint NOT NULL,
+    UNIQUE (member, incarnation)
+);
+COMMENT ON TABLE ftchain.origin IS 'short numbers for who took an entry, and in which incarnation';
+COMMENT ON COLUMN ftchain.origin.id IS 'local number';
+COMMENT ON COLUMN ftchain.origin.member IS 'member id';
+COMMENT ON COLUMN ftchain.origin.incarnation IS 'incarnation of that member''s database';
+
+CREATE SEQUENCE ftchain.entry_id CACHE 1;
+COMMENT ON SEQUENCE ftchain.entry_id IS 'local numbers of entries; also the seq of the entries appended here';
+
+CREATE TABLE ftchain.entry (
+    id bigint NOT NULL,
+    seq bigint NOT NULL,
+    xid xid8,
+    "time" timestamptz NOT NULL,
+    chain integer NOT NULL,
+    origin integer NOT NULL,
+    salt bytea NOT NULL,
+    author text NOT NULL,
+    kind text NOT NULL,
+    payload json NOT NULL,
+    CONSTRAINT entry_pkey PRIMARY KEY (id)
+);
+-- How the sealer finds what was committed since its last look.
+CREATE INDEX entry_xid ON ftchain.entry (chain, xid) WHERE xid IS NOT NULL;
+COMMENT ON TABLE ftchain.entry IS 'the entries this database holds: those appended here, and copies of others''';
+COMMENT ON COLUMN ftchain.entry.id IS 'local number; bundles name their entries by it';
+COMMENT ON COLUMN ftchain.entry.seq IS 'number given by the origin; equal to id for entries appended here';
+COMMENT ON COLUMN ftchain.entry.xid IS 'the transaction that appended it here; null for copies';
+COMMENT ON COLUMN ftchain.entry."time" IS 'when the origin took it';
+COMMENT ON COLUMN ftchain.entry.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.entry.origin IS 'local number of the origin';
+COMMENT ON COLUMN ftchain.entry.salt IS '16 random bytes hashed with the payload, so that an erased payload cannot be guessed';
+COMMENT ON COLUMN ftchain.entry.author IS 'the session user who appended it';
+COMMENT ON COLUMN ftchain.entry.kind IS 'what the one who appended it says it is';
+COMMENT ON COLUMN ftchain.entry.payload IS 'the record, kept byte for byte';
+
+CREATE TABLE ftchain.bundle (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    chain integer NOT NULL,
+    origin integer NOT NULL,
+    number bigint NOT NULL,
+    count integer NOT NULL,
+    bytes bigint NOT NULL,
+    digest bytea NOT NULL,
+    head bytea NOT NULL,
+    signature bytea NOT NULL,
+    seqs int8multirange NOT NULL,
+    ids int8multirange,
+    leaves bytea,
+    UNIQUE (chain, digest)
+);
+ALTER TABLE ftchain.bundle ALTER COLUMN leaves SET STORAGE EXTERNAL;
+CREATE INDEX bundle_number ON ftchain.bundle (chain, origin, number);
+CREATE INDEX bundle_seqs ON ftchain.bundle USING gist (seqs);
+CREATE INDEX bundle_ids ON ftchain.bundle USING gist (ids);
+COMMENT ON TABLE ftchain.bundle IS 'entries of one origin, numbered and signed by it as a whole; what proposers carry';
+COMMENT ON COLUMN ftchain.bundle.id IS 'local number';
+COMMENT ON COLUMN ftchain.bundle.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.bundle.origin IS 'local number of the origin';
+COMMENT ON COLUMN ftchain.bundle.number IS 'the origin''s number of the bundle, from 1, gapless';
+COMMENT ON COLUMN ftchain.bundle.count IS 'number of entries';
+COMMENT ON COLUMN ftchain.bundle.bytes IS 'length of the entries in an encoded body; 0 if not known here';
+COMMENT ON COLUMN ftchain.bundle.digest IS 'SHA-256 of head, which the origin signed';
+COMMENT ON COLUMN ftchain.bundle.head IS 'the bundle head, a leaf of the body tree';
+COMMENT ON COLUMN ftchain.bundle.signature IS 'the origin''s signature';
+COMMENT ON COLUMN ftchain.bundle.seqs IS 'the origin''s numbers of its entries';
+COMMENT ON COLUMN ftchain.bundle.ids IS 'ids of its entries here; null if they are not held';
+COMMENT ON COLUMN ftchain.bundle.leaves IS 'leaf hashes of its entries, 32 bytes each; null if they are not held';
+
+CREATE TABLE ftchain.block (
+    id bytea NOT NULL,
+    arrival bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    chain integer NOT NULL,
+    height bigint NOT NULL,
+    header bytea NOT NULL,
+    signature bytea NOT NULL,
+    manifest bytea NOT NULL,
+    proof bytea NOT NULL,
+    tip bytea NOT NULL,
+    work bytea NOT NULL,
+    source bytea,
+    received timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT block_pkey PRIMARY KEY (id)
+);
+CREATE INDEX block_height ON ftchain.block (chain, height);
+CREATE INDEX block_work ON ftchain.block (chain, work);
+COMMENT ON TABLE ftchain.block IS 'every valid block known, of the main chain and of other branches';
+COMMENT ON COLUMN ftchain.block.id IS 'SHA-256 of the header';
+COMMENT ON COLUMN ftchain.block.arrival IS 'order of arrival: of equal work the first seen wins';
+COMMENT ON COLUMN ftchain.block.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.block.height IS 'as in the header';
+COMMENT ON COLUMN ftchain.block.header IS 'the 240 bytes of the header';
+COMMENT ON COLUMN ftchain.block.signature IS 'the proposer''s signature';
+COMMENT ON COLUMN ftchain.block.manifest IS 'the block''s controls and bundle heads';
+COMMENT ON COLUMN ftchain.block.proof IS 'that the manifest is all of them';
+COMMENT ON COLUMN ftchain.block.tip IS 'what a child needs to know: retarget anchor, work, history frontier';
+COMMENT ON COLUMN ftchain.block.work IS 'work of the branch up to here, 32 bytes big endian';
+COMMENT ON COLUMN ftchain.block.source IS 'the member it came from; null if proposed here';
+COMMENT ON COLUMN ftchain.block.received IS 'when it was stored here';
+
+CREATE TABLE ftchain.block_bundle (
+    block bytea NOT NULL,
+    "position" integer NOT NULL,
+    bundle bigint NOT NULL,
+    PRIMARY KEY (block, "position")
+);
+CREATE INDEX block_bundle_bundle ON ftchain.block_bundle (bundle);
+COMMENT ON TABLE ftchain.block_bundle IS 'which bundles a block holds';
+COMMENT ON COLUMN ftchain.block_bundle.block IS 'block id';
+COMMENT ON COLUMN ftchain.block_bundle."position" IS 'position among the block''s bundles, from 0';
+COMMENT ON COLUMN ftchain.block_bundle.bundle IS 'local number of the bundle';
+
+CREATE TABLE ftchain.main_chain (
+    chain integer NOT NULL,
+    height bigint NOT NULL,
+    block bytea NOT NULL UNIQUE,
+    PRIMARY KEY (chain, height)
+);
+COMMENT ON TABLE ftchain.main_chain IS 'the branch with the most work: one block a height';
+COMMENT ON COLUMN ftchain.main_chain.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.main_chain.height IS 'height';
+COMMENT ON COLUMN ftchain.main_chain.block IS 'block id';
+
+CREATE TABLE ftchain.control (
+    block bytea NOT NULL,
+    "position" integer NOT NULL,
+    chain integer NOT NULL,
+    height bigint NOT NULL,
+    id bytea NOT NULL,
+    leaf bytea NOT NULL,
+    PRIMARY KEY (block, "position")
+);
+CREATE INDEX control_height ON ftchain.control (chain, height);
+CREATE INDEX control_id ON ftchain.control (id);
+COMMENT ON TABLE ftchain.control IS 'control entries of blocks: what changes members and parameters';
+COMMENT ON COLUMN ftchain.control.block IS 'block id';
+COMMENT ON COLUMN ftchain.control."position" IS 'leaf index in the block, from 0';
+COMMENT ON COLUMN ftchain.control.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.control.height IS 'height of the block';
+COMMENT ON COLUMN ftchain.control.id IS 'RFC 6962 leaf hash';
+COMMENT ON COLUMN ftchain.control.leaf IS 'its bytes';
+
+CREATE TABLE ftchain.epoch_state (
+    root bytea PRIMARY KEY,
+    content bytea NOT NULL
+);
+COMMENT ON TABLE ftchain.epoch_state IS 'states that blocks build on: members and parameters';
+COMMENT ON COLUMN ftchain.epoch_state.root IS 'as named in headers';
+COMMENT ON COLUMN ftchain.epoch_state.content IS 'its leaves';
+
+CREATE TABLE ftchain.replica (
+    block bytea NOT NULL,
+    member bytea NOT NULL,
+    signature bytea NOT NULL,
+    stated timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (block, member)
+);
+COMMENT ON TABLE ftchain.replica IS 'signed statements of members that they have stored a block''s body';
+COMMENT ON COLUMN ftchain.replica.block IS 'block id';
+COMMENT ON COLUMN ftchain.replica.member IS 'member id';
+COMMENT ON COLUMN ftchain.replica.signature IS 'its statement';
+COMMENT ON COLUMN ftchain.replica.stated IS 'when the statement came';
+
+CREATE TABLE ftchain.rejected (
+    block bytea PRIMARY KEY,
+    chain integer NOT NULL,
+    reason text NOT NULL,
+    source bytea,
+    rejected timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE ftchain.rejected IS 'blocks that can never be valid';
+COMMENT ON COLUMN ftchain.rejected.block IS 'block id';
+COMMENT ON COLUMN ftchain.rejected.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.rejected.reason IS 'why';
+COMMENT ON COLUMN ftchain.rejected.source IS 'the member it came from';
+COMMENT ON COLUMN ftchain.rejected.rejected IS 'when';
+
+CREATE TABLE ftchain.pending_control (
+    id bytea PRIMARY KEY,
+    chain integer NOT NULL,
+    leaf bytea NOT NULL,
+    added timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE ftchain.pending_control IS 'control entries made here, to be put in a block';
+COMMENT ON COLUMN ftchain.pending_control.id IS 'RFC 6962 leaf hash';
+COMMENT ON COLUMN ftchain.pending_control.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.pending_control.leaf IS 'its bytes';
+COMMENT ON COLUMN ftchain.pending_control.added IS 'when it was made';
+
+CREATE TABLE ftchain.seal_state (
+    chain integer PRIMARY KEY,
+    snapshot pg_snapshot,
+    backlog int8multirange NOT NULL DEFAULT '{}'
+);
+COMMENT ON TABLE ftchain.seal_state IS 'how far the sealer of this database is';
+COMMENT ON COLUMN ftchain.seal_state.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.seal_state.snapshot IS 'everything committed before it is in a bundle or in the backlog';
+COMMENT ON COLUMN ftchain.seal_state.backlog IS 'ids of entries that were found and did not fit in a bundle yet';
+
+CREATE TABLE ftchain.peer (
+    server text PRIMARY KEY,
+    member bytea NOT NULL,
+    added timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE ftchain.peer IS 'how this database reaches members';
+COMMENT ON COLUMN ftchain.peer.server IS 'name of the foreign server';
+COMMENT ON COLUMN ftchain.peer.member IS 'id of the member behind it';
+COMMENT ON COLUMN ftchain.peer.added IS 'when';
+
+CREATE TABLE ftchain.outbox (
+    chain integer NOT NULL,
+    seq bigint NOT NULL,
+    kind smallint NOT NULL,
+    reference bytea NOT NULL,
+    queued timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (chain, seq)
+);
+COMMENT ON TABLE ftchain.outbox IS 'what this database announces to the other members of a chain, in order';
+COMMENT ON COLUMN ftchain.outbox.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.outbox.seq IS 'order of the announcements, gapless';
+COMMENT ON COLUMN ftchain.outbox.kind IS '1 block, 2 stored';
+COMMENT ON COLUMN ftchain.outbox.reference IS 'what it is about';
+COMMENT ON COLUMN ftchain.outbox.queued IS 'when';
+
+CREATE TABLE ftchain.link_out (
+    chain integer NOT NULL,
+    member bytea NOT NULL,
+    epoch bigint NOT NULL,
+    base bigint NOT NULL,
+    acked bigint NOT NULL,
+    value bytea NOT NULL,
+    acked_at timestamptz,
+    PRIMARY KEY (chain, member)
+);
+COMMENT ON TABLE ftchain.link_out IS 'links to other members: how far each has acknowledged';
+COMMENT ON COLUMN ftchain.link_out.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.link_out.member IS 'the receiver';
+COMMENT ON COLUMN ftchain.link_out.epoch IS 'epoch of the link';
+COMMENT ON COLUMN ftchain.link_out.base IS 'outbox seq before the first message of the epoch';
+COMMENT ON COLUMN ftchain.link_out.acked IS 'outbox seq of the last message acknowledged';
+COMMENT ON COLUMN ftchain.link_out.value IS 'the link''s chain value after that message';
+COMMENT ON COLUMN ftchain.link_out.acked_at IS 'when the last acknowledgement came';
+
+CREATE TABLE ftchain.link_in (
+    chain integer NOT NULL,
+    member bytea NOT NULL,
+    epoch bigint NOT NULL,
+    next bigint NOT NULL,
+    value bytea NOT NULL,
+    behind boolean NOT NULL DEFAULT false,
+    received bigint NOT NULL DEFAULT 0,
+    duplicates bigint NOT NULL DEFAULT 0,
+    refused bigint NOT NULL DEFAULT 0,
+    last_reason text,
+    received_at timestamptz,
+    PRIMARY KEY (chain, member)
+);
+COMMENT ON TABLE ftchain.link_in IS 'links from other members: how far each was taken';
+COMMENT ON COLUMN ftchain.link_in.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.link_in.member IS 'the sender';
+COMMENT ON COLUMN ftchain.link_in.epoch IS 'epoch of the link';
+COMMENT ON COLUMN ftchain.link_in.next IS 'seq of the next message';
+COMMENT ON COLUMN ftchain.link_in.value IS 'the link''s chain value before it';
+COMMENT ON COLUMN ftchain.link_in.behind IS 'the sender has blocks whose parents are not known here';
+COMMENT ON COLUMN ftchain.link_in.received IS 'messages applied';
+COMMENT ON COLUMN ftchain.link_in.duplicates IS 'messages dropped because they had been applied';
+COMMENT ON COLUMN ftchain.link_in.refused IS 'messages whose content was refused';
+COMMENT ON COLUMN ftchain.link_in.last_reason IS 'why the last one was';
+COMMENT ON COLUMN ftchain.link_in.received_at IS 'when the last message came';
+
+CREATE TABLE ftchain.wanted (
+    block bytea PRIMARY KEY,
+    chain integer NOT NULL,
+    height bigint NOT NULL,
+    since timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX wanted_height ON ftchain.wanted (chain, height);
+COMMENT ON TABLE ftchain.wanted IS 'bodies this database should hold and does not';
+COMMENT ON COLUMN ftchain.wanted.block IS 'block id';
+COMMENT ON COLUMN ftchain.wanted.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.wanted.height IS 'height of the block';
+COMMENT ON COLUMN ftchain.wanted.since IS 'since when';
+
+CREATE TABLE ftchain.damage (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    chain integer NOT NULL,
+    height bigint,
+    block bytea,
+    entry bigint,
+    what text NOT NULL,
+    expected text,
+    found text,
+    detected timestamptz NOT NULL DEFAULT now(),
+    repaired timestamptz
+);
+CREATE INDEX damage_open ON ftchain.damage (chain, height) WHERE repaired IS NULL;
+COMMENT ON TABLE ftchain.damage IS 'what scrubbing found wrong, and when it was put right';
+COMMENT ON COLUMN ftchain.damage.id IS 'local number';
+COMMENT ON COLUMN ftchain.damage.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.damage.height IS 'height of the block';
+COMMENT ON COLUMN ftchain.damage.block IS 'block id';
+COMMENT ON COLUMN ftchain.damage.entry IS 'local id of the entry';
+COMMENT ON COLUMN ftchain.damage.what IS 'what is wrong, as verify() says it';
+COMMENT ON COLUMN ftchain.damage.expected IS 'what should be there';
+COMMENT ON COLUMN ftchain.damage.found IS 'what is there';
+COMMENT ON COLUMN ftchain.damage.detected IS 'when it was found';
+COMMENT ON COLUMN ftchain.damage.repaired IS 'when it was repaired; null while it is not';
+
+CREATE TABLE ftchain.quarantine (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    "time" timestamptz NOT NULL DEFAULT now(),
+    chain integer NOT NULL,
+    block bytea,
+    entry bigint,
+    content text NOT NULL
+);
+COMMENT ON TABLE ftchain.quarantine IS 'damaged rows as they were before they were repaired';
+COMMENT ON COLUMN ftchain.quarantine.id IS 'local number';
+COMMENT ON COLUMN ftchain.quarantine."time" IS 'when';
+COMMENT ON COLUMN ftchain.quarantine.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.quarantine.block IS 'block id';
+COMMENT ON COLUMN ftchain.quarantine.entry IS 'local id of the entry';
+COMMENT ON COLUMN ftchain.quarantine.content IS 'the row as json';
+
+CREATE TABLE ftchain.incident (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    "time" timestamptz NOT NULL DEFAULT now(),
+    chain integer,
+    kind text NOT NULL,
+    height bigint,
+    block bytea,
+    member bytea,
+    detail text NOT NULL
+);
+COMMENT ON TABLE ftchain.incident IS 'what went wrong and what was done';
+COMMENT ON COLUMN ftchain.incident.id IS 'local number';
+COMMENT ON COLUMN ftchain.incident."time" IS 'when';
+COMMENT ON COLUMN ftchain.incident.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.incident.kind IS 'refused, reorganisation, damage, repair, rollback, ...';
+COMMENT ON COLUMN ftchain.incident.height IS 'height of the block';
+COMMENT ON COLUMN ftchain.incident.block IS 'block id';
+COMMENT ON COLUMN ftchain.incident.member IS 'the member concerned';
+COMMENT ON COLUMN ftchain.incident.detail IS 'in words';
+
+-- Guards: nothing but the extension's own code changes or removes what the
+-- ledger holds, not even with session_replication_role = replica.
+CREATE FUNCTION ftchain.refuse_change() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_refuse_change';
+COMMENT ON FUNCTION ftchain.refuse_change() IS 'refuses to change or remove what a ledger holds';
+
+DO $$
+DECLARE
+    t name;
+BEGIN
+    FOREACH t IN ARRAY ARRAY['entry', 'bundle', 'block', 'block_bundle', 'main_chain', 'control',
+                             'epoch_state', 'chain', 'origin', 'identity', 'incident', 'quarantine', 'replica']::name[]
+    LOOP
+        EXECUTE format('CREATE TRIGGER guard BEFORE UPDATE OR DELETE OR TRUNCATE ON ftchain.%I'
+                       ' FOR EACH STATEMENT EXECUTE FUNCTION ftchain.refuse_change()', t);
+        EXECUTE format('ALTER TABLE ftchain.%I ENABLE ALWAYS TRIGGER guard', t);
+    END LOOP;
+END
+$$;
+
+-- What pg_dump carries: the ledger itself.  Not the identity, nor anything
+-- that says how far this database is in sealing, sending and receiving.
+DO $$
+DECLARE
+    t regclass;
+BEGIN
+    FOREACH t IN ARRAY ARRAY[
+        'ftchain.chain', 'ftchain.chain_id_seq', 'ftchain.origin', 'ftchain.origin_id_seq',
+        'ftchain.entry', 'ftchain.entry_id', 'ftchain.bundle', 'ftchain.bundle_id_seq',
+        'ftchain.block', 'ftchain.block_arrival_seq', 'ftchain.block_bundle', 'ftchain.main_chain',
+        'ftchain.control', 'ftchain.epoch_state', 'ftchain.replica', 'ftchain.peer',
+        'ftchain.incident', 'ftchain.incident_id_seq',
+        'ftchain.quarantine', 'ftchain.quarantine_id_seq']::regclass[]
+    LOOP
+        PERFORM pg_extension_config_dump(t, '');
+    END LOOP;
+END
+$$;

@@ -1,0 +1,84 @@
+-- One database: chains, entries, blocks.
+
+CREATE FUNCTION ftchain.create_identity(OUT member bytea, OUT public_key bytea)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_create_identity';
+COMMENT ON FUNCTION ftchain.create_identity() IS 'give this database a key pair and with it a member id; create_chain() and join_chain() do so if need be';
+
+CREATE FUNCTION ftchain.create_chain(
+        name text,
+        consensus text DEFAULT 'pow',
+        zone text DEFAULT '',
+        weight integer DEFAULT 1,
+        replicas integer DEFAULT 3,
+        stored_quorum integer DEFAULT NULL,
+        attempts bigint DEFAULT 1048576,
+        spacing interval DEFAULT '1 s',
+        min_spacing interval DEFAULT NULL,
+        half_life interval DEFAULT '1 h',
+        max_entries integer DEFAULT 65536,
+        max_body integer DEFAULT 16777216,
+        max_payload integer DEFAULT 1048576,
+        reorg_limit integer DEFAULT 10000,
+        settle_blocks integer DEFAULT 6)
+    RETURNS bytea
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_create_chain';
+COMMENT ON FUNCTION ftchain.create_chain(text, text, text, integer, integer, integer, bigint, interval, interval, interval, integer, integer, integer, integer, integer) IS
+    'create a chain with this database as its first member and governor; gives the id of its genesis block, which others pin when they join';
+
+CREATE FUNCTION ftchain.append(chain text, payload json, kind text DEFAULT 'entry',
+        OUT origin bytea, OUT incarnation bigint, OUT seq bigint)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_append';
+COMMENT ON FUNCTION ftchain.append(text, json, text) IS 'append an entry in this transaction; gives its identity';
+
+CREATE FUNCTION ftchain.append_many(chain text, payloads json[], kind text DEFAULT 'entry',
+        OUT origin bytea, OUT incarnation bigint, OUT seqs int8multirange)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_append_many';
+COMMENT ON FUNCTION ftchain.append_many(text, json[], text) IS 'append many entries in this transaction; gives their identities, in the order of the array';
+
+CREATE PROCEDURE ftchain.seal(chain text DEFAULT NULL)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_seal';
+COMMENT ON PROCEDURE ftchain.seal(text) IS 'seal what is committed into blocks now, of one chain or of all; what the sealer does by itself';
+
+CREATE FUNCTION ftchain.verify(chain text, from_height bigint DEFAULT 0, to_height bigint DEFAULT NULL)
+    RETURNS TABLE (height bigint, block bytea, entry bigint, what text, expected text, found text)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_verify';
+COMMENT ON FUNCTION ftchain.verify(text, bigint, bigint) IS 'hash and check again all that is stored of a chain; gives every fault as a row, none if all is well';
+
+CREATE FUNCTION ftchain.receipt(chain text, seq bigint, origin bytea DEFAULT NULL, incarnation bigint DEFAULT NULL)
+    RETURNS json
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_receipt';
+COMMENT ON FUNCTION ftchain.receipt(text, bigint, bytea, bigint) IS 'proof that an entry is in a block of the chain; null while it is not sealed';
+
+CREATE FUNCTION ftchain.check_receipt(receipt json, genesis bytea DEFAULT NULL,
+        OUT valid boolean, OUT reason text, OUT genesis_id bytea, OUT block bytea, OUT height bigint,
+        OUT "time" timestamptz, OUT origin bytea, OUT incarnation bigint, OUT seq bigint)
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'ftchain_check_receipt';
+COMMENT ON FUNCTION ftchain.check_receipt(json, bytea) IS 'check a receipt from its own bytes, without any table; pass the genesis id that you know';
+
+-- Damage.
+
+CREATE PROCEDURE ftchain.scrub(chain text DEFAULT NULL)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_scrub';
+COMMENT ON PROCEDURE ftchain.scrub(text) IS 'verify what is stored and record what is damaged; what the keeper does by itself';
+
+CREATE FUNCTION ftchain.repair(chain text DEFAULT NULL, dry_run boolean DEFAULT false)
+    RETURNS TABLE (chain_name text, height bigint, block bytea, what text, action text)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_repair';
+COMMENT ON FUNCTION ftchain.repair(text, boolean) IS 'put right what scrubbing found, with verified copies of other members; with dry_run only say what would be done';
+
+-- Placement.
+
+CREATE FUNCTION ftchain.place(chain text, key bytea)
+    RETURNS TABLE ("position" integer, member bytea, name text, zone text)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_place';
+COMMENT ON FUNCTION ftchain.place(text, bytea) IS 'the owners of a key, such as a block id, in their order on the ring';
+
+CREATE FUNCTION ftchain.ring(chain text)
+    RETURNS TABLE (member bytea, name text, zone text, weight integer, points integer, share double precision)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_ring';
+COMMENT ON FUNCTION ftchain.ring(text) IS 'the members on the consistent-hash ring of a chain and the share of keys each owns first';
+
+CREATE FUNCTION ftchain.members(chain text)
+    RETURNS TABLE (member bytea, name text, zone text, weight integer, governor boolean, full_copy boolean, public_key bytea)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_members';
+COMMENT ON FUNCTION ftchain.members(text) IS 'the members of a chain in the state its next block builds on';

@@ -1,0 +1,56 @@
+-- Several databases.
+
+CREATE PROCEDURE ftchain.add_peer(server text)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_add_peer';
+COMMENT ON PROCEDURE ftchain.add_peer(text) IS 'ask the database behind a foreign server who it is, and reach that member through it from now on';
+
+CREATE FUNCTION ftchain.remove_peer(server text) RETURNS boolean
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_remove_peer';
+COMMENT ON FUNCTION ftchain.remove_peer(text) IS 'no longer reach a member through a foreign server; says whether it was a peer';
+
+CREATE PROCEDURE ftchain.add_member(chain text, server text, zone text DEFAULT '', weight integer DEFAULT 1,
+        governor boolean DEFAULT false, full_copy boolean DEFAULT false)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_add_member';
+COMMENT ON PROCEDURE ftchain.add_member(text, text, text, integer, boolean, boolean) IS 'make the database behind a foreign server a member of a chain, by a control entry signed by this governor';
+
+CREATE FUNCTION ftchain.remove_member(chain text, member bytea) RETURNS bytea
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_remove_member';
+COMMENT ON FUNCTION ftchain.remove_member(text, bytea) IS 'remove a member, by a control entry signed by this governor or by the member itself; gives the id of the control entry';
+
+CREATE PROCEDURE ftchain.join_chain(server text, chain text, genesis bytea DEFAULT NULL)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_join_chain';
+COMMENT ON PROCEDURE ftchain.join_chain(text, text, bytea) IS 'take part in a chain that the database behind a foreign server knows; pass the genesis id that you were told, or it is taken on trust and shown';
+
+CREATE PROCEDURE ftchain.sync(server text DEFAULT NULL)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_sync';
+COMMENT ON PROCEDURE ftchain.sync(text) IS 'exchange with one peer or with all what there is to exchange now; what the courier does by itself';
+
+-- What members call on each other; see doc/PROTOCOL.md.
+
+CREATE FUNCTION ftchain.peer_identity(protocol integer, genesis bytea,
+        OUT protocol_spoken integer, OUT member bytea, OUT algorithm integer, OUT public_key bytea, OUT possession bytea)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_identity';
+COMMENT ON FUNCTION ftchain.peer_identity(integer, bytea) IS 'for peers: who this database is, with proof that it possesses its key';
+
+CREATE FUNCTION ftchain.peer_genesis(name text) RETURNS bytea
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_genesis';
+COMMENT ON FUNCTION ftchain.peer_genesis(text) IS 'for peers: the genesis block of a chain; null if there is no chain of that name';
+
+CREATE FUNCTION ftchain.peer_hello(protocol integer, genesis bytea, sender bytea,
+        OUT protocol_spoken integer, OUT member bytea, OUT head_height bigint, OUT head bytea, OUT head_work bytea,
+        OUT epoch bigint, OUT next bigint, OUT value bytea)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_hello';
+COMMENT ON FUNCTION ftchain.peer_hello(integer, bytea, bytea) IS 'for peers: the head of a chain here, and how far the link from the sender is';
+
+CREATE FUNCTION ftchain.peer_receive(genesis bytea, sender bytea, messages bytea[], account bytea,
+        OUT epoch bigint, OUT next bigint, OUT value bytea, OUT refused integer, OUT reason text)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_receive';
+COMMENT ON FUNCTION ftchain.peer_receive(bytea, bytea, bytea[], bytea) IS 'for peers: take messages of a link, in order and each once; gives how far the link is';
+
+CREATE FUNCTION ftchain.peer_blocks(genesis bytea, locator bytea[], most integer) RETURNS SETOF bytea
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_blocks';
+COMMENT ON FUNCTION ftchain.peer_blocks(bytea, bytea[], integer) IS 'for peers: blocks of the main chain after the first of these ids that is on it, without bodies';
+
+CREATE FUNCTION ftchain.peer_block(genesis bytea, block bytea) RETURNS bytea
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_block';
+COMMENT ON FUNCTION ftchain.peer_block(bytea, bytea) IS 'for peers: one block, with its body if that is held here; null if the block is not known';

@@ -1,0 +1,108 @@
+CREATE VIEW ftchain.blocks AS
+    SELECT c.name AS chain, m.height, b.id, h."time", h.proposer, h.leaves, h.bits,
+           (SELECT coalesce(sum(bu.count), 0) FROM ftchain.block_bundle bb
+              JOIN ftchain.bundle bu ON bu.id OPERATOR(pg_catalog.=) bb.bundle
+             WHERE bb.block OPERATOR(pg_catalog.=) b.id) AS entries,
+           NOT EXISTS (SELECT FROM ftchain.block_bundle bb
+              JOIN ftchain.bundle bu ON bu.id OPERATOR(pg_catalog.=) bb.bundle
+             WHERE bb.block OPERATOR(pg_catalog.=) b.id AND bu.ids IS NULL) AS held,
+           ftchain.work_to_numeric(b.work) AS work, b.received, b.header, b.signature
+      FROM ftchain.main_chain m
+      JOIN ftchain.block b ON b.id OPERATOR(pg_catalog.=) m.block
+      JOIN ftchain.chain c ON c.id OPERATOR(pg_catalog.=) m.chain,
+           LATERAL ftchain.decode_header(b.header) h;
+COMMENT ON VIEW ftchain.blocks IS 'the blocks of the main chains';
+COMMENT ON COLUMN ftchain.blocks.chain IS 'name of the chain';
+COMMENT ON COLUMN ftchain.blocks.height IS 'height';
+COMMENT ON COLUMN ftchain.blocks.id IS 'block id';
+COMMENT ON COLUMN ftchain.blocks."time" IS 'time in the header';
+COMMENT ON COLUMN ftchain.blocks.proposer IS 'member that proposed it';
+COMMENT ON COLUMN ftchain.blocks.leaves IS 'leaves of the body tree: controls, bundle heads and entries';
+COMMENT ON COLUMN ftchain.blocks.bits IS 'compact target';
+COMMENT ON COLUMN ftchain.blocks.entries IS 'number of entries';
+COMMENT ON COLUMN ftchain.blocks.held IS 'whether the body is held here';
+COMMENT ON COLUMN ftchain.blocks.work IS 'expected attempts behind the chain up to here';
+COMMENT ON COLUMN ftchain.blocks.received IS 'when it was stored here';
+COMMENT ON COLUMN ftchain.blocks.header IS 'the bytes of the header';
+COMMENT ON COLUMN ftchain.blocks.signature IS 'the proposer''s signature';
+
+CREATE VIEW ftchain.entries AS
+    SELECT c.name AS chain, o.member AS origin, o.incarnation, e.seq, e."time", e.author, e.kind, e.payload,
+           s.height, s.block, e.id
+      FROM ftchain.entry e
+      JOIN ftchain.chain c ON c.id OPERATOR(pg_catalog.=) e.chain
+      JOIN ftchain.origin o ON o.id OPERATOR(pg_catalog.=) e.origin
+      LEFT JOIN LATERAL (
+           SELECT m.height, m.block
+             FROM ftchain.bundle bu
+             JOIN ftchain.block_bundle bb ON bb.bundle OPERATOR(pg_catalog.=) bu.id
+             JOIN ftchain.main_chain m ON m.block OPERATOR(pg_catalog.=) bb.block
+            WHERE bu.ids OPERATOR(pg_catalog.@>) e.id) s ON true;
+COMMENT ON VIEW ftchain.entries IS 'the entries this database holds, and the block each is sealed in';
+COMMENT ON COLUMN ftchain.entries.chain IS 'name of the chain';
+COMMENT ON COLUMN ftchain.entries.origin IS 'member that took it';
+COMMENT ON COLUMN ftchain.entries.incarnation IS 'incarnation of that member''s database';
+COMMENT ON COLUMN ftchain.entries.seq IS 'the origin''s number for it';
+COMMENT ON COLUMN ftchain.entries."time" IS 'when the origin took it';
+COMMENT ON COLUMN ftchain.entries.author IS 'who appended it';
+COMMENT ON COLUMN ftchain.entries.kind IS 'what the author says it is';
+COMMENT ON COLUMN ftchain.entries.payload IS 'the record';
+COMMENT ON COLUMN ftchain.entries.height IS 'height of its block; null while it is pending';
+COMMENT ON COLUMN ftchain.entries.block IS 'id of its block; null while it is pending';
+COMMENT ON COLUMN ftchain.entries.id IS 'local number';
+
+CREATE VIEW ftchain.links AS
+    SELECT c.name AS chain, o.member, p.server,
+           o.epoch, o.acked OPERATOR(pg_catalog.-) o.base AS acked,
+           (SELECT coalesce(max(seq), 0) FROM ftchain.outbox q WHERE q.chain OPERATOR(pg_catalog.=) o.chain)
+               OPERATOR(pg_catalog.-) o.acked AS waiting,
+           o.acked_at,
+           i.epoch AS epoch_in, i.next OPERATOR(pg_catalog.-) 1 AS taken, i.received, i.duplicates, i.refused,
+           i.last_reason, i.behind, i.received_at
+      FROM ftchain.link_out o
+      JOIN ftchain.chain c ON c.id OPERATOR(pg_catalog.=) o.chain
+      LEFT JOIN ftchain.link_in i ON i.chain OPERATOR(pg_catalog.=) o.chain AND i.member OPERATOR(pg_catalog.=) o.member
+      LEFT JOIN ftchain.peer p ON p.member OPERATOR(pg_catalog.=) o.member;
+COMMENT ON VIEW ftchain.links IS 'the links to and from other members';
+COMMENT ON COLUMN ftchain.links.chain IS 'name of the chain';
+COMMENT ON COLUMN ftchain.links.member IS 'the other member';
+COMMENT ON COLUMN ftchain.links.server IS 'foreign server it is reached through';
+COMMENT ON COLUMN ftchain.links.epoch IS 'epoch of the link to it';
+COMMENT ON COLUMN ftchain.links.acked IS 'messages of this epoch it acknowledged';
+COMMENT ON COLUMN ftchain.links.waiting IS 'messages it has not acknowledged';
+COMMENT ON COLUMN ftchain.links.acked_at IS 'when the last acknowledgement came';
+COMMENT ON COLUMN ftchain.links.epoch_in IS 'epoch of the link from it';
+COMMENT ON COLUMN ftchain.links.taken IS 'messages of that epoch that were taken';
+COMMENT ON COLUMN ftchain.links.received IS 'messages applied, ever';
+COMMENT ON COLUMN ftchain.links.duplicates IS 'messages dropped because they had been applied';
+COMMENT ON COLUMN ftchain.links.refused IS 'messages whose content was refused';
+COMMENT ON COLUMN ftchain.links.last_reason IS 'why the last one was';
+COMMENT ON COLUMN ftchain.links.behind IS 'it has blocks whose parents are not known here';
+COMMENT ON COLUMN ftchain.links.received_at IS 'when the last message came';
+
+CREATE FUNCTION ftchain.chain_status(chain integer, OUT pending bigint, OUT members integer, OUT member boolean)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_chain_status';
+COMMENT ON FUNCTION ftchain.chain_status(integer) IS 'entries not yet in a block of the main chain, number of members, and whether this database is one';
+
+CREATE VIEW ftchain.status AS
+    SELECT c.name AS chain, c.genesis, c.pinned, m.height, m.block AS head, b.received AS head_received,
+           s.pending, s.members, s.member,
+           (SELECT count(*) FROM ftchain.wanted w WHERE w.chain OPERATOR(pg_catalog.=) c.id) AS wanted,
+           (SELECT count(*) FROM ftchain.damage d WHERE d.chain OPERATOR(pg_catalog.=) c.id AND d.repaired IS NULL) AS damaged
+      FROM ftchain.chain c
+      JOIN LATERAL (SELECT mc.height, mc.block FROM ftchain.main_chain mc
+                     WHERE mc.chain OPERATOR(pg_catalog.=) c.id ORDER BY mc.height DESC LIMIT 1) m ON true
+      JOIN ftchain.block b ON b.id OPERATOR(pg_catalog.=) m.block,
+           LATERAL ftchain.chain_status(c.id) s;
+COMMENT ON VIEW ftchain.status IS 'the chains of this database and how they are';
+COMMENT ON COLUMN ftchain.status.chain IS 'name of the chain';
+COMMENT ON COLUMN ftchain.status.genesis IS 'its identity: the id of its first block';
+COMMENT ON COLUMN ftchain.status.pinned IS 'whether that id was given by the one who joined';
+COMMENT ON COLUMN ftchain.status.height IS 'height of the main chain';
+COMMENT ON COLUMN ftchain.status.head IS 'id of its last block';
+COMMENT ON COLUMN ftchain.status.head_received IS 'when that was stored here';
+COMMENT ON COLUMN ftchain.status.pending IS 'entries of this database that no block of the main chain holds yet';
+COMMENT ON COLUMN ftchain.status.members IS 'number of members';
+COMMENT ON COLUMN ftchain.status.member IS 'whether this database is one of them';
+COMMENT ON COLUMN ftchain.status.wanted IS 'bodies that should be here and are not yet';
+COMMENT ON COLUMN ftchain.status.damaged IS 'damage found and not repaired yet';

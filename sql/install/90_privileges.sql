@@ -1,0 +1,37 @@
+-- Nothing is for everybody but the pure functions.
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA ftchain FROM PUBLIC;
+REVOKE ALL ON ALL PROCEDURES IN SCHEMA ftchain FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA ftchain TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+    ftchain.leaf_hash, ftchain.merkle_root, ftchain.inclusion_proof, ftchain.consistency_proof,
+    ftchain.verify_inclusion, ftchain.verify_consistency, ftchain.verify_signature,
+    ftchain.block_id, ftchain.decode_header, ftchain.work_to_numeric, ftchain.check_receipt
+    TO PUBLIC;
+
+GRANT ftchain_reader TO ftchain_writer, ftchain_admin;
+GRANT ftchain_writer TO ftchain_admin;
+
+GRANT SELECT ON ALL TABLES IN SCHEMA ftchain TO ftchain_reader;
+GRANT EXECUTE ON FUNCTION
+    ftchain.verify, ftchain.receipt, ftchain.place, ftchain.ring, ftchain.members,
+    ftchain.chain_status, ftchain.worker_status, ftchain.peer_status
+    TO ftchain_reader;
+GRANT EXECUTE ON FUNCTION ftchain.append, ftchain.append_many TO ftchain_writer;
+GRANT EXECUTE ON FUNCTION
+    ftchain.create_identity, ftchain.create_chain, ftchain.remove_peer, ftchain.remove_member,
+    ftchain.repair, ftchain.start, ftchain.stop
+    TO ftchain_admin;
+GRANT EXECUTE ON PROCEDURE
+    ftchain.seal, ftchain.scrub, ftchain.sync, ftchain.add_peer, ftchain.add_member, ftchain.join_chain
+    TO ftchain_admin;
+GRANT EXECUTE ON FUNCTION
+    ftchain.peer_identity, ftchain.peer_genesis, ftchain.peer_hello, ftchain.peer_receive,
+    ftchain.peer_blocks, ftchain.peer_block
+    TO ftchain_peer;
+
+-- The extension's own statements run as this role, whoever calls.
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ftchain TO ftchain_worker;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA ftchain TO ftchain_worker;
+GRANT EXECUTE ON FUNCTION ftchain.chain_status TO ftchain_worker;

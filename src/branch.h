@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * branch.h
+ *	  Branches: where one leaves the main chain, which is best, switching.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_BRANCH_H
+#define FTC_BRANCH_H
+
+#include "store.h"
+
+/* The ancestors of a block, itself included, as the main chain plus the rest. */
+typedef struct FtcBranch
+{
+	int32		chain;
+	int64		fork_height;	/* highest block that is also on the main chain */
+	FtcHash    *side;			/* blocks above it, lowest first */
+	int			nside;
+} FtcBranch;
+
+/*
+ * The branch that ends in a stored block.  False if it leaves the main chain
+ * more than limit blocks below its head.
+ */
+extern bool ftc_branch_of(const FtcStored *block, int64 head_height, int64 limit,
+						  FtcBranch *branch);
+
+/*
+ * Number of the last bundle of an origin on the branch, 0 if there is none;
+ * whether any bundle of it there holds one of these seqs; whether a control
+ * is there.
+ */
+extern int64 ftc_branch_last_bundle(const FtcBranch *branch, int32 origin);
+extern bool ftc_branch_has_seqs(const FtcBranch *branch, int32 origin, const FtcIds *seqs);
+extern bool ftc_branch_has_control(const FtcBranch *branch, const FtcHash *id);
+
+/*
+ * The state that a block at this height builds on, as a child of parent: the
+ * parent's, with such controls of the branch folded in as are due.
+ */
+extern FtcState *ftc_branch_state(const FtcBranch *branch, const FtcStored *parent, int64 height);
+
+/* Is the body here, or stated to be stored by enough of its owners? */
+extern bool ftc_branch_is_available(const FtcHash *id);
+
+/* Make the best available branch the main chain; true if the head changed. */
+extern bool ftc_branch_choose(int32 chain);
+
+/* Are there controls on the main chain that a later block will fold? */
+extern bool ftc_branch_is_settling(int32 chain, const FtcState *state);
+
+#endif							/* FTC_BRANCH_H */

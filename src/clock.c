@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * clock.c
+ *	  The only reader of the clock.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "clock.h"
+
+#define EPOCH_DIFFERENCE \
+	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+
+uint64
+ftc_clock_now(void)
+{
+	return ftc_clock_from_timestamp(GetCurrentTimestamp());
+}
+
+TimestampTz
+ftc_clock_to_timestamp(uint64 us)
+{
+	return (TimestampTz) us - EPOCH_DIFFERENCE;
+}
+
+uint64
+ftc_clock_from_timestamp(TimestampTz timestamp)
+{
+	return (uint64) (timestamp + EPOCH_DIFFERENCE);
+}

@@ -1,0 +1,42 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Differences between PostgreSQL 15 and 19, all of them here.
+ *
+ * The newest name is used everywhere; older servers get it from below.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_COMPAT_H
+#define FTC_COMPAT_H
+
+#include "postgres.h"
+
+#include "catalog/pg_foreign_server.h"
+#include "foreign/foreign.h"
+#include "storage/latch.h"
+#include "utils/acl.h"
+#include "utils/wait_event.h"
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 200000
+#error "ftchain supports PostgreSQL 15 to 19"
+#endif
+
+/* 16: object_aclcheck() replaces the functions by kind of object */
+#if PG_VERSION_NUM < 160000
+#define object_aclcheck(classid, objectid, roleid, mode) \
+	pg_foreign_server_aclcheck(objectid, roleid, mode)
+#endif
+
+/* 17: wait event sets belong to a resource owner */
+#if PG_VERSION_NUM < 170000
+#define CreateWaitEventSet(owner, n) \
+	((void) (owner), CreateWaitEventSet(CurrentMemoryContext, (n)))
+#endif
+
+/* 17: extensions may name their wait events */
+#if PG_VERSION_NUM < 170000
+#define WaitEventExtensionNew(name) ((void) (name), PG_WAIT_EXTENSION)
+#endif
+
+#endif							/* FTC_COMPAT_H */

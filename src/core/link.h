@@ -1,0 +1,110 @@
+/*-------------------------------------------------------------------------
+ *
+ * link.h
+ *	  A link: the numbered, hash-chained stream from one member to another.
+ *
+ * Message bytes, big endian:
+ *
+ *		  at  bytes
+ *		   0    1	version			1
+ *		   1    1	kind			FtcMessageKind
+ *		   2    2	stream			0 is the ledger
+ *		   4    8	epoch			of the link, from 1
+ *		  12    8	seq				from 1, gapless within the epoch
+ *		  20   32	id				of the message; the same in every epoch
+ *		  52   32	digest			SHA-256(kind u8 || reference)
+ *		  84  4+n	reference		what the message is about; chained
+ *		   .  4+n	attachment		what comes along; verified by itself
+ *
+ * The link's chain: value_0 = SHA-256(domain "ftchain link v1" || genesis ||
+ * sender || receiver || stream u16 || epoch u64); value_n = SHA-256(value_n-1
+ * || id || digest).  The sender signs the value after the last message of a
+ * call (domain "ftchain link account v1"), which vouches for all before it.
+ *
+ * A receiver takes messages in order; it advances its next seq and its chain
+ * value in the transaction that applies them, so each is applied once.  A
+ * sender counts an acknowledgement only if the chain values agree.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_LINK_H
+#define FTC_LINK_H
+
+#include "sign.h"
+#include "types.h"
+
+#define FTC_MESSAGE_VERSION		1
+#define FTC_MESSAGE_FIXED		84
+#define FTC_REFERENCE_MAX		256
+#define FTC_STREAM_LEDGER		0
+
+typedef enum FtcMessageKind
+{
+	FTC_MESSAGE_BLOCK = 1,		/* reference: block id; attachment: block.h */
+	FTC_MESSAGE_STORED = 2,		/* reference: block id || owner; attachment:
+								 * the owner's signature 64 */
+	FTC_MESSAGE_BUNDLE = 3		/* reference: bundle digest; attachment: a
+								 * body of one bundle */
+} FtcMessageKind;
+
+typedef struct FtcMessage
+{
+	uint8_t		kind;
+	uint16_t	stream;
+	uint64_t	epoch;
+	uint64_t	seq;
+	FtcHash		id;
+	FtcHash		digest;
+	FtcSlice	reference;
+	FtcSlice	attachment;
+} FtcMessage;
+
+/* The length; also when bytes is NULL. */
+extern size_t ftc_message_encode(const FtcMessage *message, uint8_t *bytes, size_t size);
+extern FtcReason ftc_message_decode(FtcMessage *message, FtcSlice bytes);
+
+/* Of a ledger message: SHA-256(domain "ftchain message v1" || kind || reference). */
+extern FtcHash ftc_message_id(uint8_t kind, FtcSlice reference);
+extern FtcHash ftc_message_digest(uint8_t kind, FtcSlice reference);
+
+extern FtcHash ftc_link_start(const FtcHash *genesis, const FtcHash *sender,
+							  const FtcHash *receiver, uint16_t stream, uint64_t epoch);
+extern FtcHash ftc_link_advance(const FtcHash *value, const FtcHash *id, const FtcHash *digest);
+
+/* One end of a link: how far it is. */
+typedef struct FtcLinkEnd
+{
+	uint64_t	epoch;			/* 0: none yet */
+	uint64_t	next;			/* receiver: the seq it takes next; sender: the
+								 * first not acknowledged; from 1 */
+	FtcHash		value;			/* the chain value after next - 1 */
+} FtcLinkEnd;
+
+typedef enum FtcLinkVerdict
+{
+	FTC_LINK_APPLY,				/* the next one: apply it, then advance */
+	FTC_LINK_DUPLICATE,			/* applied before: drop it */
+	FTC_LINK_GAP,				/* something before it is missing */
+	FTC_LINK_STALE,				/* of an epoch that is over */
+	FTC_LINK_NEW_EPOCH			/* opens an epoch: restart, then apply it */
+} FtcLinkVerdict;
+
+/* What a receiver does with a message. */
+extern FtcLinkVerdict ftc_link_receive(const FtcLinkEnd *end, const FtcMessage *message);
+
+typedef enum FtcLinkAction
+{
+	FTC_LINK_STREAM,			/* go on from *next */
+	FTC_LINK_RESTART			/* open the epoch *epoch, reconcile by inventory */
+} FtcLinkAction;
+
+/*
+ * What a sender does when it hears how far the receiver is.  sent is the seq
+ * after the last it has ever sent in its epoch, value_at the sender's chain
+ * value after receiver->next - 1 if it can tell, else NULL.
+ */
+extern FtcLinkAction ftc_link_hello(const FtcLinkEnd *sender, uint64_t sent,
+									const FtcLinkEnd *receiver, const FtcHash *value_at,
+									uint64_t *next, uint64_t *epoch);
+
+#endif							/* FTC_LINK_H */

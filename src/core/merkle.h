@@ -1,0 +1,64 @@
+/*-------------------------------------------------------------------------
+ *
+ * merkle.h
+ *	  RFC 6962 Merkle trees: roots, inclusion and consistency proofs.
+ *
+ * A leaf hashes as SHA-256(0x00 || bytes), a node as SHA-256(0x01 || left ||
+ * right), the empty tree as SHA-256("").  Proof verification follows RFC 9162
+ * section 2.1.3.2 and 2.1.4.2.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_MERKLE_H
+#define FTC_MERKLE_H
+
+#include "types.h"
+
+#define FTC_PROOF_MAX		65	/* hashes of the longest proof */
+
+/*
+ * The frontier of a tree: the roots of its perfect subtrees, largest first,
+ * one per bit set in size.  From it the root is had, and leaves are added, in
+ * O(log n).
+ */
+typedef struct FtcFrontier
+{
+	uint64_t	size;			/* leaves so far */
+	FtcHash		node[64];		/* popcount(size) of them are used */
+} FtcFrontier;
+
+extern FtcHash ftc_merkle_empty_root(void);
+extern FtcHash ftc_merkle_leaf(FtcSlice bytes);
+extern FtcHash ftc_merkle_node(const FtcHash *left, const FtcHash *right);
+
+/* The root over n leaf hashes. */
+extern FtcHash ftc_merkle_root(const FtcHash *leaves, uint64_t n);
+
+/*
+ * Proofs over leaf hashes in memory.  proof has room for FTC_PROOF_MAX; the
+ * number of hashes is returned.  index < n; 0 < size1 <= n.
+ */
+extern int	ftc_merkle_inclusion(const FtcHash *leaves, uint64_t n,
+								 uint64_t index, FtcHash *proof);
+extern int	ftc_merkle_consistency(const FtcHash *leaves, uint64_t n,
+								   uint64_t size1, FtcHash *proof);
+
+/* FTC_OK or FTC_BAD_PROOF; every number and every proof is acceptable input. */
+extern FtcReason ftc_merkle_verify_inclusion(const FtcHash *leaf,
+											 uint64_t index, uint64_t size,
+											 const FtcHash *proof, uint64_t nproof,
+											 const FtcHash *root);
+extern FtcReason ftc_merkle_verify_consistency(uint64_t size1, uint64_t size2,
+											   const FtcHash *root1, const FtcHash *root2,
+											   const FtcHash *proof, uint64_t nproof);
+
+extern void ftc_frontier_init(FtcFrontier *frontier);
+extern void ftc_frontier_add(FtcFrontier *frontier, const FtcHash *leaf);
+extern FtcHash ftc_frontier_root(const FtcFrontier *frontier);
+
+/* Bytes: size u64, then the nodes.  Exactly 8 + 32 * popcount(size). */
+#define FTC_FRONTIER_BYTES_MAX	(8 + 64 * FTC_HASH_LEN)
+extern size_t ftc_frontier_encode(const FtcFrontier *frontier, uint8_t *bytes);
+extern FtcReason ftc_frontier_decode(FtcFrontier *frontier, FtcSlice bytes);
+
+#endif							/* FTC_MERKLE_H */

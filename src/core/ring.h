@@ -1,0 +1,73 @@
+/*-------------------------------------------------------------------------
+ *
+ * ring.h
+ *	  The consistent-hash ring: which members own a key.
+ *
+ * Karger et al. 1997, with virtual nodes: a member of weight w has
+ * w * FTC_RING_POINTS positions, the successive big-endian 64-bit words of
+ * SHA-256(member id || counter u32), counter = 0, 1, ...  Raising a weight
+ * adds positions and moves no other.  Equal positions are ordered by id.
+ *
+ * The owners of a key are found clockwise from it: the first members in zones
+ * not yet used, and when every zone is used, the first members not yet used.
+ * A key is the first eight bytes of a block id, which is a digest already.
+ *
+ * A ring is a pure function of members, weights and zones.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_RING_H
+#define FTC_RING_H
+
+#include "types.h"
+
+#define FTC_RING_POINTS		512 /* per unit of weight; a multiple of 4 */
+
+typedef struct FtcRingMember
+{
+	FtcHash		id;
+	uint32_t	weight;
+	uint32_t	zone;			/* equal numbers are one zone */
+} FtcRingMember;
+
+typedef struct FtcRingPoint
+{
+	uint64_t	position;
+	uint32_t	member;			/* index into members */
+} FtcRingPoint;
+
+typedef struct FtcRing
+{
+	const FtcRingMember *members;	/* the caller's; ascending by id */
+	uint32_t	nmembers;
+	FtcRingPoint *points;		/* ascending */
+	uint32_t	npoints;
+	uint32_t   *bucket;			/* first point at or above each high part */
+	uint32_t	bucket_bits;
+	uint32_t	nzones;			/* that have a point */
+	uint32_t	nowners;		/* members that have a point */
+} FtcRing;
+
+extern uint64_t ftc_ring_key(const FtcHash *id);
+
+/* Points and buckets that a ring over these members needs. */
+extern uint32_t ftc_ring_count_points(const FtcRingMember *members, uint32_t n);
+extern uint32_t ftc_ring_count_buckets(uint32_t npoints);
+
+/*
+ * Build in the caller's memory: points and bucket as counted above, scratch
+ * as many points again.
+ */
+extern void ftc_ring_build(FtcRing *ring, const FtcRingMember *members, uint32_t n,
+						   FtcRingPoint *points, uint32_t *bucket, FtcRingPoint *scratch);
+
+/* The first point clockwise from key; the ring is not empty. */
+extern uint32_t ftc_ring_lookup(const FtcRing *ring, uint64_t key);
+
+/*
+ * Up to r owners of key, as indexes into members, in order; gives how many
+ * there are: min(r, members with weight).
+ */
+extern uint32_t ftc_ring_owners(const FtcRing *ring, uint64_t key, uint32_t r, uint32_t *owners);
+
+#endif							/* FTC_RING_H */

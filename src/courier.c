@@ -1,0 +1,829 @@
+/*-------------------------------------------------------------------------
+ *
+ * courier.c
+ *	  The worker that talks with peers, all of them at once.
+ *
+ * One loop over all connections: whatever has come is handled, each in a
+ * transaction of its own; whoever is idle is given the next call; then all
+ * sockets are waited for together.  So nobody waits for a dead peer, and no
+ * row is locked and no snapshot held while the network is.
+ *
+ * What a peer is asked, in this order: how it is (hello); blocks of a better
+ * chain that we do not know (blocks); to take our announcements (receive);
+ * bodies that we should hold (block).
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "branch.h"
+#include "chain.h"
+#include "clock.h"
+#include "courier.h"
+#include "datum.h"
+#include "failpoint.h"
+#include "guc.h"
+#include "identity.h"
+#include "inbox.h"
+#include "outbox.h"
+#include "peer.h"
+#include "shared.h"
+#include "stmt.h"
+#include "worker.h"
+
+PG_FUNCTION_INFO_V1(ftchain_sync);
+
+static FtcStmt peers_all = {
+	.sql = "SELECT server, member FROM ftchain.peer ORDER BY server LIMIT 16",
+};
+
+static FtcStmt behind_take = {
+	.sql = "UPDATE ftchain.link_in SET behind = false WHERE chain = $1 AND member = $2 AND behind",
+	.nargs = 2,
+	.argtypes = {INT4OID, BYTEAOID},
+};
+
+static FtcStmt locator_get = {
+	.sql = "SELECT block FROM ftchain.main_chain WHERE chain = $1 AND"
+	" (height > $2 - 10 OR height IN (SELECT $2 - (1 << g.e) FROM generate_series(4, 30) AS g (e)) OR height = 0)"
+	" ORDER BY height DESC",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8OID},
+};
+
+typedef enum CallKind
+{
+	CALL_HELLO,
+	CALL_BLOCKS,
+	CALL_RECEIVE,
+	CALL_BLOCK
+} CallKind;
+
+#define CHAINS_MAX 64
+
+/* What we know of a chain at a peer, in memory only. */
+typedef struct Line
+{
+	int32		chain;			/* 0: not used */
+	bool		greeted;		/* since the connection was made */
+	uint64		hello_at;		/* next time to ask, us */
+	uint64		retry_at;		/* leave it alone until then, us */
+	int			failures;
+	bool		behind;			/* it has blocks that we lack */
+	bool		synced;			/* nothing was left to do, at the last look */
+	FtcHash		reached;		/* the last block it gave us, to go on from */
+	bool		has_reached;
+	int64		wanted_above;	/* bodies up to this height it did not have */
+} Line;
+
+/* A peer, as the courier keeps it. */
+typedef struct Contact
+{
+	FtcPeer		peer;
+	bool		listed;			/* still in ftchain.peer */
+	Line		lines[CHAINS_MAX];
+	int			turn;			/* line whose turn it is */
+
+	/* the call under way */
+	CallKind	kind;
+	FtcChain	chain;
+	Line	   *line;
+	uint64		called_at;
+	FtcHash		block;			/* asked for */
+
+	uint64		retry_at;		/* us */
+	int			failures;
+	char		last_error[FTC_SHARED_TEXT];
+	uint64		calls;
+	uint64		bytes;
+	uint64		round_trip;		/* us, smoothed */
+	uint64		contact_at;
+} Contact;
+
+static Contact *contacts[FTC_SHARED_PEERS];
+static uint64 listed_at = 0;
+
+#define LIST_EVERY_US (1 * USECS_PER_SEC)
+#define BACKOFF_MIN_US (250 * 1000)
+#define BACKOFF_MAX_US (15 * USECS_PER_SEC)
+
+/* ----------------------------------------------------------------
+ *		Book-keeping
+ * ----------------------------------------------------------------
+ */
+
+static void
+show(int i)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
+	static const char *const phases[] = {"closed", "connecting", "idle", "calling"};
+	FtcPeerSlot *slot;
+	Contact    *c = contacts[i];
+
+	if (database == NULL)
+		return;
+	slot = &database->peer[i];
+	LWLockAcquire(&ftc_shared()->lock, LW_EXCLUSIVE);
+	if (c == NULL)
+		slot->server[0] = '\0';
+	else
+	{
+		strlcpy(slot->server, c->peer.server, sizeof(slot->server));
+		strlcpy(slot->state, phases[c->peer.phase], sizeof(slot->state));
+		slot->calls = c->calls;
+		slot->bytes = c->bytes;
+		slot->round_trip = (int64) c->round_trip;
+		slot->last_contact = c->contact_at > 0 ? ftc_clock_to_timestamp(c->contact_at) : 0;
+		slot->retry_at = c->peer.phase == FTC_PEER_CLOSED && c->retry_at > 0
+			? ftc_clock_to_timestamp(c->retry_at) : 0;
+		if (c->last_error[0] != '\0' && strcmp(slot->last_error, c->last_error) != 0)
+		{
+			strlcpy(slot->last_error, c->last_error, sizeof(slot->last_error));
+			slot->last_error_at = GetCurrentTimestamp();
+		}
+	}
+	LWLockRelease(&ftc_shared()->lock);
+}
+
+/* Exponential, with some jitter so that peers do not knock in step. */
+static uint64
+backoff(int failures)
+{
+	uint64		us = (uint64) BACKOFF_MIN_US << Min(failures, 10);
+
+	us = Min(us, (uint64) BACKOFF_MAX_US);
+	return us - us / 4 + (uint64) random() % (us / 2);
+}
+
+static void
+note_failure(Contact *c, const char *why)
+{
+	char		text[FTC_SHARED_TEXT];
+
+	ftc_shared_text(text, why);
+	if (strcmp(text, c->last_error) != 0)
+		ereport(LOG,
+				errmsg("ftchain: server \"%s\": %s", c->peer.server, why));
+	strcpy(c->last_error, text);
+}
+
+static void
+hang_up(Contact *c, const char *why)
+{
+	note_failure(c, why);
+	ftc_peer_close(&c->peer);
+	c->retry_at = ftc_clock_now() + backoff(c->failures++);
+	for (int i = 0; i < CHAINS_MAX; i++)
+		c->lines[i].greeted = false;
+}
+
+/* This chain does not work with that peer now; others may. */
+static void
+leave_line(Contact *c, const char *why)
+{
+	note_failure(c, why);
+	c->line->retry_at = ftc_clock_now() + backoff(c->line->failures++);
+	c->line->greeted = false;
+	c->line->synced = true;
+}
+
+static Line *
+line_of(Contact *c, int32 chain)
+{
+	Line	   *empty = NULL;
+
+	for (int i = 0; i < CHAINS_MAX; i++)
+	{
+		if (c->lines[i].chain == chain)
+			return &c->lines[i];
+		if (c->lines[i].chain == 0 && empty == NULL)
+			empty = &c->lines[i];
+	}
+	if (empty != NULL)
+	{
+		memset(empty, 0, sizeof(*empty));
+		empty->chain = chain;
+		empty->wanted_above = -1;
+	}
+	return empty;
+}
+
+static Contact *
+find_contact(const char *server)
+{
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+		if (contacts[i] != NULL && strcmp(contacts[i]->peer.server, server) == 0)
+			return contacts[i];
+	return NULL;
+}
+
+static void
+list_contact(const char *server, const FtcHash *member)
+{
+	Contact    *c = find_contact(server);
+
+	for (int i = 0; c == NULL && i < FTC_SHARED_PEERS; i++)
+		if (contacts[i] == NULL)
+		{
+			c = contacts[i] = MemoryContextAllocZero(TopMemoryContext, sizeof(Contact));
+			strlcpy(c->peer.server, server, sizeof(c->peer.server));
+		}
+	if (c == NULL)
+		return;
+	c->listed = true;
+	if (!ftc_hash_equal(&c->peer.member, member))
+	{
+		c->peer.member = *member;
+		memset(c->lines, 0, sizeof(c->lines));
+	}
+}
+
+static bool
+list_peers(void *arg)
+{
+	FtcScope	scope;
+	uint64		n;
+
+	if (!ftc_step_begin("listing peers"))
+		return false;
+	ftc_enter(&scope);
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+		if (contacts[i] != NULL)
+			contacts[i]->listed = false;
+	n = ftc_run(&peers_all, 0);
+	for (uint64 i = 0; i < n; i++)
+	{
+		FtcHash		member = ftc_hash_value(i, 1);
+
+		list_contact(TextDatumGetCString(ftc_value(i, 0)), &member);
+	}
+	ftc_leave(&scope);
+	ftc_step_end();
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+		if (contacts[i] != NULL && !contacts[i]->listed)
+		{
+			ftc_peer_close(&contacts[i]->peer);
+			pfree(contacts[i]);
+			contacts[i] = NULL;
+			show(i);
+		}
+	listed_at = ftc_clock_now();
+	return true;
+}
+
+/* ----------------------------------------------------------------
+ *		Calling
+ * ----------------------------------------------------------------
+ */
+
+static bool
+send_call(Contact *c, CallKind kind, const char *sql, const FtcPeerArgs *args)
+{
+	c->kind = kind;
+	c->called_at = ftc_clock_now();
+	for (int i = 0; i < args->n; i++)
+		c->bytes += args->lengths[i];
+	c->calls++;
+	if (!ftc_peer_call(&c->peer, sql, args))
+	{
+		hang_up(c, "could not send");
+		return false;
+	}
+	return true;
+}
+
+static void
+call_hello(Contact *c, const FtcIdentity *self)
+{
+	FtcPeerArgs args = {0};
+
+	ftc_peer_arg_int(&args, FTC_PROTOCOL);
+	ftc_peer_arg_bytes(&args, ftc_slice(c->chain.genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(self->member.b, FTC_HASH_LEN));
+	send_call(c, CALL_HELLO, FTC_CALL_HELLO, &args);
+}
+
+/* Where we are, ever coarser towards the genesis; first what this peer gave last. */
+static void
+call_blocks(Contact *c)
+{
+	FtcPeerArgs args = {0};
+	FtcStored	head;
+	FtcSlice   *locator;
+	FtcHash    *ids;
+	uint64		n;
+	int			count = 0;
+
+	ftc_store_load_head(c->chain.id, &head);
+	n = ftc_run(&locator_get, Int32GetDatum(c->chain.id), Int64GetDatum((int64) head.header.height));
+	locator = palloc((n + 1) * sizeof(FtcSlice));
+	ids = palloc((n + 1) * sizeof(FtcHash));
+	if (c->line->has_reached)
+		locator[count++] = ftc_slice(c->line->reached.b, FTC_HASH_LEN);
+	for (uint64 i = 0; i < n; i++)
+	{
+		ids[i] = ftc_hash_value(i, 0);
+		locator[count++] = ftc_slice(ids[i].b, FTC_HASH_LEN);
+	}
+	ftc_peer_arg_bytes(&args, ftc_slice(c->chain.genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_array(&args, locator, count);
+	ftc_peer_arg_int(&args, 500);
+	send_call(c, CALL_BLOCKS, FTC_CALL_BLOCKS, &args);
+}
+
+/* False if there is nothing to send. */
+static bool
+call_receive(Contact *c, const FtcIdentity *self)
+{
+	FtcPeerArgs args = {0};
+	FtcSlice   *messages;
+	FtcSignature account;
+	int			n = ftc_outbox_messages(&c->chain, &self->member, &c->peer.member, FTC_CALL_BYTES,
+										&messages, &account);
+
+	if (n == 0)
+		return false;
+	FTC_FAILPOINT("send-before-call");
+	ftc_peer_arg_bytes(&args, ftc_slice(c->chain.genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(self->member.b, FTC_HASH_LEN));
+	ftc_peer_arg_array(&args, messages, n);
+	ftc_peer_arg_bytes(&args, ftc_slice(account.b, FTC_SIGNATURE_LEN));
+	if (send_call(c, CALL_RECEIVE, FTC_CALL_RECEIVE, &args))
+		FTC_FAILPOINT("send-after-call");
+	return true;
+}
+
+static bool
+is_asked_for(const FtcHash *block)
+{
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+		if (contacts[i] != NULL && contacts[i]->peer.phase == FTC_PEER_BUSY &&
+			contacts[i]->kind == CALL_BLOCK && ftc_hash_equal(&contacts[i]->block, block))
+			return true;
+	return false;
+}
+
+static bool
+call_block(Contact *c)
+{
+	FtcPeerArgs args = {0};
+	int64		height;
+
+	while (ftc_inbox_next_wanted(&c->chain, c->line->wanted_above, &c->block, &height))
+	{
+		/* if the peer has it not, the next one is tried, then this one again */
+		c->line->wanted_above = height;
+		if (is_asked_for(&c->block))
+			continue;
+		ftc_peer_arg_bytes(&args, ftc_slice(c->chain.genesis.b, FTC_HASH_LEN));
+		ftc_peer_arg_bytes(&args, ftc_slice(c->block.b, FTC_HASH_LEN));
+		send_call(c, CALL_BLOCK, FTC_CALL_BLOCK, &args);
+		return true;
+	}
+	return false;
+}
+
+static bool
+am_member(const FtcChain *chain, const FtcIdentity *self)
+{
+	FtcStored	head;
+
+	ftc_store_load_head(chain->id, &head);
+	return ftc_state_find(ftc_store_load_state(&head.header.state), &self->member) != NULL;
+}
+
+/* The next call for one chain, if there is any to make. */
+static bool
+call_for(Contact *c, const FtcIdentity *self)
+{
+	uint64		now = ftc_clock_now();
+	Line	   *line = c->line;
+
+	if (line->retry_at > now)
+		return false;
+	if (!line->greeted || now >= line->hello_at)
+	{
+		call_hello(c, self);
+		return true;
+	}
+	if (ftc_run(&behind_take, Int32GetDatum(c->chain.id), ftc_hash_datum(&c->peer.member)) > 0)
+		line->behind = true;
+	if (line->behind)
+	{
+		call_blocks(c);
+		return true;
+	}
+	/* only members announce; whoever joins just listens until it is one */
+	return (am_member(&c->chain, self) && call_receive(c, self)) || call_block(c);
+}
+
+typedef struct NextCall
+{
+	Contact    *contact;
+	bool		called;
+} NextCall;
+
+/* Whose turn it is goes round, so that one busy chain does not starve the rest. */
+static bool
+next_call(void *arg)
+{
+	NextCall   *next = arg;
+	Contact    *c = next->contact;
+	FtcScope	scope;
+	FtcIdentity self;
+	List	   *chains;
+
+	if (!ftc_step_begin("looking for something to send"))
+		return false;
+	ftc_enter(&scope);
+	if (ftc_identity_load(&self))
+	{
+		chains = ftc_chain_list();
+		for (int i = 0; i < list_length(chains) && !next->called; i++)
+		{
+			FtcChain   *chain = list_nth(chains, (c->turn + i) % list_length(chains));
+
+			c->line = line_of(c, chain->id);
+			if (c->line == NULL)
+				continue;
+			c->chain = *chain;
+			c->chain.name = NULL;
+			next->called = call_for(c, &self);
+			if (next->called)
+				c->turn = (c->turn + i + 1) % list_length(chains);
+			c->line->synced = !next->called;
+		}
+	}
+	ftc_leave(&scope);
+	ftc_step_end();
+	return next->called;
+}
+
+/* ----------------------------------------------------------------
+ *		Answers
+ * ----------------------------------------------------------------
+ */
+
+typedef struct Answer
+{
+	Contact    *contact;
+	struct pg_result *result;
+} Answer;
+
+static bool
+malformed(Contact *c)
+{
+	leave_line(c, "malformed answer");
+	return true;
+}
+
+/* How far the receiver says it is, from columns at, at + 1, at + 2. */
+static bool
+get_link_end(struct pg_result *result, int at, FtcLinkEnd *end)
+{
+	int64		epoch;
+	int64		next;
+
+	if (!ftc_peer_int(result, 0, at, &epoch) || !ftc_peer_int(result, 0, at + 1, &next) ||
+		!ftc_peer_hash(result, 0, at + 2, &end->value) || epoch < 0 || next < 1)
+		return false;
+	end->epoch = (uint64) epoch;
+	end->next = (uint64) next;
+	return true;
+}
+
+static bool
+take_hello(Contact *c, struct pg_result *result, const FtcIdentity *self)
+{
+	FtcHash		member;
+	FtcHash		head;
+	FtcHash		work;
+	FtcLinkEnd	end;
+	FtcStored	ours;
+	FtcStored	known;
+
+	if (!ftc_peer_hash(result, 0, 1, &member) || !ftc_peer_hash(result, 0, 3, &head) ||
+		!ftc_peer_hash(result, 0, 4, &work) || !get_link_end(result, 5, &end))
+		return malformed(c);
+	if (!ftc_hash_equal(&member, &c->peer.member))
+	{
+		leave_line(c, psprintf("another member answers: %s", ftc_hash_hex(&member)));
+		return true;
+	}
+	(void) ftc_outbox_hello(&c->chain, &self->member, &c->peer.member, &end);
+	ftc_store_load_head(c->chain.id, &ours);
+	if (!ftc_store_load(&head, &known))
+	{
+		FtcHash		our_work = ftc_u256_to_hash(&ours.tip.work);
+
+		if (ftc_hash_compare(&work, &our_work) > 0)
+			c->line->behind = true;
+	}
+	c->line->greeted = true;
+	c->line->failures = 0;
+	c->line->wanted_above = -1;
+	c->line->hello_at = ftc_clock_now() + (uint64) ftc_guc_heartbeat * 1000;
+	return true;
+}
+
+static bool
+take_blocks(Contact *c, struct pg_result *result)
+{
+	int			n = ftc_peer_rows(result);
+	FtcReason	reason = FTC_OK;
+	int			taken = 0;
+
+	ftc_chain_lock(c->chain.id);
+	for (; taken < n; taken++)
+	{
+		FtcBlock	block;
+		FtcHeader	header;
+
+		reason = ftc_block_decode(&block, ftc_peer_bytes(result, taken, 0));
+		if (reason == FTC_OK)
+			reason = ftc_inbox_block(&c->chain, &block, &c->peer.member);
+		if (reason != FTC_OK)
+			break;
+		if (ftc_header_decode(&header, block.header) == FTC_OK)
+			c->line->reached = ftc_header_id(&header);
+		c->line->has_reached = true;
+	}
+	(void) ftc_branch_choose(c->chain.id);
+	/* go on until it has no more to give */
+	c->line->behind = n > 0 && reason == FTC_OK;
+	if (!c->line->behind)
+		c->line->has_reached = false;
+	if (reason != FTC_OK)
+		leave_line(c, psprintf("block refused: %s", ftc_reason_text(reason)));
+	return true;
+}
+
+static bool
+take_receive(Contact *c, struct pg_result *result, const FtcIdentity *self)
+{
+	FtcLinkEnd	end;
+	int64		refused;
+
+	if (!get_link_end(result, 0, &end) || !ftc_peer_int(result, 0, 3, &refused))
+		return malformed(c);
+	if (refused > 0)
+		note_failure(c, psprintf("%lld messages refused: %s", (long long) refused,
+								 ftc_slice_string(ftc_peer_bytes(result, 0, 4))));
+	(void) ftc_outbox_hello(&c->chain, &self->member, &c->peer.member, &end);
+	FTC_FAILPOINT("send-before-ack-commit");
+	return true;
+}
+
+static bool
+take_block(Contact *c, struct pg_result *result)
+{
+	FtcBlock	block;
+	FtcHeader	header;
+	FtcHash		id;
+	FtcReason	reason;
+
+	if (ftc_peer_is_null(result, 0, 0))
+		return true;			/* it does not have it: somebody else may */
+	reason = ftc_block_decode(&block, ftc_peer_bytes(result, 0, 0));
+	if (reason == FTC_OK)
+		reason = ftc_header_decode(&header, block.header);
+	if (reason != FTC_OK)
+		return malformed(c);
+	id = ftc_header_id(&header);
+	if (!ftc_hash_equal(&id, &c->block))
+		return malformed(c);
+	ftc_chain_lock(c->chain.id);
+	reason = ftc_inbox_block(&c->chain, &block, &c->peer.member);
+	if (reason != FTC_OK)
+		leave_line(c, psprintf("body refused: %s", ftc_reason_text(reason)));
+	(void) ftc_branch_choose(c->chain.id);
+	return true;
+}
+
+static bool
+take_answer(void *arg)
+{
+	Answer	   *answer = arg;
+	Contact    *c = answer->contact;
+	FtcScope	scope;
+	FtcIdentity self;
+
+	if (!ftc_step_begin("taking an answer"))
+		return false;
+	ftc_enter(&scope);
+	if (ftc_peer_failed(answer->result))
+		leave_line(c, ftc_peer_message(answer->result));
+	else if (ftc_identity_load(&self))
+		switch (c->kind)
+		{
+			case CALL_HELLO:
+				take_hello(c, answer->result, &self);
+				break;
+			case CALL_BLOCKS:
+				take_blocks(c, answer->result);
+				break;
+			case CALL_RECEIVE:
+				take_receive(c, answer->result, &self);
+				break;
+			case CALL_BLOCK:
+				take_block(c, answer->result);
+				break;
+		}
+	ftc_leave(&scope);
+	ftc_step_end();
+	return true;
+}
+
+static void
+note_contact(Contact *c)
+{
+	uint64		now = ftc_clock_now();
+	uint64		took = now - c->called_at;
+
+	c->contact_at = now;
+	c->failures = 0;
+	c->round_trip = c->round_trip == 0 ? took : (7 * c->round_trip + took) / 8;
+}
+
+/* ----------------------------------------------------------------
+ *		The loop
+ * ----------------------------------------------------------------
+ */
+
+static bool
+begin_connect(void *arg)
+{
+	Contact    *c = arg;
+
+	if (!ftc_step_begin("connecting"))
+		return false;
+	ftc_peer_connect(&c->peer, GetUserId());
+	ftc_step_end();
+	return true;
+}
+
+/* One contact: what has come, then what is next.  True if it did anything. */
+static bool
+attend(Contact *c)
+{
+	struct pg_result *result = NULL;
+	char	   *why = NULL;
+	bool		more;
+	NextCall	next = {.contact = c};
+
+	if (c->peer.phase == FTC_PEER_CLOSED)
+	{
+		if (ftc_clock_now() < c->retry_at)
+			return false;
+		/* the error is about its options or rights, and logged */
+		if (!ftc_step_try(begin_connect, c, &more))
+			c->retry_at = ftc_clock_now() + backoff(c->failures++);
+		return false;
+	}
+	if (!ftc_peer_advance(&c->peer, &result, &why))
+	{
+		hang_up(c, why);
+		return true;
+	}
+	if (result != NULL)
+	{
+		Answer		answer = {.contact = c,.result = result};
+
+		note_contact(c);
+		if (!ftc_step_try(take_answer, &answer, &more))
+			leave_line(c, "an answer could not be taken; see the log");
+		ftc_peer_clear(result);
+	}
+	if (c->peer.phase != FTC_PEER_IDLE)
+		return result != NULL;
+	if (!ftc_step_try(next_call, &next, &more))
+	{
+		if (c->peer.phase == FTC_PEER_IDLE && c->line != NULL)
+			leave_line(c, "a call could not be made; see the log");
+		return false;
+	}
+	return next.called || result != NULL;
+}
+
+static int
+open_peers(FtcPeer **peers)
+{
+	int			n = 0;
+
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+		if (contacts[i] != NULL && contacts[i]->peer.phase != FTC_PEER_CLOSED)
+			peers[n++] = &contacts[i]->peer;
+	return n;
+}
+
+long
+ftc_courier_turn(void)
+{
+	FtcPeer    *peers[FTC_SHARED_PEERS];
+	bool		busy = false;
+	bool		more;
+
+	if (ftc_clock_now() - listed_at > LIST_EVERY_US && !ftc_step_try(list_peers, NULL, &more))
+		return 1000;
+	for (int i = 0; i < FTC_SHARED_PEERS && !ftc_worker_must_leave(); i++)
+		if (contacts[i] != NULL)
+		{
+			busy |= attend(contacts[i]);
+			show(i);
+		}
+	if (!busy && !ftc_worker_must_leave())
+		ftc_peer_wait(peers, open_peers(peers), 250, "FtchainCourier");
+	return 0;
+}
+
+/* ----------------------------------------------------------------
+ *		SQL
+ * ----------------------------------------------------------------
+ */
+
+/* Is nothing left to exchange with it? */
+static bool
+is_done(const Contact *c)
+{
+	bool		any = false;
+
+	if (c->peer.phase != FTC_PEER_IDLE)
+		return false;
+	for (int i = 0; i < CHAINS_MAX; i++)
+	{
+		if (c->lines[i].chain == 0)
+			continue;
+		any = true;
+		if (c->lines[i].behind || !c->lines[i].synced)
+			return false;
+	}
+	return any;
+}
+
+static void
+sync_with(Contact *c)
+{
+	uint64		start = ftc_clock_now();
+
+	while (!is_done(c))
+	{
+		FtcPeer    *peer = &c->peer;
+
+		if (c->failures > 0 || ftc_clock_now() - start > 600 * (uint64) USECS_PER_SEC)
+			ereport(ERROR,
+					errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+					errmsg("could not synchronise with server \"%s\": %s", c->peer.server,
+						   c->last_error[0] != '\0' ? c->last_error : "it takes too long"));
+		if (!attend(c))
+			ftc_peer_wait(&peer, c->peer.phase != FTC_PEER_CLOSED ? 1 : 0, 100, "FtchainSync");
+	}
+}
+
+static void
+close_all(void)
+{
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+		if (contacts[i] != NULL)
+		{
+			ftc_peer_close(&contacts[i]->peer);
+			pfree(contacts[i]);
+			contacts[i] = NULL;
+		}
+}
+
+Datum
+ftchain_sync(PG_FUNCTION_ARGS)
+{
+	char	   *server = PG_ARGISNULL(0) ? NULL
+		: MemoryContextStrdup(TopMemoryContext, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+
+	PG_TRY();
+	{
+		ftc_procedure_begin(fcinfo, "ftchain.sync");
+		(void) list_peers(NULL);
+		if (server != NULL && find_contact(server) == NULL)
+			ereport(ERROR,
+					errcode(ERRCODE_UNDEFINED_OBJECT),
+					errmsg("server \"%s\" is not a peer", server),
+					errhint("Call ftchain.add_peer() first."));
+		for (int i = 0; i < FTC_SHARED_PEERS; i++)
+			if (contacts[i] != NULL &&
+				(server == NULL || strcmp(contacts[i]->peer.server, server) == 0))
+				sync_with(contacts[i]);
+		ftc_procedure_end();
+	}
+	PG_FINALLY();
+	{
+		close_all();
+	}
+	PG_END_TRY();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * ftchain.c
+ *	  A fault-tolerant, tamper-evident block ledger inside PostgreSQL.
+ *
+ * Where to start reading: doc/DESIGN.md, then src/core for the bytes and the
+ * rules, then append.c -> seal.c -> inbox.c -> branch.c -> store.c for the way
+ * of an entry, and courier.c and serve.c for the way between databases.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "guc.h"
+#include "worker.h"
+
+#if PG_VERSION_NUM >= 180000
+PG_MODULE_MAGIC_EXT(.name = "ftchain",.version = FTCHAIN_VERSION);
+#else
+PG_MODULE_MAGIC;
+#endif
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	ftc_guc_init();
+	ftc_worker_init();
+}

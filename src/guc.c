@@ -1,0 +1,96 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.c
+ *	  Settings.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "miscadmin.h"
+#include "utils/guc.h"
+
+#include "guc.h"
+
+int			ftc_guc_call_timeout = 10000;
+char	   *ftc_guc_databases = NULL;
+bool		ftc_guc_enabled = true;
+int			ftc_guc_heartbeat = 2000;
+char	   *ftc_guc_key_directory = NULL;
+int			ftc_guc_scrub_interval = 3600;
+int			ftc_guc_seal_bytes = 4096;
+int			ftc_guc_seal_delay = 1000;
+int			ftc_guc_seal_entries = 10000;
+char	   *ftc_guc_worker_role = NULL;
+
+#ifdef FTC_FAILPOINTS
+char	   *ftc_guc_failpoint = NULL;
+#endif
+
+static void
+define_ints(void)
+{
+	DefineCustomIntVariable("ftchain.call_timeout",
+							"Longest time a call to a peer may take.",
+							NULL, &ftc_guc_call_timeout, 10000, 100, 3600000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.heartbeat",
+							"Time after which an idle peer is asked how it is.",
+							NULL, &ftc_guc_heartbeat, 2000, 100, 3600000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.scrub_interval",
+							"Time between two scrubs of all that is stored; 0 turns them off.",
+							NULL, &ftc_guc_scrub_interval, 3600, 0, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.seal_bytes",
+							"Amount of appended payload that is sealed without waiting longer.",
+							NULL, &ftc_guc_seal_bytes, 4096, 1, 65536,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.seal_delay",
+							"Longest time the sealer lets a committed entry wait for company.",
+							NULL, &ftc_guc_seal_delay, 1000, 0, 3600000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.seal_entries",
+							"Number of appended entries that is sealed without waiting longer.",
+							NULL, &ftc_guc_seal_entries, 10000, 1, 1000000,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
+static void
+define_strings(void)
+{
+	DefineCustomStringVariable("ftchain.databases",
+							   "Databases whose workers start with the server, separated by commas.",
+							   NULL, &ftc_guc_databases, "",
+							   PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("ftchain.key_directory",
+							   "Directory that holds the secret keys and signing guards.",
+							   "A relative path is taken from the data directory. Put it elsewhere, so that a base backup does not copy the keys.",
+							   &ftc_guc_key_directory, "ftchain_keys",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+	DefineCustomStringVariable("ftchain.worker_role",
+							   "Role that the background workers and the extension's own statements run as.",
+							   NULL, &ftc_guc_worker_role, "ftchain_worker",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
+#ifdef FTC_FAILPOINTS
+	DefineCustomStringVariable("ftchain.failpoint",
+							   "Name of a step at which the server is to crash (test builds only).",
+							   NULL, &ftc_guc_failpoint, "",
+							   PGC_SUSET, 0, NULL, NULL, NULL);
+#endif
+}
+
+void
+ftc_guc_init(void)
+{
+	DefineCustomBoolVariable("ftchain.enabled",
+							 "Whether the background workers work.",
+							 "Turn it off for a database that is being restored.",
+							 &ftc_guc_enabled, true,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+	define_ints();
+	define_strings();
+	MarkGUCPrefixReserved("ftchain");
+}

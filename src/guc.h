@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.h
+ *	  Settings, in alphabetical order.  See doc/REFERENCE.md.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_GUC_H
+#define FTC_GUC_H
+
+extern int	ftc_guc_call_timeout;	/* ms */
+extern char *ftc_guc_databases;
+extern bool ftc_guc_enabled;
+extern int	ftc_guc_heartbeat;	/* ms */
+extern char *ftc_guc_key_directory;
+extern int	ftc_guc_scrub_interval; /* s; 0: never */
+extern int	ftc_guc_seal_bytes; /* kB */
+extern int	ftc_guc_seal_delay; /* ms */
+extern int	ftc_guc_seal_entries;
+extern char *ftc_guc_worker_role;
+
+#ifdef FTC_FAILPOINTS
+extern char *ftc_guc_failpoint;
+#endif
+
+extern void ftc_guc_init(void);
+
+#endif							/* FTC_GUC_H */

@@ -1,0 +1,483 @@
+/*-------------------------------------------------------------------------
+ *
+ * inbox.c
+ *	  Taking blocks in.
+ *
+ * Nothing that comes from outside is stored before it is verified, and
+ * nothing of it is ever asserted on: it is refused with a reason, which is
+ * recorded and told to the sender.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "branch.h"
+#include "clock.h"
+#include "datum.h"
+#include "failpoint.h"
+#include "identity.h"
+#include "inbox.h"
+#include "keys.h"
+#include "outbox.h"
+#include "place.h"
+#include "stmt.h"
+#include "worker.h"
+
+static FtcStmt wanted_put = {
+	.sql = "INSERT INTO ftchain.wanted (block, chain, height) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, INT4OID, INT8OID},
+};
+
+static FtcStmt wanted_drop = {
+	.sql = "DELETE FROM ftchain.wanted WHERE block = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt wanted_next = {
+	.sql = "SELECT block, height, since < now() - interval '1 s' FROM ftchain.wanted"
+	" WHERE chain = $1 AND height > $2 ORDER BY height LIMIT 20",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8OID},
+};
+
+static FtcStmt main_without_body = {
+	.sql = "SELECT m.block, m.height FROM ftchain.main_chain m WHERE m.chain = $1 AND EXISTS"
+	" (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
+	" WHERE b.block = m.block AND u.ids IS NULL)"
+	" AND NOT EXISTS (SELECT FROM ftchain.wanted w WHERE w.block = m.block)",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt replica_put = {
+	.sql = "INSERT INTO ftchain.replica (block, member, signature) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt own_bundle_known = {
+	.sql = "SELECT FROM ftchain.bundle WHERE chain = $1 AND digest = $2",
+	.nargs = 2,
+	.argtypes = {INT4OID, BYTEAOID},
+};
+
+/* A block on its way in. */
+typedef struct Arrival
+{
+	const FtcChain *chain;
+	const FtcBlock *block;
+	const FtcHash *source;
+	FtcHash		id;
+	FtcHeader	header;
+	FtcManifest manifest;
+	FtcStored	parent;
+	FtcBranch	branch;
+	FtcState   *state;			/* that it builds on */
+	FtcState   *current;		/* of the head: says who holds what */
+	bool		permanent;		/* the reason lies in what the id commits to */
+} Arrival;
+
+/* The parent, the branch and the state: what the rules need. */
+static FtcReason
+find_branch(Arrival *a)
+{
+	FtcStored	head;
+
+	if (a->header.height == 0)
+		return FTC_WRONG_CHAIN;
+	if (ftc_store_is_rejected(&a->header.prev))
+	{
+		a->permanent = true;
+		return FTC_REJECTED_BEFORE;
+	}
+	if (!ftc_store_load(&a->header.prev, &a->parent))
+		return FTC_UNKNOWN_PARENT;
+	if (a->parent.chain != a->chain->id)
+		return FTC_WRONG_CHAIN;
+	ftc_store_load_head(a->chain->id, &head);
+	a->current = ftc_store_load_state(&head.header.state);
+	if (!ftc_branch_of(&a->parent, (int64) head.header.height,
+					   a->current->params.reorg_limit, &a->branch))
+		return FTC_TOO_DEEP;
+	a->state = ftc_branch_state(&a->branch, &a->parent, (int64) a->header.height);
+	return FTC_OK;
+}
+
+static FtcReason
+check_header(Arrival *a)
+{
+	FtcReason	reason = ftc_rules_header(&a->header, &a->block->signature, &a->parent.tip, a->state,
+										  &a->chain->genesis, ftc_clock_now());
+
+	/* the signature is not part of what the id commits to; the clock moves on */
+	a->permanent = reason != FTC_BAD_SIGNATURE && reason != FTC_TIME_TOO_LATE;
+	return reason;
+}
+
+/* Manifest and body against the header, and by themselves. */
+static FtcReason
+check_manifest(Arrival *a)
+{
+	FtcReason	reason = ftc_manifest_decode(&a->manifest, a->block->manifest);
+
+	a->permanent = false;
+	if (reason == FTC_OK)
+		reason = ftc_manifest_verify(&a->manifest, a->block->proof, &a->header.body, a->header.leaves);
+	if (reason != FTC_OK)
+		return reason;
+	reason = ftc_rules_manifest(&a->manifest, &a->header, a->state, &a->chain->genesis);
+	/* controls carry their signatures in the leaf, bundles beside it */
+	a->permanent = reason != FTC_BAD_SIGNATURE;
+	return reason;
+}
+
+static FtcReason
+check_body(Arrival *a)
+{
+	FtcBodyReader reader;
+	FtcReason	reason;
+
+	a->permanent = false;
+	if (a->block->body.len == 0)
+		return FTC_OK;
+	if (a->block->body.len > a->state->params.max_body)
+		return FTC_TOO_LARGE;
+	reason = ftc_body_open(&reader, a->block->body);
+	if (reason != FTC_OK)
+		return reason;
+	if (reader.form != FTC_BODY_FULL)
+		return FTC_BAD_KIND;
+	if (reader.manifest.bytes.len != a->block->manifest.len ||
+		memcmp(reader.manifest.bytes.data, a->block->manifest.data, a->block->manifest.len) != 0)
+		return FTC_BAD_BODY;
+	return ftc_body_check(a->block->body, &a->header.body, a->header.leaves);
+}
+
+/* A bundle in our name that we do not remember: we were set back. */
+static void
+notice_own(Arrival *a, const FtcBundle *bundle, FtcSlice head)
+{
+	FtcHash		digest = ftc_bundle_digest(head);
+	FtcIdentity self;
+
+	if (a->source == NULL || !ftc_identity_load(&self) ||
+		!ftc_hash_equal(&self.member, &bundle->origin) ||
+		self.incarnation != (int64) bundle->incarnation ||
+		ftc_run(&own_bundle_known, Int32GetDatum(a->chain->id), ftc_hash_datum(&digest)) > 0)
+		return;
+	ftc_identity_set_back(psprintf("a block holds bundle %llu of incarnation %lld of this database, which does not know it",
+								   (unsigned long long) bundle->number, (long long) self.incarnation));
+}
+
+/*
+ * Bundles come in the order of their numbers, each once, and no seq twice.
+ * The manifest is sorted, so bundles of one origin stand side by side.
+ */
+static FtcReason
+check_bundles(Arrival *a)
+{
+	FtcReader	at = a->manifest.bundles;
+	FtcBundle	before = {0};
+
+	for (uint32 i = 0; i < a->manifest.nbundles; i++)
+	{
+		FtcBundle	bundle;
+		FtcSignature signature;
+		FtcSlice	head = ftc_manifest_next_bundle(&at, &bundle, &signature);
+		bool		follows = i > 0 && ftc_hash_equal(&before.origin, &bundle.origin) &&
+			before.incarnation == bundle.incarnation;
+		int32		origin = ftc_origin_number(&bundle.origin, (int64) bundle.incarnation);
+		uint64		last = follows ? before.number : (uint64) ftc_branch_last_bundle(&a->branch, origin);
+		FtcIds		seqs = ftc_ids_of_bundle(&bundle);
+
+		a->permanent = true;
+		if (bundle.number != last + 1)
+			return FTC_BUNDLE_OUT_OF_ORDER;
+		/* within the block, seqs that only ascend cannot meet */
+		if (follows && ftc_bundle_range(&bundle, 0).first <=
+			ftc_bundle_range(&before, before.nranges - 1).last)
+		{
+			FtcIds		earlier = ftc_ids_of_bundle(&before);
+
+			for (int j = 0; j < earlier.n; j++)
+				for (int k = 0; k < seqs.n; k++)
+					if (earlier.ranges[j].first <= seqs.ranges[k].last &&
+						seqs.ranges[k].first <= earlier.ranges[j].last)
+						return FTC_ENTRY_TWICE;
+		}
+		if (ftc_branch_has_seqs(&a->branch, origin, &seqs))
+			return FTC_ENTRY_TWICE;
+		notice_own(a, &bundle, head);
+		before = bundle;
+	}
+	return FTC_OK;
+}
+
+static FtcReason
+check_controls(Arrival *a)
+{
+	FtcReader	at = a->manifest.controls;
+	FtcHash    *ids = palloc(Max(a->manifest.ncontrols, 1) * sizeof(FtcHash));
+
+	a->permanent = true;
+	for (uint32 i = 0; i < a->manifest.ncontrols; i++)
+	{
+		FtcControl	control;
+
+		ids[i] = ftc_merkle_leaf(ftc_manifest_next_control(&at, &control));
+		for (uint32 j = 0; j < i; j++)
+			if (ftc_hash_equal(&ids[i], &ids[j]))
+				return FTC_CONTROL_TWICE;
+		if (ftc_branch_has_control(&a->branch, &ids[i]))
+			return FTC_CONTROL_TWICE;
+	}
+	return FTC_OK;
+}
+
+static FtcReason
+check_arrival(Arrival *a)
+{
+	FtcReason	reason = find_branch(a);
+
+	if (reason == FTC_OK)
+		reason = check_header(a);
+	if (reason == FTC_OK)
+		reason = check_manifest(a);
+	if (reason == FTC_OK)
+		reason = check_body(a);
+	if (reason == FTC_OK)
+		reason = check_controls(a);
+	if (reason == FTC_OK)
+		reason = check_bundles(a);
+	return reason;
+}
+
+static void
+refuse(const Arrival *a, FtcReason reason)
+{
+	/* known ones and orphans are everyday matters */
+	if (reason == FTC_UNKNOWN_PARENT || reason == FTC_REJECTED_BEFORE)
+		return;
+	if (a->permanent)
+		ftc_store_reject(a->chain->id, &a->id, ftc_reason_text(reason), a->source);
+	ftc_store_incident(a->chain->id, "refused", (int64) a->header.height, &a->id, a->source,
+					   psprintf("block: %s", ftc_reason_text(reason)));
+}
+
+static bool
+am_holder(const FtcState *current, const FtcHash *block)
+{
+	FtcIdentity self;
+
+	return ftc_identity_load(&self) && ftc_place_is_holder(current, block, &self.member);
+}
+
+void
+ftc_inbox_state_stored(const FtcChain *chain, const FtcHash *block)
+{
+	FtcIdentity self;
+	FtcSignature signature;
+
+	if (!ftc_identity_load(&self))
+		return;
+	ftc_keys_sign(FTC_DOMAIN_STORED, &chain->genesis, block, &signature);
+	if (ftc_run(&replica_put, ftc_hash_datum(block), ftc_hash_datum(&self.member),
+				ftc_signature_datum(&signature)) > 0)
+		ftc_outbox_stored(chain->id, block, &self.member);
+}
+
+/* The body of a stored block came along, checked. */
+static void
+take_body(const FtcChain *chain, const FtcHash *id, FtcSlice body, const FtcState *current)
+{
+	ftc_store_put_body(chain->id, id, body);
+	ftc_run(&wanted_drop, ftc_hash_datum(id));
+	FTC_FAILPOINT("receive-body-stored");
+	if (am_holder(current, id))
+		ftc_inbox_state_stored(chain, id);
+}
+
+static void
+want_body(const Arrival *a)
+{
+	ftc_run(&wanted_put, ftc_hash_datum(&a->id), Int32GetDatum(a->chain->id),
+			Int64GetDatum((int64) a->header.height));
+	ftc_worker_wake_at_commit(FTC_WAKE_COURIER);
+}
+
+static void
+store_arrival(Arrival *a)
+{
+	FtcTip		tip;
+	bool		holder = am_holder(a->current, &a->id);
+
+	ftc_rules_next_tip(&tip, &a->parent.tip, &a->header, &a->state->params);
+	ftc_store_put_block(a->chain->id, a->block, &a->header, &a->manifest, &tip, a->state, a->source);
+	if (ftc_store_has_body(&a->id))
+	{
+		/* all bundles are our own, or there are none */
+		if (holder && a->manifest.nbundles > 0)
+			ftc_inbox_state_stored(a->chain, &a->id);
+	}
+	else if (a->block->body.len > 0)
+		take_body(a->chain, &a->id, a->block->body, a->current);
+	else
+		want_body(a);
+	ftc_outbox_block(a->chain->id, &a->id);
+}
+
+/* A block that is known: only its body may be news. */
+static FtcReason
+take_known(Arrival *a, const FtcStored *stored)
+{
+	FtcStored	head;
+	FtcReason	reason;
+
+	if (stored->chain != a->chain->id)
+		return FTC_WRONG_CHAIN;
+	if (a->block->body.len == 0 || ftc_store_has_body(&a->id))
+		return FTC_OK;
+	a->state = ftc_store_load_state(&stored->header.state);
+	reason = check_body(a);
+	if (reason != FTC_OK)
+	{
+		refuse(a, reason);
+		return reason;
+	}
+	ftc_store_load_head(a->chain->id, &head);
+	take_body(a->chain, &a->id, a->block->body, ftc_store_load_state(&head.header.state));
+	return FTC_OK;
+}
+
+FtcReason
+ftc_inbox_block(const FtcChain *chain, const FtcBlock *block, const FtcHash *source)
+{
+	Arrival		a = {.chain = chain,.block = block,.source = source};
+	FtcStored	known;
+	FtcReason	reason = ftc_header_decode(&a.header, block->header);
+
+	if (reason != FTC_OK)
+	{
+		ftc_store_incident(chain->id, "refused", -1, NULL, source,
+						   psprintf("header: %s", ftc_reason_text(reason)));
+		return reason;
+	}
+	a.id = ftc_header_id(&a.header);
+	if (ftc_store_load(&a.id, &known))
+		return take_known(&a, &known);
+	if (ftc_store_is_rejected(&a.id))
+		return FTC_REJECTED_BEFORE;
+	reason = check_arrival(&a);
+	if (reason == FTC_OK)
+		store_arrival(&a);
+	else
+		refuse(&a, reason);
+	return reason;
+}
+
+FtcReason
+ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
+{
+	FtcReader	reader = ftc_reader(reference);
+	FtcHash		block = ftc_get_hash(&reader);
+	FtcHash		member = ftc_get_hash(&reader);
+	FtcSignature signed_by;
+	FtcStored	stored;
+	const FtcMember *owner;
+
+	if (!ftc_reader_is_done(&reader) || signature.len != FTC_SIGNATURE_LEN)
+		return FTC_BAD_LENGTH;
+	memcpy(signed_by.b, signature.data, FTC_SIGNATURE_LEN);
+	if (!ftc_store_load(&block, &stored))
+		return FTC_UNKNOWN_PARENT;
+	if (stored.chain != chain->id)
+		return FTC_WRONG_CHAIN;
+	owner = ftc_state_find(ftc_store_load_state(&stored.header.state), &member);
+	if (owner == NULL)
+	{
+		FtcStored	head;
+
+		/* it may have become a member since */
+		ftc_store_load_head(chain->id, &head);
+		owner = ftc_state_find(ftc_store_load_state(&head.header.state), &member);
+	}
+	if (owner == NULL)
+		return FTC_NOT_A_MEMBER;
+	if (ftc_verify(&owner->key, FTC_DOMAIN_STORED, &chain->genesis, &block, &signed_by) != FTC_OK)
+		return FTC_BAD_SIGNATURE;
+	ftc_run(&replica_put, ftc_hash_datum(&block), ftc_hash_datum(&member),
+			ftc_signature_datum(&signed_by));
+	return FTC_OK;
+}
+
+/*
+ * A body is fetched by who should hold it; and by anybody, after a while, if
+ * the block could not be built on otherwise.
+ */
+bool
+ftc_inbox_next_wanted(const FtcChain *chain, int64 above_height, FtcHash *block, int64 *height)
+{
+	FtcStored	head;
+	FtcState   *current;
+	uint64		n;
+	FtcHash		blocks[20];
+	int64		heights[20];
+	bool		patient[20];
+
+	n = ftc_run(&wanted_next, Int32GetDatum(chain->id), Int64GetDatum(above_height));
+	for (uint64 i = 0; i < n; i++)
+	{
+		blocks[i] = ftc_hash_value(i, 0);
+		heights[i] = DatumGetInt64(ftc_value(i, 1));
+		patient[i] = !DatumGetBool(ftc_value(i, 2));
+	}
+	if (n == 0)
+		return false;
+	ftc_store_load_head(chain->id, &head);
+	current = ftc_store_load_state(&head.header.state);
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		has = ftc_store_has_body(&blocks[i]);
+		bool		holder = !has && am_holder(current, &blocks[i]);
+
+		if (has || (!holder && ftc_branch_is_available(&blocks[i])))
+			ftc_run(&wanted_drop, ftc_hash_datum(&blocks[i]));
+		else if (holder || !patient[i])
+		{
+			*block = blocks[i];
+			*height = heights[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+int64
+ftc_inbox_want_missing(const FtcChain *chain)
+{
+	uint64		n = ftc_run(&main_without_body, Int32GetDatum(chain->id));
+	FtcHash    *blocks = palloc(Max(n, 1) * sizeof(FtcHash));
+	int64	   *heights = palloc(Max(n, 1) * sizeof(int64));
+	FtcStored	head;
+	FtcState   *current;
+	int64		wanted = 0;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		blocks[i] = ftc_hash_value(i, 0);
+		heights[i] = DatumGetInt64(ftc_value(i, 1));
+	}
+	ftc_store_load_head(chain->id, &head);
+	current = ftc_store_load_state(&head.header.state);
+	for (uint64 i = 0; i < n; i++)
+		if (am_holder(current, &blocks[i]))
+			wanted += ftc_run(&wanted_put, ftc_hash_datum(&blocks[i]), Int32GetDatum(chain->id),
+							  Int64GetDatum(heights[i]));
+	return wanted;
+}

@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * inbox.h
+ *	  Taking blocks in: one way for our own and for everybody else's.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_INBOX_H
+#define FTC_INBOX_H
+
+#include "chain.h"
+#include "store.h"
+
+/*
+ * Verify a block and store it; under the chain's lock.  source is the member
+ * it came from, NULL for our own.  FTC_OK also if it was known; a body that
+ * came along is stored if it is wanted here.  What is refused is recorded.
+ * Call ftc_branch_choose() afterwards.
+ */
+extern FtcReason ftc_inbox_block(const FtcChain *chain, const FtcBlock *block,
+								 const FtcHash *source);
+
+/* A member's statement that it stores a body. */
+extern FtcReason ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature);
+
+/* Say that this database stores the body of a block, if it should hold it. */
+extern void ftc_inbox_state_stored(const FtcChain *chain, const FtcHash *block);
+
+/* Is there a body that this database should fetch?  Gives the next, or false. */
+extern bool ftc_inbox_next_wanted(const FtcChain *chain, int64 above_height, FtcHash *block, int64 *height);
+
+/* Put every body on the list that should be here under the state and is not. */
+extern int64 ftc_inbox_want_missing(const FtcChain *chain);
+
+#endif							/* FTC_INBOX_H */

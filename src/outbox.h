@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * outbox.h
+ *	  What this database announces, and how far each link has come.
+ *
+ * One log of announcements a chain, a cursor a link.  An announcement is a
+ * reference; what comes along with it is put together when it is sent.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_OUTBOX_H
+#define FTC_OUTBOX_H
+
+#include "chain.h"
+#include "core/link.h"
+
+/* Announce to every member; in the transaction of what it is about, under the chain's lock. */
+extern void ftc_outbox_block(int32 chain, const FtcHash *block);
+extern void ftc_outbox_stored(int32 chain, const FtcHash *block, const FtcHash *member);
+
+/* The sending end of a link, made if need be. */
+typedef struct FtcLinkOut
+{
+	int64		epoch;
+	int64		base;			/* outbox seq before the first message of the epoch */
+	int64		acked;			/* outbox seq of the last one acknowledged */
+	FtcHash		value;			/* the link's chain value after it */
+} FtcLinkOut;
+
+extern void ftc_outbox_link(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
+							FtcLinkOut *link);
+
+/*
+ * The receiver says how far it is.  True if sending may go on from there;
+ * false if a new epoch was opened, and the receiver should reconcile.
+ */
+extern bool ftc_outbox_hello(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
+							 const FtcLinkEnd *receiver);
+
+/*
+ * The next messages for a member, encoded, at most most_bytes of them (but
+ * one at least); *account signs for them.  0 if there are none.
+ */
+extern int	ftc_outbox_messages(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
+								size_t most_bytes, FtcSlice **messages, FtcSignature *account);
+
+/* Anything not acknowledged? */
+extern bool ftc_outbox_waits(const FtcChain *chain, const FtcLinkOut *link);
+
+/* Forget what everybody has acknowledged, but for the last so many. */
+extern void ftc_outbox_prune(int32 chain, int64 keep);
+
+#endif							/* FTC_OUTBOX_H */

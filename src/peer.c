@@ -1,0 +1,573 @@
+/*-------------------------------------------------------------------------
+ *
+ * peer.c
+ *	  Connections to other databases.
+ *
+ *		CLOSED -> CONNECTING -> IDLE -> BUSY -> IDLE ...; any failure -> CLOSED
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "catalog/pg_user_mapping.h"
+#include "commands/defrem.h"
+#include "foreign/foreign.h"
+#include "libpq-fe.h"
+#include "libpq/libpq-be-fe-helpers.h"
+#include "miscadmin.h"
+#include "port/pg_bswap.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/syscache.h"
+
+#include "clock.h"
+#include "compat.h"
+#include "datum.h"
+#include "guc.h"
+#include "peer.h"
+#include "worker.h"
+
+/* ----------------------------------------------------------------
+ *		Options
+ * ----------------------------------------------------------------
+ */
+
+#define OPTIONS_MAX 64
+
+typedef struct Options
+{
+	const char *keywords[OPTIONS_MAX + 1];
+	const char *values[OPTIONS_MAX + 1];
+	int			n;
+} Options;
+
+static void
+set_option(Options *options, const char *keyword, const char *value)
+{
+	if (options->n < OPTIONS_MAX)
+	{
+		options->keywords[options->n] = keyword;
+		options->values[options->n++] = value;
+	}
+}
+
+static bool
+has_option(const Options *options, const char *keyword)
+{
+	for (int i = 0; i < options->n; i++)
+		if (strcmp(options->keywords[i], keyword) == 0)
+			return true;
+	return false;
+}
+
+static void
+default_option(Options *options, const char *keyword, const char *value)
+{
+	if (!has_option(options, keyword))
+		set_option(options, keyword, value);
+}
+
+/* Known to libpq, not for debugging, not ours to set, blessed by the server. */
+static bool
+is_connection_option(const char *name)
+{
+	static PQconninfoOption *known = NULL;
+
+	if (known == NULL)
+		known = PQconndefaults();
+	if (known == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_FDW_OUT_OF_MEMORY),
+				errmsg("out of memory"));
+	for (PQconninfoOption *option = known; option->keyword != NULL; option++)
+		if (strcmp(option->keyword, name) == 0)
+		{
+			if (strchr(option->dispchar, 'D') != NULL || strcmp(name, "client_encoding") == 0)
+				return false;
+#ifdef HAVE_LIBPQSRV_PROXY_OPTION
+			if (!libpqsrv_is_valid_proxy_option(name))
+				return false;
+#endif
+			return true;
+		}
+	return false;
+}
+
+static void
+add_options(Options *options, List *list)
+{
+	ListCell   *cell;
+
+	foreach(cell, list)
+	{
+		DefElem    *def = lfirst_node(DefElem, cell);
+
+		if (is_connection_option(def->defname))
+			set_option(options, def->defname, defGetString(def));
+	}
+}
+
+static bool
+password_is_required(UserMapping *mapping)
+{
+	ListCell   *cell;
+
+	if (superuser_arg(mapping->userid))
+		return false;
+	foreach(cell, mapping->options)
+	{
+		DefElem    *def = lfirst_node(DefElem, cell);
+
+		/* postgres_fdw lets only a superuser set it */
+		if (strcmp(def->defname, "password_required") == 0)
+			return defGetBoolean(def);
+	}
+	return true;
+}
+
+static void
+need_usage(ForeignServer *server, Oid role)
+{
+	AclResult	result = object_aclcheck(ForeignServerRelationId, server->serverid, role, ACL_USAGE);
+
+	if (result != ACLCHECK_OK)
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("permission denied for foreign server \"%s\"", server->servername),
+				errhint("GRANT USAGE ON FOREIGN SERVER \"%s\" TO \"%s\";", server->servername,
+						GetUserNameFromId(role, false)));
+}
+
+static UserMapping *
+need_mapping(ForeignServer *server, Oid role)
+{
+	HeapTuple	tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(role),
+										ObjectIdGetDatum(server->serverid));
+
+	if (!HeapTupleIsValid(tuple))
+		tuple = SearchSysCache2(USERMAPPINGUSERSERVER, ObjectIdGetDatum(InvalidOid),
+								ObjectIdGetDatum(server->serverid));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("there is no user mapping for \"%s\" on server \"%s\"",
+					   GetUserNameFromId(role, false), server->servername),
+				errhint("CREATE USER MAPPING FOR \"%s\" SERVER \"%s\" OPTIONS (user '...', password '...');",
+						GetUserNameFromId(role, false), server->servername));
+	ReleaseSysCache(tuple);
+	return GetUserMapping(role, server->serverid);
+}
+
+static void
+collect_options(FtcPeer *peer, Oid for_role, Options *options)
+{
+	Oid			worker = get_role_oid(ftc_guc_worker_role, false);
+	ForeignServer *server = GetForeignServerByName(peer->server, false);
+	UserMapping *mapping;
+
+	need_usage(server, for_role);
+	need_usage(server, worker);
+	mapping = need_mapping(server, worker);
+	add_options(options, server->options);
+	add_options(options, mapping->options);
+	peer->need_password = password_is_required(mapping);
+	if (peer->need_password && !has_option(options, "password"))
+		ereport(ERROR,
+				errcode(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED),
+				errmsg("password is required"),
+				errdetail("A role that is not a superuser must give a password in its user mapping."),
+				errhint("A superuser may set the option password_required of the mapping to false."));
+	if (!peer->need_password && !has_option(options, "password"))
+		default_option(options, "passfile", "/dev/null");
+	default_option(options, "connect_timeout", psprintf("%d", Max(2, ftc_guc_call_timeout / 1000)));
+	default_option(options, "tcp_user_timeout", psprintf("%d", ftc_guc_call_timeout));
+	default_option(options, "keepalives_idle", "5");
+	default_option(options, "keepalives_interval", "2");
+	default_option(options, "keepalives_count", "3");
+	default_option(options, "fallback_application_name", "ftchain");
+	default_option(options, "options", "-c search_path= -c client_min_messages=error");
+	set_option(options, "client_encoding", "UTF8");
+}
+
+/* ----------------------------------------------------------------
+ *		A connection
+ * ----------------------------------------------------------------
+ */
+
+static uint64
+deadline_from_now(void)
+{
+	return ftc_clock_now() + (uint64) ftc_guc_call_timeout * 1000;
+}
+
+void
+ftc_peer_connect(FtcPeer *peer, Oid for_role)
+{
+	Options		options = {.n = 0};
+
+	collect_options(peer, for_role, &options);
+	libpqsrv_connect_prepare();
+	peer->conn = PQconnectStartParams(options.keywords, options.values, 0);
+	if (peer->conn == NULL)
+	{
+		ReleaseExternalFD();
+		ereport(ERROR,
+				errcode(ERRCODE_OUT_OF_MEMORY),
+				errmsg("out of memory"));
+	}
+	peer->phase = FTC_PEER_CONNECTING;
+	peer->poll = PGRES_POLLING_WRITING;
+	peer->deadline = deadline_from_now();
+}
+
+void
+ftc_peer_close(FtcPeer *peer)
+{
+	/* PQfinish sends a goodbye and does not wait for an answer */
+	libpqsrv_disconnect(peer->conn);
+	peer->conn = NULL;
+	peer->phase = FTC_PEER_CLOSED;
+}
+
+bool
+ftc_peer_call(FtcPeer *peer, const char *sql, const FtcPeerArgs *args)
+{
+	if (PQsendQueryParams(peer->conn, sql, args->n, NULL, args->values, args->lengths,
+						  args->formats, 1) != 1)
+		return false;
+	peer->phase = FTC_PEER_BUSY;
+	peer->deadline = deadline_from_now();
+	return PQflush(peer->conn) >= 0;
+}
+
+static char *
+connection_message(const FtcPeer *peer)
+{
+	char	   *message = pchomp(PQerrorMessage(peer->conn));
+
+	/* one line will do: libpq repeats itself for each address */
+	message[strcspn(message, "\n")] = '\0';
+	return message[0] != '\0' ? message : pstrdup("connection lost");
+}
+
+static bool
+advance_connecting(FtcPeer *peer, char **why)
+{
+	struct pg_conn *conn = peer->conn;
+
+	peer->poll = PQconnectPoll(conn);
+	if (peer->poll == PGRES_POLLING_FAILED)
+	{
+		*why = connection_message(peer);
+		return false;
+	}
+	if (peer->poll != PGRES_POLLING_OK)
+		return true;
+	if (peer->need_password && !PQconnectionUsedPassword(conn))
+	{
+		*why = pstrdup("the server did not ask for a password, and without one the connection would be made in the name of this server's operating system user");
+		return false;
+	}
+	if (PQsetnonblocking(conn, 1) != 0)
+	{
+		*why = connection_message(peer);
+		return false;
+	}
+	peer->phase = FTC_PEER_IDLE;
+	return true;
+}
+
+static bool
+advance_call(FtcPeer *peer, struct pg_result **result, char **why)
+{
+	PGresult   *next;
+
+	if (PQflush(peer->conn) < 0 || PQconsumeInput(peer->conn) == 0)
+	{
+		*why = connection_message(peer);
+		return false;
+	}
+	if (PQisBusy(peer->conn))
+		return true;
+	*result = PQgetResult(peer->conn);
+	/* an answer counts only when its command has completed */
+	while (!PQisBusy(peer->conn) && (next = PQgetResult(peer->conn)) != NULL)
+	{
+		PQclear(*result);
+		*result = next;
+	}
+	if (*result == NULL || PQstatus(peer->conn) == CONNECTION_BAD)
+	{
+		*why = connection_message(peer);
+		PQclear(*result);
+		*result = NULL;
+		return false;
+	}
+	peer->phase = FTC_PEER_IDLE;
+	return true;
+}
+
+bool
+ftc_peer_advance(FtcPeer *peer, struct pg_result **result, char **why)
+{
+	bool		ok = true;
+
+	*result = NULL;
+	switch (peer->phase)
+	{
+		case FTC_PEER_CLOSED:
+			return true;
+		case FTC_PEER_CONNECTING:
+			ok = advance_connecting(peer, why);
+			break;
+		case FTC_PEER_BUSY:
+			ok = advance_call(peer, result, why);
+			break;
+		case FTC_PEER_IDLE:
+			ok = PQconsumeInput(peer->conn) != 0 && PQstatus(peer->conn) == CONNECTION_OK;
+			if (!ok)
+				*why = connection_message(peer);
+			break;
+	}
+	if (ok && (peer->phase == FTC_PEER_CONNECTING || peer->phase == FTC_PEER_BUSY) &&
+		ftc_clock_now() > peer->deadline)
+	{
+		*why = psprintf("no answer within %d ms", ftc_guc_call_timeout);
+		ok = false;
+	}
+	return ok;
+}
+
+static int
+socket_events(const FtcPeer *peer)
+{
+	if (peer->phase == FTC_PEER_CONNECTING)
+		return peer->poll == PGRES_POLLING_READING ? WL_SOCKET_READABLE
+			: PQstatus(peer->conn) == CONNECTION_STARTED ? WL_SOCKET_CONNECTED : WL_SOCKET_WRITEABLE;
+	if (peer->phase == FTC_PEER_BUSY && PQflush(peer->conn) == 1)
+		return WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE;
+	return WL_SOCKET_READABLE;
+}
+
+void
+ftc_peer_wait(FtcPeer **peers, int n, long timeout_ms, const char *event)
+{
+	WaitEventSet *set = CreateWaitEventSet(NULL, n + 2);
+	WaitEvent	occurred;
+
+	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	for (int i = 0; i < n; i++)
+		if (peers[i]->phase != FTC_PEER_CLOSED && PQsocket(peers[i]->conn) >= 0)
+			AddWaitEventToSet(set, socket_events(peers[i]), PQsocket(peers[i]->conn), NULL, NULL);
+	if (WaitEventSetWait(set, Max(timeout_ms, 0), &occurred, 1, WaitEventExtensionNew(event)) > 0 &&
+		(occurred.events & WL_LATCH_SET))
+		ResetLatch(MyLatch);
+	FreeWaitEventSet(set);
+	ftc_worker_attend();
+}
+
+/* ----------------------------------------------------------------
+ *		Arguments and results
+ * ----------------------------------------------------------------
+ */
+
+static void
+add_arg(FtcPeerArgs *args, const char *value, int length, int format)
+{
+	args->values[args->n] = value;
+	args->lengths[args->n] = length;
+	args->formats[args->n] = format;
+	args->n++;
+}
+
+void
+ftc_peer_arg_int(FtcPeerArgs *args, int64 value)
+{
+	add_arg(args, psprintf(INT64_FORMAT, value), 0, 0);
+}
+
+void
+ftc_peer_arg_text(FtcPeerArgs *args, const char *value)
+{
+	add_arg(args, value, 0, 0);
+}
+
+void
+ftc_peer_arg_bytes(FtcPeerArgs *args, FtcSlice value)
+{
+	add_arg(args, value.len > 0 ? (const char *) value.data : "", (int) value.len, 1);
+}
+
+void
+ftc_peer_arg_array(FtcPeerArgs *args, const FtcSlice *values, int n)
+{
+	Datum	   *elements = palloc(Max(n, 1) * sizeof(Datum));
+	ArrayType  *array;
+	bytea	   *sent;
+
+	for (int i = 0; i < n; i++)
+		elements[i] = ftc_slice_datum(values[i]);
+	array = construct_array(elements, n, BYTEAOID, -1, false, TYPALIGN_INT);
+	sent = OidSendFunctionCall(F_ARRAY_SEND, PointerGetDatum(array));
+	add_arg(args, VARDATA(sent), (int) (VARSIZE(sent) - VARHDRSZ), 1);
+}
+
+bool
+ftc_peer_failed(struct pg_result *result)
+{
+	return PQresultStatus(result) != PGRES_TUPLES_OK;
+}
+
+char *
+ftc_peer_message(struct pg_result *result)
+{
+	const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	return primary != NULL ? pstrdup(primary) : pchomp(PQresultErrorMessage(result));
+}
+
+int
+ftc_peer_rows(struct pg_result *result)
+{
+	return PQntuples(result);
+}
+
+bool
+ftc_peer_is_null(struct pg_result *result, int row, int column)
+{
+	return row >= PQntuples(result) || column >= PQnfields(result) || PQgetisnull(result, row, column);
+}
+
+FtcSlice
+ftc_peer_bytes(struct pg_result *result, int row, int column)
+{
+	if (ftc_peer_is_null(result, row, column))
+		return ftc_slice(NULL, 0);
+	return ftc_slice(PQgetvalue(result, row, column), PQgetlength(result, row, column));
+}
+
+bool
+ftc_peer_int(struct pg_result *result, int row, int column, int64 *value)
+{
+	FtcSlice	bytes = ftc_peer_bytes(result, row, column);
+	FtcReader	reader = ftc_reader(bytes);
+
+	if (bytes.len == 4)
+		*value = (int32) ftc_get_u32(&reader);
+	else if (bytes.len == 8)
+		*value = (int64) ftc_get_u64(&reader);
+	else
+		return false;
+	return true;
+}
+
+bool
+ftc_peer_hash(struct pg_result *result, int row, int column, FtcHash *value)
+{
+	FtcSlice	bytes = ftc_peer_bytes(result, row, column);
+
+	if (bytes.len != FTC_HASH_LEN)
+		return false;
+	memcpy(value->b, bytes.data, FTC_HASH_LEN);
+	return true;
+}
+
+void
+ftc_peer_clear(struct pg_result *result)
+{
+	PQclear(result);
+}
+
+/* ----------------------------------------------------------------
+ *		In a session
+ * ----------------------------------------------------------------
+ */
+
+static void
+raise_connection_error(FtcPeer *peer, const char *why)
+{
+	char	   *server = pstrdup(peer->server);
+
+	ftc_peer_close(peer);
+	ereport(ERROR,
+			errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+			errmsg("could not talk to server \"%s\": %s", server, why));
+}
+
+static void
+raise_remote_error(FtcPeer *peer, struct pg_result *result, const char *sql)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+	const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+	int			code = state != NULL && strlen(state) == 5
+		? MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]) : ERRCODE_CONNECTION_FAILURE;
+	char	   *message = ftc_peer_message(result);
+	char	   *copy_detail = detail != NULL ? pstrdup(detail) : NULL;
+	char	   *copy_hint = hint != NULL ? pstrdup(hint) : NULL;
+	char	   *server = pstrdup(peer->server);
+
+	PQclear(result);
+	ftc_peer_close(peer);
+	ereport(ERROR,
+			errcode(code),
+			errmsg("server \"%s\": %s", server, message),
+			copy_detail != NULL ? errdetail_internal("%s", copy_detail) : 0,
+			copy_hint != NULL ? errhint("%s", copy_hint) : 0,
+			errcontext("remote SQL command: %s", sql));
+}
+
+static struct pg_result *
+wait_for_phase(FtcPeer *peer, FtcPeerPhase phase)
+{
+	struct pg_result *result = NULL;
+	char	   *why = NULL;
+
+	PG_TRY();
+	{
+		while (peer->phase != phase || (phase == FTC_PEER_IDLE && peer->phase == FTC_PEER_BUSY))
+		{
+			ftc_peer_wait(&peer, 1, 200, "FtchainPeer");
+			if (!ftc_peer_advance(peer, &result, &why))
+				raise_connection_error(peer, why);
+		}
+	}
+	PG_CATCH();
+	{
+		ftc_peer_close(peer);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return result;
+}
+
+void
+ftc_peer_open(FtcPeer *peer, const char *server, Oid for_role)
+{
+	memset(peer, 0, sizeof(*peer));
+	if (strlen(server) >= sizeof(peer->server))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("server \"%s\" does not exist", server));
+	strlcpy(peer->server, server, sizeof(peer->server));
+	ftc_peer_connect(peer, for_role);
+	(void) wait_for_phase(peer, FTC_PEER_IDLE);
+}
+
+struct pg_result *
+ftc_peer_ask(FtcPeer *peer, const char *sql, const FtcPeerArgs *args)
+{
+	struct pg_result *result;
+
+	if (!ftc_peer_call(peer, sql, args))
+		raise_connection_error(peer, connection_message(peer));
+	result = wait_for_phase(peer, FTC_PEER_IDLE);
+	if (ftc_peer_failed(result))
+		raise_remote_error(peer, result, sql);
+	return result;
+}

@@ -1,0 +1,102 @@
+/*-------------------------------------------------------------------------
+ *
+ * peer.h
+ *	  Connections to other databases: the only owner of libpq.
+ *
+ * A peer is reached through a foreign server and the user mapping of the role
+ * that the workers run as, under the rules of postgres_fdw and dblink: USAGE
+ * on the server, and a password that is really used, unless a superuser said
+ * otherwise.  Nothing here blocks: a connection is polled.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_PEER_H
+#define FTC_PEER_H
+
+#include "core/types.h"
+#include "protocol.h"
+
+/* avoid libpq's headers everywhere */
+struct pg_conn;
+struct pg_result;
+
+typedef enum FtcPeerPhase
+{
+	FTC_PEER_CLOSED,
+	FTC_PEER_CONNECTING,
+	FTC_PEER_IDLE,
+	FTC_PEER_BUSY				/* a call is under way */
+} FtcPeerPhase;
+
+typedef struct FtcPeer
+{
+	char		server[NAMEDATALEN];
+	FtcHash		member;
+	struct pg_conn *conn;
+	FtcPeerPhase phase;
+	int			poll;			/* what libpq waits for while connecting */
+	bool		need_password;	/* the rule above applies */
+	uint64		deadline;		/* of connecting or of the call, us */
+} FtcPeer;
+
+/* Parameters of a call. */
+typedef struct FtcPeerArgs
+{
+	int			n;
+	const char *values[8];
+	int			lengths[8];
+	int			formats[8];		/* 1: binary */
+} FtcPeerArgs;
+
+extern void ftc_peer_arg_int(FtcPeerArgs *args, int64 value);
+extern void ftc_peer_arg_text(FtcPeerArgs *args, const char *value);
+extern void ftc_peer_arg_bytes(FtcPeerArgs *args, FtcSlice value);
+extern void ftc_peer_arg_array(FtcPeerArgs *args, const FtcSlice *values, int n);
+
+/*
+ * Begin to connect: reads the catalogs, so inside a transaction; an error if
+ * the server, the mapping or the rights are not as they should be.  for_role
+ * must have USAGE too.
+ */
+extern void ftc_peer_connect(FtcPeer *peer, Oid for_role);
+
+/* Begin a call; only when idle. */
+extern bool ftc_peer_call(FtcPeer *peer, const char *sql, const FtcPeerArgs *args);
+
+/*
+ * Go on with whatever is under way.  Gives false if the connection failed or
+ * its deadline passed: *why says so, palloc'd.  *result is set when a call has
+ * completed; ftc_peer_clear it.
+ */
+extern bool ftc_peer_advance(FtcPeer *peer, struct pg_result **result, char **why);
+extern void ftc_peer_close(FtcPeer *peer);
+
+/* Wait for any of these, the latch or the timeout. */
+extern void ftc_peer_wait(FtcPeer **peers, int n, long timeout_ms, const char *event);
+
+/* Results, in binary.  Columns and rows from 0. */
+extern bool ftc_peer_failed(struct pg_result *result);
+extern char *ftc_peer_message(struct pg_result *result);	/* palloc'd */
+extern int	ftc_peer_rows(struct pg_result *result);
+extern bool ftc_peer_is_null(struct pg_result *result, int row, int column);
+extern FtcSlice ftc_peer_bytes(struct pg_result *result, int row, int column);
+extern bool ftc_peer_int(struct pg_result *result, int row, int column, int64 *value);
+extern bool ftc_peer_hash(struct pg_result *result, int row, int column, FtcHash *value);
+extern void ftc_peer_clear(struct pg_result *result);
+
+/*
+ * For a session: connect, call and wait for the result.  Errors are raised,
+ * those of the other side with their SQLSTATE.  Close with ftc_peer_close.
+ */
+extern void ftc_peer_open(FtcPeer *peer, const char *server, Oid for_role);
+extern struct pg_result *ftc_peer_ask(FtcPeer *peer, const char *sql, const FtcPeerArgs *args);
+
+/* What can be called; see doc/PROTOCOL.md. */
+#define FTC_CALL_IDENTITY	"SELECT * FROM ftchain.peer_identity($1::int4, $2::bytea)"
+#define FTC_CALL_GENESIS	"SELECT ftchain.peer_genesis($1::text)"
+#define FTC_CALL_HELLO		"SELECT * FROM ftchain.peer_hello($1::int4, $2::bytea, $3::bytea)"
+#define FTC_CALL_RECEIVE	"SELECT * FROM ftchain.peer_receive($1::bytea, $2::bytea, $3::bytea[], $4::bytea)"
+#define FTC_CALL_BLOCKS		"SELECT ftchain.peer_blocks($1::bytea, $2::bytea[], $3::int4)"
+#define FTC_CALL_BLOCK		"SELECT ftchain.peer_block($1::bytea, $2::bytea)"
+
+#endif							/* FTC_PEER_H */

@@ -1,0 +1,569 @@
+/*-------------------------------------------------------------------------
+ *
+ * repair.c
+ *	  From damage found to damage repaired.
+ *
+ * Damage: FOUND (a row of ftchain.damage) -> REPAIRED (its time is set), by a
+ * block that another member gave and that was verified against the id by
+ * which the chain knows it.  What was there before goes into quarantine.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "branch.h"
+#include "core/block.h"
+#include "core/sha256.h"
+#include "datum.h"
+#include "failpoint.h"
+#include "peer.h"
+#include "repair.h"
+#include "stmt.h"
+#include "store.h"
+#include "verify.h"
+#include "worker.h"
+
+PG_FUNCTION_INFO_V1(ftchain_scrub);
+PG_FUNCTION_INFO_V1(ftchain_repair);
+
+static FtcStmt damage_put = {
+	.sql = "INSERT INTO ftchain.damage (chain, height, block, entry, what, expected, found)"
+	" SELECT $1, $2, $3, $4, $5, $6, $7 WHERE NOT EXISTS (SELECT FROM ftchain.damage d"
+	" WHERE d.chain = $1 AND d.repaired IS NULL AND d.what = $5 AND d.height IS NOT DISTINCT FROM $2"
+	" AND d.entry IS NOT DISTINCT FROM $4)",
+	.nargs = 7,
+	.argtypes = {INT4OID, INT8OID, BYTEAOID, INT8OID, TEXTOID, TEXTOID, TEXTOID},
+};
+
+static FtcStmt damaged_blocks = {
+	.sql = "SELECT d.height, d.block, string_agg(DISTINCT d.what, ', '),"
+	" bool_or(d.what LIKE 'entry%' OR d.what LIKE 'leaf%' OR d.what LIKE 'list%'),"
+	" bool_or(NOT (d.what LIKE 'entry%' OR d.what LIKE 'leaf%' OR d.what LIKE 'list%'))"
+	" FROM ftchain.damage d WHERE d.chain = $1 AND d.repaired IS NULL AND d.block IS NOT NULL"
+	" GROUP BY d.height, d.block ORDER BY d.height LIMIT 20",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt stray_damage = {
+	.sql = "SELECT entry FROM ftchain.damage WHERE chain = $1 AND repaired IS NULL AND what = 'extra entry'"
+	" ORDER BY entry",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt block_repaired = {
+	.sql = "UPDATE ftchain.damage SET repaired = now() WHERE chain = $1 AND block = $2 AND repaired IS NULL",
+	.nargs = 2,
+	.argtypes = {INT4OID, BYTEAOID},
+};
+
+static FtcStmt entry_repaired = {
+	.sql = "UPDATE ftchain.damage SET repaired = now() WHERE chain = $1 AND entry = $2 AND repaired IS NULL",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8OID},
+};
+
+static FtcStmt servers = {
+	.sql = "SELECT server FROM ftchain.peer ORDER BY server",
+};
+
+static FtcStmt quarantine_block = {
+	.sql = "INSERT INTO ftchain.quarantine (chain, block, content)"
+	" SELECT b.chain, b.id, row_to_json(b) FROM ftchain.block b WHERE b.id = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt quarantine_entries = {
+	.sql = "INSERT INTO ftchain.quarantine (chain, block, entry, content)"
+	" SELECT e.chain, $3, e.id, row_to_json(e) FROM ftchain.entry e WHERE e.chain = $1 AND e.id IN"
+	" (SELECT d.entry FROM ftchain.damage d WHERE d.chain = $1 AND d.repaired IS NULL"
+	" AND (d.block = $3 OR d.entry = $2))",
+	.nargs = 3,
+	.argtypes = {INT4OID, INT8OID, BYTEAOID},
+};
+
+
+static FtcStmt bundle_fix = {
+	.sql = "UPDATE ftchain.bundle SET head = $2, signature = $3, number = $4, count = $5, digest = $6, seqs = $7"
+	" WHERE id = $1",
+	.nargs = 7,
+	.argtypes = {INT8OID, BYTEAOID, BYTEAOID, INT8OID, INT4OID, BYTEAOID, INT8MULTIRANGEOID},
+};
+
+static FtcStmt controls_drop = {
+	.sql = "DELETE FROM ftchain.control WHERE block = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt control_put = {
+	.sql = "INSERT INTO ftchain.control (block, \"position\", chain, height, id, leaf)"
+	" VALUES ($1, $2, $3, $4, $5, $6)",
+	.nargs = 6,
+	.argtypes = {BYTEAOID, INT4OID, INT4OID, INT8OID, BYTEAOID, BYTEAOID},
+};
+
+/* ----------------------------------------------------------------
+ *		Scrub
+ * ----------------------------------------------------------------
+ */
+
+typedef struct Scrub
+{
+	const FtcChain *chain;
+	int64		faults;
+} Scrub;
+
+static void
+record_fault(void *arg, const FtcFault *f)
+{
+	Scrub	   *scrub = arg;
+	Datum		args[] = {
+		Int32GetDatum(scrub->chain->id), Int64GetDatum(f->height),
+		f->block == NULL ? (Datum) 0 : ftc_hash_datum(f->block), Int64GetDatum(f->entry),
+		CStringGetTextDatum(f->what),
+		f->expected == NULL ? (Datum) 0 : CStringGetTextDatum(f->expected),
+		f->found == NULL ? (Datum) 0 : CStringGetTextDatum(f->found)
+	};
+	bool		nulls[] = {false, f->height < 0, f->block == NULL, f->entry == 0, false,
+	f->expected == NULL, f->found == NULL};
+	SPITupleTable *table = SPI_tuptable;
+
+	if (ftc_stmt_run(&damage_put, args, nulls) > 0)
+		ftc_store_incident(scrub->chain->id, "damage", f->height, f->block, NULL,
+						   f->entry != 0 ? psprintf("%s: entry " INT64_FORMAT, f->what, f->entry) : f->what);
+	SPI_tuptable = table;
+	scrub->faults++;
+}
+
+int64
+ftc_scrub(const FtcChain *chain, int64 from, int64 to, bool strays)
+{
+	Scrub		scrub = {.chain = chain};
+
+	ftc_verify_chain(chain, from, to, strays, record_fault, &scrub);
+	if (scrub.faults > 0)
+		ftc_worker_wake_at_commit(FTC_WAKE_KEEPER);
+	return scrub.faults;
+}
+
+Datum
+ftchain_scrub(PG_FUNCTION_ARGS)
+{
+	char	   *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	FtcScope	scope;
+	ListCell   *cell;
+
+	ftc_procedure_begin(fcinfo, "ftchain.scrub");
+	ftc_enter(&scope);
+	foreach(cell, ftc_chain_list_named(name))
+		(void) ftc_scrub(lfirst(cell), 0, -1, true);
+	ftc_leave(&scope);
+	ftc_procedure_end();
+	PG_RETURN_VOID();
+}
+
+/* ----------------------------------------------------------------
+ *		Sound copies
+ * ----------------------------------------------------------------
+ */
+
+/* Does this block, from wherever, deserve its id?  And its body, if it has one? */
+static bool
+is_sound(const FtcBlock *block, const FtcHash *id, const FtcHash *genesis, bool with_body)
+{
+	FtcHash		hash = ftc_sha256(block->header);
+	FtcHeader	header;
+	FtcManifest manifest;
+	FtcState   *state;
+	const FtcMember *proposer;
+
+	if (!ftc_hash_equal(&hash, id) || ftc_header_decode(&header, block->header) != FTC_OK ||
+		ftc_manifest_decode(&manifest, block->manifest) != FTC_OK ||
+		ftc_manifest_verify(&manifest, block->proof, &header.body, header.leaves) != FTC_OK)
+		return false;
+	state = ftc_store_load_state(&header.state);
+	proposer = ftc_state_find(state, &header.proposer);
+	if (proposer == NULL ||
+		ftc_verify(&proposer->key, FTC_DOMAIN_BLOCK, genesis, id, &block->signature) != FTC_OK)
+		return false;
+	if (header.height > 0 && ftc_rules_manifest(&manifest, &header, state, genesis) != FTC_OK)
+		return false;
+	return !with_body || manifest.nbundles == 0 ||
+		(block->body.len > 0 && ftc_body_check(block->body, &header.body, header.leaves) == FTC_OK);
+}
+
+/* A connection to ask for blocks, kept while there are blocks to ask for. */
+typedef struct Source
+{
+	FtcPeer		peer;
+	char	   *server;
+	bool		open;
+	bool		failed;
+} Source;
+
+static Source *
+list_sources(int *n)
+{
+	uint64		rows = ftc_run(&servers, 0);
+	Source	   *sources = palloc0(Max(rows, 1) * sizeof(Source));
+
+	for (uint64 i = 0; i < rows; i++)
+		sources[i].server = TextDatumGetCString(ftc_value(i, 0));
+	*n = (int) rows;
+	return sources;
+}
+
+typedef struct Asking
+{
+	Source	   *source;
+	const FtcChain *chain;
+	const FtcHash *id;
+	Oid			for_role;
+	FtcSlice	bytes;			/* of the answer */
+} Asking;
+
+static void
+ask(Asking *a)
+{
+	FtcPeerArgs args = {0};
+	struct pg_result *result;
+	FtcSlice	bytes;
+
+	if (!a->source->open)
+		ftc_peer_open(&a->source->peer, a->source->server, a->for_role);
+	a->source->open = true;
+	ftc_peer_arg_bytes(&args, ftc_slice(a->chain->genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(a->id->b, FTC_HASH_LEN));
+	result = ftc_peer_ask(&a->source->peer, FTC_CALL_BLOCK, &args);
+	bytes = ftc_peer_bytes(result, 0, 0);
+	if (bytes.len > 0)
+		a->bytes = ftc_slice(memcpy(MemoryContextAllocHuge(CurrentMemoryContext, bytes.len),
+									bytes.data, bytes.len), bytes.len);
+	ftc_peer_clear(result);
+}
+
+/* A peer that fails is no error: the next one is asked. */
+static void
+try_ask(Asking *a)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(outer);
+	PG_TRY();
+	{
+		ask(a);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(outer);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		/* what the user cancels must not be taken for a failure of the peer */
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(error);
+		ereport(LOG,
+				errmsg("ftchain: server \"%s\" gave no block for a repair: %s", a->source->server, error->message));
+		a->source->open = false;
+		a->source->failed = true;
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(outer);
+	CurrentResourceOwner = owner;
+}
+
+/* A sound copy of a block from any peer; false if none has one. */
+static bool
+fetch(const FtcChain *chain, const FtcHash *id, bool with_body, Source *sources, int n,
+	  Oid for_role, FtcBlock *block, const char **server)
+{
+	for (int i = 0; i < n; i++)
+	{
+		Asking		a = {.source = &sources[i],.chain = chain,.id = id,.for_role = for_role};
+
+		if (sources[i].failed)
+			continue;
+		try_ask(&a);
+		if (a.bytes.len > 0 && ftc_block_decode(block, a.bytes) == FTC_OK &&
+			is_sound(block, id, &chain->genesis, with_body))
+		{
+			*server = sources[i].server;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ----------------------------------------------------------------
+ *		Repair
+ * ----------------------------------------------------------------
+ */
+
+static void
+fix_controls(const FtcChain *chain, const FtcHash *id, const FtcHeader *header, const FtcManifest *manifest)
+{
+	FtcReader	at = manifest->controls;
+
+	ftc_store_write(&controls_drop, (Datum[])
+					{
+						ftc_hash_datum(id)
+					}, NULL);
+	for (uint32 i = 0; i < manifest->ncontrols; i++)
+	{
+		FtcControl	control;
+		FtcSlice	leaf = ftc_manifest_next_control(&at, &control);
+		FtcHash		leaf_hash = ftc_merkle_leaf(leaf);
+
+		ftc_run(&control_put, ftc_hash_datum(id), Int32GetDatum(i), Int32GetDatum(chain->id),
+				Int64GetDatum((int64) header->height), ftc_hash_datum(&leaf_hash), ftc_slice_datum(leaf));
+	}
+}
+
+/* Bundle rows as the manifest says. */
+static void
+fix_bundles(const FtcHash *id, const FtcManifest *manifest)
+{
+	FtcStoredBundle *bundles;
+	int			n = ftc_store_bundles(id, &bundles);
+	FtcReader	at = manifest->bundles;
+
+	if (n != (int) manifest->nbundles)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("block %s lists %d bundles here and %u in its manifest", ftc_hash_hex(id), n,
+					   manifest->nbundles));
+	for (int i = 0; i < n; i++)
+	{
+		FtcBundle	bundle;
+		FtcSignature signature;
+		FtcSlice	head = ftc_manifest_next_bundle(&at, &bundle, &signature);
+		FtcHash		digest = ftc_bundle_digest(head);
+		FtcIds		seqs = ftc_ids_of_bundle(&bundle);
+
+		if (head.len == bundles[i].head.len && memcmp(head.data, bundles[i].head.data, head.len) == 0 &&
+			memcmp(signature.b, bundles[i].signature.b, FTC_SIGNATURE_LEN) == 0 &&
+			bundles[i].number == (int64) bundle.number && bundles[i].count == (int32) bundle.count)
+			continue;
+		ftc_store_write(&bundle_fix, (Datum[])
+						{
+							Int64GetDatum(bundles[i].id), ftc_slice_datum(head), ftc_signature_datum(&signature),
+							Int64GetDatum((int64) bundle.number), Int32GetDatum(bundle.count),
+							ftc_hash_datum(&digest), ftc_ids_datum(&seqs)
+						}, NULL);
+	}
+}
+
+/* The block row, and what other tables say of it. */
+static void
+fix_block(const FtcChain *chain, const FtcHash *id, const FtcBlock *block)
+{
+	FtcHeader	header;
+	FtcManifest manifest;
+
+	if (ftc_header_decode(&header, block->header) != FTC_OK ||
+		ftc_manifest_decode(&manifest, block->manifest) != FTC_OK)
+		elog(ERROR, "a sound block became unsound");
+	ftc_store_replace_block(id, block);
+	fix_controls(chain, id, &header, &manifest);
+	fix_bundles(id, &manifest);
+}
+
+/* A damaged block: which part of it, and what is to take its place. */
+typedef struct Damaged
+{
+	FtcRepairAction action;
+	bool		body;
+	bool		block;
+	bool		found;			/* a sound copy */
+	FtcBlock	copy;
+	const char *server;			/* that gave it */
+} Damaged;
+
+static void
+ignore_fault(void *arg, const FtcFault *fault)
+{
+	bool	   *sound = arg;
+
+	*sound = false;
+}
+
+/* A sound copy, from whoever has one.  No row is locked meanwhile. */
+static void
+find_copy(const FtcChain *chain, Damaged *d, Source *sources, int n, Oid for_role)
+{
+	d->found = fetch(chain, &d->action.block, d->body, sources, n, for_role, &d->copy, &d->server);
+	if (!d->found)
+		d->action.action = n == 0 ? "no copy: there is no peer" : "no copy: no peer has a sound one now";
+	else
+		d->action.action = psprintf("replace by the copy at server \"%s\"", d->server);
+}
+
+/* True if all is well with the block afterwards. */
+static bool
+apply_copy(const FtcChain *chain, Damaged *d)
+{
+	FtcRepairAction *action = &d->action;
+	bool		sound = true;
+
+	ftc_run(&quarantine_block, ftc_hash_datum(&action->block));
+	ftc_run(&quarantine_entries, Int32GetDatum(chain->id), Int64GetDatum(0), ftc_hash_datum(&action->block));
+	FTC_FAILPOINT("repair-quarantined");
+	if (d->block)
+		fix_block(chain, &action->block, &d->copy);
+	if (d->body)
+		ftc_store_replace_body(chain->id, &action->block, d->copy.body);
+	FTC_FAILPOINT("repair-replaced");
+	ftc_verify_chain(chain, action->height, action->height, false, ignore_fault, &sound);
+	if (!sound)
+	{
+		action->action = psprintf("replaced by the copy at server \"%s\", but not all is well yet", d->server);
+		return false;
+	}
+	ftc_run(&block_repaired, Int32GetDatum(chain->id), ftc_hash_datum(&action->block));
+	action->action = psprintf("replaced by the copy at server \"%s\"", d->server);
+	ftc_store_incident(chain->id, "repair", action->height, &action->block, NULL,
+					   psprintf("%s: %s", action->what, action->action));
+	FTC_FAILPOINT("repair-before-commit");
+	return true;
+}
+
+static void
+repair_strays(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, void *arg)
+{
+	uint64		n = ftc_run(&stray_damage, Int32GetDatum(chain->id));
+	int64	   *entries = palloc(Max(n, 1) * sizeof(int64));
+
+	for (uint64 i = 0; i < n; i++)
+		entries[i] = DatumGetInt64(ftc_value(i, 0));
+	for (uint64 i = 0; i < n; i++)
+	{
+		FtcRepairAction action = {.height = -1,.what = "extra entry"};
+		FtcIds		ids;
+
+		action.action = psprintf("%s entry " INT64_FORMAT " into quarantine", dry_run ? "move" : "moved", entries[i]);
+		if (!dry_run)
+		{
+			bool		nulls[] = {false, false, true};
+			Datum		args[] = {Int32GetDatum(chain->id), Int64GetDatum(entries[i]), (Datum) 0};
+
+			ftc_ids_init(&ids);
+			ftc_ids_add(&ids, entries[i], entries[i]);
+			ftc_stmt_run(&quarantine_entries, args, nulls);
+			ftc_store_delete_entries(&ids);
+			ftc_run(&entry_repaired, Int32GetDatum(chain->id), Int64GetDatum(entries[i]));
+			ftc_store_incident(chain->id, "repair", -1, NULL, NULL, action.action);
+		}
+		callback(arg, chain, &action);
+	}
+}
+
+static Damaged *
+list_damaged(const FtcChain *chain, int *n)
+{
+	uint64		rows = ftc_run(&damaged_blocks, Int32GetDatum(chain->id));
+	Damaged    *damaged = palloc0(Max(rows, 1) * sizeof(Damaged));
+
+	for (uint64 i = 0; i < rows; i++)
+	{
+		damaged[i].action.height = DatumGetInt64(ftc_value(i, 0));
+		damaged[i].action.block = ftc_hash_value(i, 1);
+		damaged[i].action.what = TextDatumGetCString(ftc_value(i, 2));
+		damaged[i].body = DatumGetBool(ftc_value(i, 3));
+		damaged[i].block = DatumGetBool(ftc_value(i, 4));
+	}
+	*n = (int) rows;
+	return damaged;
+}
+
+/* Copies of all that is damaged, as many as go into memory at once. */
+static void
+find_copies(const FtcChain *chain, Damaged *damaged, int n, Oid for_role)
+{
+	int			nsources;
+	Source	   *sources = list_sources(&nsources);
+
+	PG_TRY();
+	{
+		for (int i = 0; i < n; i++)
+			find_copy(chain, &damaged[i], sources, nsources, for_role);
+	}
+	PG_FINALLY();
+	{
+		for (int i = 0; i < nsources; i++)
+			if (sources[i].open)
+				ftc_peer_close(&sources[i].peer);
+	}
+	PG_END_TRY();
+}
+
+int
+ftc_repair(const FtcChain *chain, bool dry_run, Oid for_role, FtcRepairCallback callback, void *arg)
+{
+	int			n;
+	int			left = 0;
+	Damaged    *damaged = list_damaged(chain, &n);
+
+	find_copies(chain, damaged, n, for_role);
+	if (n > 0 && !dry_run)
+		ftc_chain_lock(chain->id);
+	for (int i = 0; i < n; i++)
+	{
+		if (!damaged[i].found || (!dry_run && !apply_copy(chain, &damaged[i])))
+			left++;
+		callback(arg, chain, &damaged[i].action);
+	}
+	repair_strays(chain, dry_run, callback, arg);
+	return left;
+}
+
+static void
+return_action(void *arg, const FtcChain *chain, const FtcRepairAction *action)
+{
+	ReturnSetInfo *rsinfo = arg;
+	Datum		values[5] = {CStringGetTextDatum(chain->name), Int64GetDatum(action->height),
+		ftc_hash_datum(&action->block), CStringGetTextDatum(action->what),
+	CStringGetTextDatum(action->action)};
+	bool		nulls[5] = {false, action->height < 0, action->height < 0, false, false};
+
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* It asks peers and waits for them, so nothing else may be held meanwhile. */
+Datum
+ftchain_repair(PG_FUNCTION_ARGS)
+{
+	char	   *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	bool		dry_run = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1);
+	Oid			caller = GetUserId();
+	FtcScope	scope;
+	ListCell   *cell;
+
+	if (IsTransactionBlock())
+		ereport(ERROR,
+				errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				errmsg("cannot run \"%s\" inside a transaction block", "ftchain.repair"),
+				errhint("Call it by itself, outside BEGIN."));
+	InitMaterializedSRF(fcinfo, 0);
+	ftc_enter(&scope);
+	foreach(cell, ftc_chain_list_named(name))
+		(void) ftc_repair(lfirst(cell), dry_run, caller, return_action, fcinfo->resultinfo);
+	ftc_leave(&scope);
+	return (Datum) 0;
+}

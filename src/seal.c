@@ -1,0 +1,778 @@
+/*-------------------------------------------------------------------------
+ *
+ * seal.c
+ *	  From committed entries to bundles, from bundles to blocks.
+ *
+ * What is to be sealed is the difference of two snapshots, as pgq has it: of
+ * the entries not visible to the last snapshot, those visible now.  So an
+ * entry is found once, only after its transaction committed, and one whose
+ * transaction is open for an hour delays nobody else.  A bundle is signed in
+ * the transaction that makes it; nothing leaves before that has committed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "branch.h"
+#include "clock.h"
+#include "core/pow.h"
+#include "datum.h"
+#include "failpoint.h"
+#include "identity.h"
+#include "inbox.h"
+#include "keys.h"
+#include "seal.h"
+#include "stmt.h"
+#include "store.h"
+#include "worker.h"
+
+PG_FUNCTION_INFO_V1(ftchain_seal);
+PG_FUNCTION_INFO_V1(ftchain_chain_status);
+
+static FtcStmt seal_state_make = {
+	.sql = "INSERT INTO ftchain.seal_state (chain) VALUES ($1) ON CONFLICT DO NOTHING",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+/*
+ * Read under one snapshot: what is new to it, and the snapshot itself.  A
+ * database that has not sealed yet looks at everything that is in no bundle.
+ */
+static FtcStmt seal_state_get = {
+	.sql = "SELECT snapshot, backlog, pg_current_snapshot() FROM ftchain.seal_state WHERE chain = $1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt fresh_first = {
+	.sql = "SELECT e.id FROM ftchain.entry e WHERE e.chain = $1 AND e.xid IS NOT NULL"
+	" AND e.origin IN (SELECT id FROM ftchain.origin WHERE member = $2)"
+	" AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.ids @> e.id) ORDER BY e.id",
+	.nargs = 2,
+	.argtypes = {INT4OID, BYTEAOID},
+};
+
+static FtcStmt fresh_since = {
+	.sql = "SELECT e.id FROM ftchain.entry e WHERE e.chain = $1 AND e.xid >= pg_snapshot_xmax($3)"
+	" AND e.origin IN (SELECT id FROM ftchain.origin WHERE member = $2)"
+	" UNION ALL"
+	" SELECT e.id FROM ftchain.entry e WHERE e.chain = $1 AND e.xid = ANY (ARRAY(SELECT pg_snapshot_xip($3)))"
+	" AND e.origin IN (SELECT id FROM ftchain.origin WHERE member = $2)",
+	.nargs = 3,
+	.argtypes = {INT4OID, BYTEAOID, PG_SNAPSHOTOID},
+};
+
+static FtcStmt seal_state_set = {
+	.sql = "UPDATE ftchain.seal_state SET snapshot = $2, backlog = $3 WHERE chain = $1",
+	.nargs = 3,
+	.argtypes = {INT4OID, PG_SNAPSHOTOID, INT8MULTIRANGEOID},
+};
+
+static FtcStmt last_number = {
+	.sql = "SELECT coalesce(max(number), 0) FROM ftchain.bundle WHERE chain = $1 AND origin = $2",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT4OID},
+};
+
+static FtcStmt origins_with_bundles = {
+	.sql = "SELECT o.id FROM ftchain.origin o WHERE EXISTS"
+	" (SELECT FROM ftchain.bundle u WHERE u.chain = $1 AND u.origin = o.id)"
+	" ORDER BY o.member, o.incarnation",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt pending_bundles = {
+	.sql = "SELECT id, number, count, bytes, head, signature, ids, leaves FROM ftchain.bundle"
+	" WHERE chain = $1 AND origin = $2 AND number > $3 ORDER BY number, id LIMIT 100",
+	.nargs = 3,
+	.argtypes = {INT4OID, INT4OID, INT8OID},
+};
+
+static FtcStmt pending_controls = {
+	.sql = "SELECT p.leaf FROM ftchain.pending_control p WHERE p.chain = $1 AND NOT EXISTS"
+	" (SELECT FROM ftchain.control c JOIN ftchain.main_chain m ON m.block = c.block WHERE c.id = p.id)"
+	" ORDER BY p.added, p.id LIMIT 100",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt pending_entries = {
+	.sql = "SELECT coalesce(sum(u.count), 0)::int8 FROM ftchain.bundle u WHERE u.chain = $1 AND u.origin = $2 AND u.number > $3",
+	.nargs = 3,
+	.argtypes = {INT4OID, INT4OID, INT8OID},
+};
+
+/* ----------------------------------------------------------------
+ *		Bundles
+ * ----------------------------------------------------------------
+ */
+
+/* What is committed, not yet in a bundle, and in what snapshot that was seen. */
+typedef struct Backlog
+{
+	FtcIds		ids;
+	Datum		snapshot;
+} Backlog;
+
+#define FETCH_ROWS 10000
+
+static void
+fetch_ids(FtcStmt *stmt, const Datum *args, FtcIds *ids)
+{
+	Portal		portal = ftc_stmt_open(stmt, args);
+	bool		isnull;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			int64		id = DatumGetInt64(ftc_column(i, 0, &isnull));
+
+			ftc_ids_add(ids, id, id);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	} while (SPI_processed == FETCH_ROWS);
+	SPI_cursor_close(portal);
+}
+
+static void
+read_backlog(const FtcChain *chain, const FtcIdentity *self, Backlog *backlog)
+{
+	Datum		since;
+	bool		first;
+
+	ftc_run(&seal_state_make, Int32GetDatum(chain->id));
+	/* after the lock of the chain, so that we see what the last sealer did */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	ftc_read(&seal_state_get, Int32GetDatum(chain->id));
+	since = ftc_column(0, 0, &first);
+	if (!first)
+		since = PointerGetDatum(PG_DETOAST_DATUM_COPY(since));
+	backlog->ids = ftc_ids_from_datum(ftc_value(0, 1));
+	backlog->snapshot = PointerGetDatum(PG_DETOAST_DATUM_COPY(ftc_value(0, 2)));
+	fetch_ids(first ? &fresh_first : &fresh_since,
+			  (const Datum[]) {Int32GetDatum(chain->id), ftc_hash_datum(&self->member), since},
+			  &backlog->ids);
+	PopActiveSnapshot();
+	ftc_ids_sort(&backlog->ids);
+}
+
+/* A bundle while its entries are read. */
+typedef struct Bundling
+{
+	const FtcParams *params;
+	FtcHash    *leaves;
+	uint32		count;
+	uint32		most;
+	int64		bytes;
+	int64		most_bytes;
+	FtcIds		ids;
+	uint64		incarnation;
+	FtcFrontier tree;
+} Bundling;
+
+static bool
+add_entry(void *arg, int64 id, const FtcEntry *entry)
+{
+	Bundling   *b = arg;
+	int64		len = (int64) ftc_body_entry_len(entry);
+
+	if (b->count == 0)
+		b->incarnation = entry->incarnation;
+	if (b->count == b->most || (b->count > 0 && b->bytes + len > b->most_bytes) ||
+		entry->incarnation != b->incarnation ||
+		(b->ids.n == FTC_RANGES_MAX && b->ids.ranges[b->ids.n - 1].last + 1 != (uint64) id))
+		return false;
+	b->leaves[b->count] = ftc_entry_leaf_hash(entry);
+	ftc_frontier_add(&b->tree, &b->leaves[b->count]);
+	b->count++;
+	b->bytes += len;
+	ftc_ids_add(&b->ids, id, id);
+	return true;
+}
+
+/* What is left of ids after the first so many of them. */
+static FtcIds
+ids_after(const FtcIds *ids, int64 last)
+{
+	FtcIds		rest;
+
+	ftc_ids_init(&rest);
+	for (int i = 0; i < ids->n; i++)
+		if (ids->ranges[i].last > (uint64) last)
+			ftc_ids_add(&rest, Max((int64) ids->ranges[i].first, last + 1), (int64) ids->ranges[i].last);
+	return rest;
+}
+
+static FtcSlice
+encode_ranges(const FtcIds *ids)
+{
+	uint8	   *bytes = palloc(Max(ids->n, 1) * 16);
+
+	for (int i = 0; i < ids->n; i++)
+		ftc_range_encode(ids->ranges[i], bytes + 16 * (size_t) i);
+	return ftc_slice(bytes, 16 * (size_t) ids->n);
+}
+
+static void
+store_bundle(const FtcChain *chain, const FtcIdentity *self, const Bundling *b)
+{
+	int32		origin = ftc_origin_number(&self->member, (int64) b->incarnation);
+	FtcBundle	bundle = {
+		.origin = self->member,.incarnation = b->incarnation,.count = b->count,
+		.root = ftc_frontier_root(&b->tree),.nranges = (uint32) b->ids.n,.ranges = encode_ranges(&b->ids)
+	};
+	FtcSignature signature;
+	FtcSlice	head;
+	FtcHash		digest;
+
+	ftc_run(&last_number, Int32GetDatum(chain->id), Int32GetDatum(origin));
+	bundle.number = (uint64) DatumGetInt64(ftc_value(0, 0)) + 1;
+	FTC_ENCODE(head, ftc_bundle_leaf_encode, &bundle);
+	digest = ftc_bundle_digest(head);
+	ftc_keys_sign(FTC_DOMAIN_BUNDLE, &chain->genesis, &digest, &signature);
+	ftc_store_put_bundle(chain->id, origin, &bundle, head, &signature, &b->ids,
+						 ftc_slice(b->leaves, b->count * sizeof(FtcHash)), b->bytes);
+}
+
+static FtcState *
+head_state(const FtcChain *chain)
+{
+	FtcStored	head;
+
+	ftc_store_load_head(chain->id, &head);
+	return ftc_store_load_state(&head.header.state);
+}
+
+bool
+ftc_seal_bundle(const FtcChain *chain)
+{
+	FtcIdentity self;
+	FtcState   *state;
+	Backlog		backlog;
+	FtcIds		rest;
+
+	if (!ftc_identity_load(&self))
+		return false;
+	ftc_chain_lock(chain->id);
+	state = head_state(chain);
+	read_backlog(chain, &self, &backlog);
+	rest = backlog.ids;
+	if (backlog.ids.n > 0)
+	{
+		Bundling	b = {.params = &state->params};
+
+		/* half a block at most, so that any two bundles of others fit beside */
+		b.most = Min(state->params.max_leaves - 1024, (uint32) ftc_ids_count(&backlog.ids));
+		b.most_bytes = (int64) state->params.max_body - FTC_BUNDLE_LEAF_MAX - 65536 / 2;
+		b.leaves = palloc_extended(b.most * sizeof(FtcHash), MCXT_ALLOC_HUGE);
+		ftc_ids_init(&b.ids);
+		ftc_frontier_init(&b.tree);
+		ftc_store_scan(chain->id, &backlog.ids, add_entry, &b);
+		if (b.count > 0)
+		{
+			store_bundle(chain, &self, &b);
+			FTC_FAILPOINT("seal-bundle-stored");
+			rest = ids_after(&backlog.ids, (int64) b.ids.ranges[b.ids.n - 1].last);
+		}
+		else
+			ftc_ids_init(&rest);	/* none of them is there any more */
+	}
+	ftc_run(&seal_state_set, Int32GetDatum(chain->id), backlog.snapshot, ftc_ids_datum(&rest));
+	FTC_FAILPOINT("seal-bundle-before-commit");
+	return rest.n > 0;
+}
+
+/* ----------------------------------------------------------------
+ *		Blocks
+ * ----------------------------------------------------------------
+ */
+
+struct FtcCandidate
+{
+	FtcHeader	header;
+	FtcBlock	block;
+	uint64		heads;			/* ftc_worker_heads() when it was made */
+};
+
+/* Parts of a candidate while they are collected. */
+typedef struct Parts
+{
+	const FtcChain *chain;
+	FtcStored	head;
+	FtcBranch	branch;			/* the main chain */
+	FtcState   *state;
+	FtcSlice	controls[100];
+	uint32		ncontrols;
+	FtcSignedLeaf *bundles;
+	FtcSlice   *leaves;			/* of each bundle */
+	int64	   *first_id;		/* of each bundle */
+	uint32		nbundles;
+	uint32		size;			/* of these arrays */
+	uint64		nleaves;
+	uint64		bytes;
+} Parts;
+
+static void
+load_main(const FtcChain *chain, Parts *p)
+{
+	memset(p, 0, sizeof(*p));
+	p->chain = chain;
+	ftc_store_load_head(chain->id, &p->head);
+	p->branch.chain = chain->id;
+	p->branch.fork_height = (int64) p->head.header.height;
+	p->state = ftc_branch_state(&p->branch, &p->head, (int64) p->head.header.height + 1);
+}
+
+static void
+collect_controls(Parts *p)
+{
+	uint64		n = ftc_run(&pending_controls, Int32GetDatum(p->chain->id));
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		FtcSlice	leaf = ftc_slice_value(i, 0);
+		FtcControl	control;
+
+		/* one that has become void stays out, or the block would be */
+		if (ftc_control_leaf_decode(&control, leaf) != FTC_OK ||
+			control.not_after <= p->head.header.height ||
+			ftc_state_authorise(p->state, &control, &p->chain->genesis) != FTC_OK)
+			continue;
+		p->controls[p->ncontrols++] = leaf;
+		p->nleaves++;
+		p->bytes += 4 + leaf.len;
+	}
+}
+
+/* False if it does not fit any more. */
+static bool
+collect_bundle(Parts *p, uint64 row)
+{
+	FtcSlice	head = ftc_slice_value(row, 4);
+	uint64		count = (uint64) DatumGetInt32(ftc_value(row, 2));
+	uint64		bytes = (uint64) DatumGetInt64(ftc_value(row, 3)) + head.len + 4 + FTC_SIGNATURE_LEN;
+	FtcIds		ids;
+
+	if (p->nleaves + count + 1 > p->state->params.max_leaves || p->nbundles == FTC_BUNDLES_MAX ||
+		p->bytes + bytes > p->state->params.max_body)
+		return false;
+	if (p->nbundles == p->size)
+	{
+		p->size = Max(16, p->size * 2);
+		p->bundles = p->bundles == NULL ? palloc(p->size * sizeof(*p->bundles))
+			: repalloc(p->bundles, p->size * sizeof(*p->bundles));
+		p->leaves = p->leaves == NULL ? palloc(p->size * sizeof(*p->leaves))
+			: repalloc(p->leaves, p->size * sizeof(*p->leaves));
+		p->first_id = p->first_id == NULL ? palloc(p->size * sizeof(*p->first_id))
+			: repalloc(p->first_id, p->size * sizeof(*p->first_id));
+	}
+	ids = ftc_ids_from_datum(ftc_value(row, 6));
+	p->bundles[p->nbundles].leaf = head;
+	if (!ftc_datum_signature(ftc_value(row, 5), &p->bundles[p->nbundles].signature))
+		return false;
+	p->leaves[p->nbundles] = ftc_slice_value(row, 7);
+	p->first_id[p->nbundles] = (int64) ids.ranges[0].first;
+	if (p->leaves[p->nbundles].len != count * sizeof(FtcHash))
+		return false;
+	p->nbundles++;
+	p->nleaves += count + 1;
+	p->bytes += bytes;
+	return true;
+}
+
+/*
+ * Every bundle that is held and whose turn it is, whoever's: what another
+ * member's losing block held is carried as well.
+ */
+static void
+collect_origin(Parts *p, int32 origin)
+{
+	int64		last = ftc_branch_last_bundle(&p->branch, origin);
+	uint64		n = ftc_run(&pending_bundles, Int32GetDatum(p->chain->id), Int32GetDatum(origin),
+							Int64GetDatum(last));
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		bool		absent;
+		int64		number = DatumGetInt64(ftc_value(i, 1));
+
+		(void) ftc_column(i, 6, &absent);
+		if (number != last + 1 || absent)
+			continue;			/* a gap, or a second one of that number */
+		if (!collect_bundle(p, i))
+			break;
+		last = number;
+	}
+}
+
+static void
+collect_bundles(Parts *p)
+{
+	uint64		n = ftc_run(&origins_with_bundles, Int32GetDatum(p->chain->id));
+	int32	   *origins = palloc(Max(n, 1) * sizeof(int32));
+	FtcHash		member;
+	int64		incarnation;
+
+	for (uint64 i = 0; i < n; i++)
+		origins[i] = DatumGetInt32(ftc_value(i, 0));
+	p->bytes += 64;				/* what a body begins with */
+	for (uint64 i = 0; i < n; i++)
+	{
+		ftc_origin_load(origins[i], &member, &incarnation);
+		if (ftc_state_find(p->state, &member) != NULL)
+			collect_origin(p, origins[i]);
+	}
+}
+
+static bool
+keep_leaf(void *arg, int64 id, const FtcEntry *entry)
+{
+	FtcSlice   *leaf = arg;
+	uint8	   *bytes = MemoryContextAlloc(CurTransactionContext, FTC_ENTRY_LEAF_MAX);
+
+	*leaf = ftc_slice(bytes, ftc_entry_leaf_encode(entry, bytes));
+	return false;
+}
+
+/* The leaf bytes of the first entry of the body, which its proof shows. */
+static FtcSlice
+first_leaf(const Parts *p)
+{
+	FtcSlice	leaf = {NULL, 0};
+	FtcIds		ids;
+
+	if (p->nbundles == 0)
+		return leaf;
+	ftc_ids_init(&ids);
+	ftc_ids_add(&ids, p->first_id[0], p->first_id[0]);
+	ftc_store_scan(p->chain->id, &ids, keep_leaf, &leaf);
+	return leaf;
+}
+
+/* All leaf hashes of the body tree, in order. */
+static FtcHash *
+all_leaves(const Parts *p)
+{
+	FtcHash    *leaves = palloc_extended(Max(p->nleaves, 1) * sizeof(FtcHash), MCXT_ALLOC_HUGE);
+	FtcHash    *at = leaves;
+
+	for (uint32 i = 0; i < p->ncontrols; i++)
+		*at++ = ftc_merkle_leaf(p->controls[i]);
+	for (uint32 i = 0; i < p->nbundles; i++)
+		*at++ = ftc_merkle_leaf(p->bundles[i].leaf);
+	for (uint32 i = 0; i < p->nbundles; i++)
+	{
+		memcpy(at, p->leaves[i].data, p->leaves[i].len);
+		at += p->leaves[i].len / sizeof(FtcHash);
+	}
+	return leaves;
+}
+
+static FtcSlice
+copy_slice(MemoryContext context, FtcSlice slice)
+{
+	void	   *copy = MemoryContextAlloc(context, Max(slice.len, 1));
+
+	memcpy(copy, slice.data, slice.len);
+	return ftc_slice(copy, slice.len);
+}
+
+static FtcCandidate *
+assemble(const Parts *p, const FtcIdentity *self, uint64 now, MemoryContext context)
+{
+	FtcCandidate *c = MemoryContextAllocZero(context, sizeof(FtcCandidate));
+	FtcHash    *leaves = all_leaves(p);
+	FtcSlice	manifest;
+	uint8	   *proof = MemoryContextAlloc(context, FTC_PROOF_BYTES_MAX);
+	size_t		len = ftc_manifest_prove(leaves, (uint32) p->nleaves, p->ncontrols + p->nbundles,
+										 first_leaf(p), proof);
+
+	FTC_ENCODE(manifest, ftc_manifest_encode, p->controls, p->ncontrols, p->bundles, p->nbundles);
+	c->block.manifest = copy_slice(context, manifest);
+	c->block.proof = ftc_slice(proof, len);
+	c->header.version = FTC_HEADER_VERSION;
+	c->header.consensus = p->state->params.consensus;
+	c->header.height = p->head.header.height + 1;
+	c->header.time = now;
+	c->header.prev = p->head.id;
+	c->header.history = ftc_frontier_root(&p->head.tip.history);
+	c->header.body = ftc_merkle_root(leaves, p->nleaves);
+	c->header.leaves = (uint32) p->nleaves;
+	c->header.bits = ftc_rules_next_bits(&p->head.tip, &p->state->params);
+	c->header.proposer = self->member;
+	c->header.state = ftc_state_root(p->state);
+	c->heads = ftc_worker_heads();
+	return c;
+}
+
+FtcSealResult
+ftc_seal_candidate(const FtcChain *chain, MemoryContext context,
+				   FtcCandidate **candidate, uint64 *wait_until)
+{
+	FtcIdentity self;
+	Parts	   *p = palloc(sizeof(Parts));
+	uint64		now = ftc_clock_now();
+
+	if (!ftc_identity_load(&self))
+		return FTC_SEAL_NOTHING;
+	load_main(chain, p);
+	if (ftc_state_find(p->state, &self.member) == NULL)
+		return FTC_SEAL_NOTHING;
+	collect_controls(p);
+	collect_bundles(p);
+	if (p->nleaves == 0 && !ftc_branch_is_settling(chain->id, p->state))
+		return FTC_SEAL_NOTHING;
+	*wait_until = ftc_rules_earliest(&p->head.tip, &p->state->params);
+	if (*wait_until > now)
+		return FTC_SEAL_TOO_EARLY;
+	*candidate = assemble(p, &self, now, context);
+	return FTC_SEAL_READY;
+}
+
+#define SLICE_ATTEMPTS 65536	/* a few milliseconds */
+
+bool
+ftc_seal_mine(FtcCandidate *candidate)
+{
+	bool		found = false;
+
+	while (!found)
+	{
+		uint64		before = candidate->header.nonce;
+		uint64		start = ftc_clock_now();
+
+		found = ftc_pow_search(&candidate->header, SLICE_ATTEMPTS);
+		ftc_worker_mined(candidate->header.nonce - before + found, ftc_clock_now() - start);
+		ftc_worker_attend();
+		if (!found && ftc_worker_heads() != candidate->heads)
+			return false;
+	}
+	return true;
+}
+
+bool
+ftc_seal_publish(const FtcChain *chain, FtcCandidate *candidate)
+{
+	uint8	   *bytes = palloc(FTC_HEADER_LEN);
+	FtcHash		id = ftc_header_id(&candidate->header);
+	FtcReason	reason;
+	bool		changed;
+
+	ftc_header_encode(&candidate->header, bytes);
+	candidate->block.header = ftc_slice(bytes, FTC_HEADER_LEN);
+	ftc_keys_sign(FTC_DOMAIN_BLOCK, &chain->genesis, &id, &candidate->block.signature);
+	FTC_FAILPOINT("seal-block-signed");
+	ftc_chain_lock(chain->id);
+	reason = ftc_inbox_block(chain, &candidate->block, NULL);
+	if (reason != FTC_OK)
+		ereport(ERROR,
+				errcode(ERRCODE_INTERNAL_ERROR),
+				errmsg("block %lld of chain \"%s\", made here, is not valid: %s",
+					   (long long) candidate->header.height, chain->name, ftc_reason_text(reason)));
+	changed = ftc_branch_choose(chain->id);
+	FTC_FAILPOINT("seal-block-before-commit");
+	return changed;
+}
+
+/* ----------------------------------------------------------------
+ *		SQL
+ * ----------------------------------------------------------------
+ */
+
+/* Number of the last bundle of this database, and whether the main chain has it. */
+static bool
+is_sealed_up_to(const FtcChain *chain, int32 origin, int64 number)
+{
+	Parts		p;
+
+	load_main(chain, &p);
+	return ftc_branch_last_bundle(&p.branch, origin) >= number;
+}
+
+static int64
+bundles_so_far(const FtcChain *chain, int32 *origin)
+{
+	FtcIdentity self;
+
+	if (!ftc_identity_load(&self))
+		return 0;
+	*origin = self.origin;
+	ftc_run(&last_number, Int32GetDatum(chain->id), Int32GetDatum(self.origin));
+	return DatumGetInt64(ftc_value(0, 0));
+}
+
+static void
+wait_until_clock(uint64 us)
+{
+	uint64		now;
+
+	while ((now = ftc_clock_now()) < us)
+		(void) ftc_worker_wait((long) ((us - now) / 1000 + 1), "FtchainSeal");
+}
+
+/* One block, or the wait for it.  False if nothing is to be sealed. */
+static bool
+seal_block(const FtcChain *chain, MemoryContext context)
+{
+	FtcScope	scope;
+	FtcCandidate *candidate = NULL;
+	uint64		wait_until = 0;
+	FtcSealResult result;
+
+	ftc_enter(&scope);
+	result = ftc_seal_candidate(chain, context, &candidate, &wait_until);
+	ftc_leave(&scope);
+	ftc_procedure_commit();
+	if (result == FTC_SEAL_NOTHING)
+		return false;
+	if (result == FTC_SEAL_TOO_EARLY)
+		wait_until_clock(wait_until);
+	else if (ftc_seal_mine(candidate))
+	{
+		ftc_enter(&scope);
+		ftc_seal_publish(chain, candidate);
+		ftc_leave(&scope);
+		ftc_procedure_commit();
+	}
+	MemoryContextReset(context);
+	return true;
+}
+
+/* All that was committed when we began. */
+static void
+seal_chain(const FtcChain *chain, MemoryContext context)
+{
+	FtcScope	scope;
+	int32		origin = 0;
+	int64		number;
+	bool		more;
+
+	do
+	{
+		ftc_enter(&scope);
+		more = ftc_seal_bundle(chain);
+		number = more ? 0 : bundles_so_far(chain, &origin);
+		ftc_leave(&scope);
+		ftc_procedure_commit();
+	} while (more);
+
+	while (seal_block(chain, context))
+	{
+		bool		done;
+
+		ftc_enter(&scope);
+		done = is_sealed_up_to(chain, origin, number);
+		ftc_leave(&scope);
+		if (done)
+			break;
+	}
+}
+
+Datum
+ftchain_seal(PG_FUNCTION_ARGS)
+{
+	char	   *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	MemoryContext keep = AllocSetContextCreate(TopMemoryContext, "ftchain seal", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext work = AllocSetContextCreate(keep, "ftchain candidate", ALLOCSET_DEFAULT_SIZES);
+	FtcScope	scope;
+	List	   *chains = NIL;
+	ListCell   *cell;
+
+	PG_TRY();
+	{
+		ftc_procedure_begin(fcinfo, "ftchain.seal");
+		ftc_enter(&scope);
+		foreach(cell, ftc_chain_list_named(name))
+		{
+			MemoryContext outer = MemoryContextSwitchTo(keep);
+			FtcChain   *chain = palloc(sizeof(FtcChain));
+
+			*chain = *(FtcChain *) lfirst(cell);
+			chain->name = pstrdup(chain->name);
+			chains = lappend(chains, chain);
+			MemoryContextSwitchTo(outer);
+		}
+		ftc_leave(&scope);
+		foreach(cell, chains)
+			seal_chain(lfirst(cell), work);
+		ftc_procedure_end();
+	}
+	PG_FINALLY();
+	{
+		MemoryContextDelete(keep);
+	}
+	PG_END_TRY();
+	PG_RETURN_VOID();
+}
+
+/* Entries of this database that wait: in the backlog, in bundles, not yet found. */
+static int64
+count_pending(const FtcChain *chain, const FtcIdentity *self, const Parts *p)
+{
+	Datum		since;
+	bool		first;
+	FtcIds		ids;
+	int64		bundled;
+
+	ftc_run(&pending_entries, Int32GetDatum(chain->id), Int32GetDatum(self->origin),
+			Int64GetDatum(ftc_branch_last_bundle(&p->branch, self->origin)));
+	bundled = DatumGetInt64(ftc_value(0, 0));
+	if (ftc_run(&seal_state_get, Int32GetDatum(chain->id)) == 0)
+		first = true, since = (Datum) 0, ftc_ids_init(&ids);
+	else
+	{
+		since = ftc_column(0, 0, &first);
+		if (!first)
+			since = PointerGetDatum(PG_DETOAST_DATUM_COPY(since));
+		ids = ftc_ids_from_datum(ftc_value(0, 1));
+	}
+	PushActiveSnapshot(GetTransactionSnapshot());
+	fetch_ids(first ? &fresh_first : &fresh_since,
+			  (const Datum[]) {Int32GetDatum(chain->id), ftc_hash_datum(&self->member), since}, &ids);
+	PopActiveSnapshot();
+	return bundled + ftc_ids_count(&ids);
+}
+
+Datum
+ftchain_chain_status(PG_FUNCTION_ARGS)
+{
+	FtcScope	scope;
+	FtcChain	chain;
+	FtcIdentity self;
+	Parts	   *p = palloc(sizeof(Parts));
+	TupleDesc	tupdesc;
+	Datum		values[3];
+	bool		nulls[3] = {false};
+	bool		have_self;
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	ftc_enter(&scope);
+	if (!ftc_chain_by_id(&chain, PG_GETARG_INT32(0)))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("chain %d does not exist", PG_GETARG_INT32(0)));
+	load_main(&chain, p);
+	have_self = ftc_identity_load(&self);
+	values[0] = Int64GetDatum(have_self ? count_pending(&chain, &self, p) : 0);
+	values[1] = Int32GetDatum(p->state->nmembers);
+	values[2] = BoolGetDatum(have_self && ftc_state_find(p->state, &self.member) != NULL);
+	ftc_leave(&scope);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
+}

@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * shared.h
+ *	  What workers and sessions share in memory: latches, flags, progress.
+ *
+ * Hints only.  A crash restart empties it; nothing is lost but time.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_SHARED_H
+#define FTC_SHARED_H
+
+#include "port/atomics.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "utils/timestamp.h"
+
+#include "worker.h"
+
+#define FTC_SHARED_DATABASES	8
+#define FTC_SHARED_PEERS		16
+#define FTC_SHARED_TEXT			120
+
+typedef struct FtcWorkerSlot
+{
+	int			pid;			/* 0: none; -1: being started */
+	PGPROC	   *proc;			/* for its latch; NULL until it is attached */
+	TimestampTz started;
+	TimestampTz retry_at;		/* not to be started before */
+	int			failures;		/* in a row */
+	char		progress[FTC_SHARED_TEXT];
+	uint64		attempts;		/* at proof of work, since it started */
+	double		hash_rate;		/* of the last slice, per second */
+	char		last_error[FTC_SHARED_TEXT];
+	TimestampTz last_error_at;
+} FtcWorkerSlot;
+
+/* A connection of the courier, shown by ftchain.peer_status(). */
+typedef struct FtcPeerSlot
+{
+	char		server[NAMEDATALEN];	/* empty: not used */
+	char		state[16];
+	uint64		calls;
+	uint64		bytes;
+	int64		round_trip;		/* us, smoothed */
+	TimestampTz last_contact;
+	TimestampTz retry_at;
+	char		last_error[FTC_SHARED_TEXT];
+	TimestampTz last_error_at;
+} FtcPeerSlot;
+
+typedef struct FtcDatabaseSlot
+{
+	Oid			database;		/* InvalidOid: not used */
+	bool		wanted;			/* by ftchain.start() */
+	bool		stopped;		/* by ftchain.stop() */
+	bool		present;		/* the extension is there, a worker says */
+	pg_atomic_uint64 heads;		/* changes of a head */
+	pg_atomic_uint64 entries;	/* appended and committed, not yet looked at */
+	pg_atomic_uint64 bytes;
+	FtcWorkerSlot worker[FTC_WORKER_KINDS];
+	FtcPeerSlot peer[FTC_SHARED_PEERS];
+} FtcDatabaseSlot;
+
+typedef struct FtcShared
+{
+	LWLock		lock;			/* protects all but the atomics */
+	int			launcher_pid;
+	PGPROC	   *launcher;
+	FtcDatabaseSlot database[FTC_SHARED_DATABASES];
+} FtcShared;
+
+extern Size ftc_shared_size(void);
+extern FtcShared *ftc_shared(void); /* attaches on first use */
+
+/* The slot of a database; with make, a free one if it has none.  NULL if none. */
+extern FtcDatabaseSlot *ftc_shared_database(Oid database, bool make);
+
+extern void ftc_shared_text(char *into, const char *text);	/* cut to fit */
+
+#endif							/* FTC_SHARED_H */

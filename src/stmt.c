@@ -1,0 +1,135 @@
+/*-------------------------------------------------------------------------
+ *
+ * stmt.c
+ *	  SQL statements of the extension.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+
+#include "datum.h"
+#include "guc.h"
+#include "stmt.h"
+
+void
+ftc_enter(FtcScope *scope)
+{
+	Oid			worker = get_role_oid(ftc_guc_worker_role, false);
+
+	scope->caller = CurrentMemoryContext;
+	GetUserIdAndSecContext(&scope->user, &scope->context);
+	SetUserIdAndSecContext(worker, scope->context | SECURITY_LOCAL_USERID_CHANGE);
+	scope->guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	if (SPI_connect_ext(0) != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+}
+
+void
+ftc_leave(const FtcScope *scope)
+{
+	SPI_finish();
+	AtEOXact_GUC(true, scope->guc_level);
+	SetUserIdAndSecContext(scope->user, scope->context);
+	MemoryContextSwitchTo(scope->caller);
+}
+
+static void
+prepare(FtcStmt *stmt)
+{
+	SPIPlanPtr	plan;
+
+	if (stmt->plan != NULL)
+		return;
+	plan = SPI_prepare(stmt->sql, stmt->nargs, stmt->argtypes);
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", stmt->sql, SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not keep the plan of \"%s\"", stmt->sql);
+	stmt->plan = plan;
+}
+
+/* SPI wants 'n' for a null and takes NULL for "no nulls". */
+static uint64
+execute(FtcStmt *stmt, const Datum *args, const bool *nulls, bool read_only)
+{
+	char		marks[FTC_STMT_ARGS_MAX];
+	int			result;
+
+	prepare(stmt);
+	for (int i = 0; i < stmt->nargs; i++)
+		marks[i] = nulls != NULL && nulls[i] ? 'n' : ' ';
+	result = SPI_execute_plan(stmt->plan, unconstify(Datum *, args), marks, read_only, 0);
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", stmt->sql, SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+uint64
+ftc_stmt_run(FtcStmt *stmt, const Datum *args, const bool *nulls)
+{
+	return execute(stmt, args, nulls, false);
+}
+
+uint64
+ftc_stmt_read(FtcStmt *stmt, const Datum *args, const bool *nulls)
+{
+	return execute(stmt, args, nulls, true);
+}
+
+Portal
+ftc_stmt_open(FtcStmt *stmt, const Datum *args)
+{
+	Portal		portal;
+
+	prepare(stmt);
+	portal = SPI_cursor_open(NULL, stmt->plan, unconstify(Datum *, args), NULL, true);
+	if (portal == NULL)
+		elog(ERROR, "could not open a cursor for \"%s\": %s", stmt->sql,
+			 SPI_result_code_string(SPI_result));
+	return portal;
+}
+
+Datum
+ftc_column(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column + 1, isnull);
+}
+
+Datum
+ftc_value(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = ftc_column(row, column, &isnull);
+
+	if (isnull)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("column \"%s\" of the ledger is null",
+					   SPI_fname(SPI_tuptable->tupdesc, column + 1)));
+	return value;
+}
+
+FtcSlice
+ftc_slice_value(uint64 row, int column)
+{
+	return ftc_datum_slice(ftc_value(row, column));
+}
+
+FtcHash
+ftc_hash_value(uint64 row, int column)
+{
+	FtcHash		hash;
+
+	if (!ftc_datum_hash(ftc_value(row, column), &hash))
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("column \"%s\" of the ledger is not a hash",
+					   SPI_fname(SPI_tuptable->tupdesc, column + 1)));
+	return hash;
+}

@@ -1,0 +1,932 @@
+/*-------------------------------------------------------------------------
+ *
+ * store.c
+ *	  The ledger's tables.
+ *
+ * Progression of a block: STORED (in block) -> MAIN (in main_chain); of its
+ * body here: absent -> wanted -> held (its bundles' ids are set).  Blocks are
+ * never changed or removed; a reorganisation touches main_chain alone.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/sequence.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "clock.h"
+#include "datum.h"
+#include "identity.h"
+#include "store.h"
+
+PG_FUNCTION_INFO_V1(ftchain_refuse_change);
+
+/* Set only while one of our own statements runs. */
+static bool writing = false;
+
+static FtcStmt block_load = {
+	.sql = "SELECT b.chain, b.arrival, b.header, b.signature, b.manifest, b.proof, b.tip,"
+	" EXISTS (SELECT FROM ftchain.main_chain m WHERE m.block = b.id)"
+	" FROM ftchain.block b WHERE b.id = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt main_get = {
+	.sql = "SELECT block FROM ftchain.main_chain WHERE chain = $1 AND height = $2",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8OID},
+};
+
+static FtcStmt main_head = {
+	.sql = "SELECT block FROM ftchain.main_chain WHERE chain = $1 ORDER BY height DESC LIMIT 1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt main_cut = {
+	.sql = "DELETE FROM ftchain.main_chain WHERE chain = $1 AND height > $2",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8OID},
+};
+
+static FtcStmt main_add = {
+	.sql = "INSERT INTO ftchain.main_chain (chain, height, block) VALUES ($1, $2, $3)",
+	.nargs = 3,
+	.argtypes = {INT4OID, INT8OID, BYTEAOID},
+};
+
+static FtcStmt block_put = {
+	.sql = "INSERT INTO ftchain.block (id, chain, height, header, signature, manifest, proof, tip, work, source)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+	.nargs = 10,
+	.argtypes = {BYTEAOID, INT4OID, INT8OID, BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt block_replace = {
+	.sql = "UPDATE ftchain.block SET header = $2, signature = $3, manifest = $4, proof = $5, tip = $6, work = $7, height = $8"
+	" WHERE id = $1",
+	.nargs = 8,
+	.argtypes = {BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID, INT8OID},
+};
+
+static FtcStmt control_put = {
+	.sql = "INSERT INTO ftchain.control (block, \"position\", chain, height, id, leaf)"
+	" VALUES ($1, $2, $3, $4, $5, $6)",
+	.nargs = 6,
+	.argtypes = {BYTEAOID, INT4OID, INT4OID, INT8OID, BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt state_load = {
+	.sql = "SELECT content FROM ftchain.epoch_state WHERE root = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt state_put = {
+	.sql = "INSERT INTO ftchain.epoch_state (root, content) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt bundle_find = {
+	.sql = "SELECT id FROM ftchain.bundle WHERE chain = $1 AND digest = $2",
+	.nargs = 2,
+	.argtypes = {INT4OID, BYTEAOID},
+};
+
+static FtcStmt bundle_put = {
+	.sql = "INSERT INTO ftchain.bundle (chain, origin, number, count, bytes, digest, head, signature, seqs, ids, leaves)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id",
+	.nargs = 11,
+	.argtypes = {INT4OID, INT4OID, INT8OID, INT4OID, INT8OID, BYTEAOID, BYTEAOID, BYTEAOID, INT8MULTIRANGEOID,
+	INT8MULTIRANGEOID, BYTEAOID},
+};
+
+static FtcStmt bundle_hold = {
+	.sql = "UPDATE ftchain.bundle SET ids = $2, leaves = $3, bytes = $4 WHERE id = $1",
+	.nargs = 4,
+	.argtypes = {INT8OID, INT8MULTIRANGEOID, BYTEAOID, INT8OID},
+};
+
+static FtcStmt block_bundle_put = {
+	.sql = "INSERT INTO ftchain.block_bundle (block, \"position\", bundle) VALUES ($1, $2, $3)",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, INT4OID, INT8OID},
+};
+
+static FtcStmt bundles_of = {
+	.sql = "SELECT u.id, u.origin, u.number, u.count, u.bytes, u.head, u.signature, u.ids, u.leaves"
+	" FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
+	" WHERE b.block = $1 ORDER BY b.\"position\"",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt body_missing = {
+	.sql = "SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
+	" WHERE b.block = $1 AND u.ids IS NULL LIMIT 1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt rejected_get = {
+	.sql = "SELECT FROM ftchain.rejected WHERE block = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt rejected_put = {
+	.sql = "INSERT INTO ftchain.rejected (block, chain, reason, source) VALUES ($1, $2, $3, $4)"
+	" ON CONFLICT DO NOTHING",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, INT4OID, TEXTOID, BYTEAOID},
+};
+
+static FtcStmt incident_put = {
+	.sql = "INSERT INTO ftchain.incident (chain, kind, height, block, member, detail)"
+	" VALUES ($1, $2, $3, $4, $5, $6)",
+	.nargs = 6,
+	.argtypes = {INT4OID, TEXTOID, INT8OID, BYTEAOID, BYTEAOID, TEXTOID},
+};
+
+static FtcStmt entry_scan = {
+	.sql = "SELECT e.id, e.seq, e.origin, e.\"time\", e.author, e.kind, e.salt, e.payload"
+	" FROM ftchain.entry e WHERE e.id BETWEEN $1 AND $2 AND e.chain = $3 ORDER BY e.id",
+	.nargs = 3,
+	.argtypes = {INT8OID, INT8OID, INT4OID},
+};
+
+static FtcStmt entries_put = {
+	.sql = "INSERT INTO ftchain.entry (id, seq, xid, \"time\", chain, origin, salt, author, kind, payload)"
+	" SELECT e.id, e.seq, NULL, e.\"time\", $1, $2, e.salt, e.author, e.kind, e.payload"
+	" FROM unnest($3, $4, $5, $6, $7, $8, $9) AS e (id, seq, \"time\", salt, author, kind, payload)",
+	.nargs = 9,
+	.argtypes = {INT4OID, INT4OID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, BYTEAARRAYOID,
+	TEXTARRAYOID, TEXTARRAYOID, JSONARRAYOID},
+};
+
+static FtcStmt entries_delete = {
+	.sql = "DELETE FROM ftchain.entry WHERE id BETWEEN $1 AND $2",
+	.nargs = 2,
+	.argtypes = {INT8OID, INT8OID},
+};
+
+static FtcStmt sequence_oid = {
+	.sql = "SELECT 'ftchain.entry_id'::regclass",
+};
+
+/*
+ * The guard itself.  It stops mistakes and curious owners; whoever may disable
+ * triggers or edit files is found out by verify(), not stopped.
+ */
+Datum
+ftchain_refuse_change(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				errmsg("function \"%s\" was not called by a trigger", "ftchain.refuse_change"));
+	if (!writing)
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("cannot %s table \"ftchain.%s\"",
+					   TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? "update" :
+					   TRIGGER_FIRED_BY_DELETE(trigger->tg_event) ? "delete from" : "truncate",
+					   RelationGetRelationName(trigger->tg_relation)),
+				errdetail("What the ledger holds is never changed or removed."));
+	PG_RETURN_POINTER(NULL);
+}
+
+uint64
+ftc_store_write(FtcStmt *stmt, const Datum *args, const bool *nulls)
+{
+	uint64		n;
+
+	writing = true;
+	PG_TRY();
+	{
+		n = ftc_stmt_run(stmt, args, nulls);
+	}
+	PG_FINALLY();
+	{
+		writing = false;
+	}
+	PG_END_TRY();
+	return n;
+}
+
+static Datum
+optional_hash(const FtcHash *hash)
+{
+	return hash == NULL ? (Datum) 0 : ftc_hash_datum(hash);
+}
+
+void
+ftc_store_incident(int32 chain, const char *kind, int64 height,
+				   const FtcHash *block, const FtcHash *member, const char *detail)
+{
+	Datum		args[] = {Int32GetDatum(chain), CStringGetTextDatum(kind), Int64GetDatum(height),
+	optional_hash(block), optional_hash(member), CStringGetTextDatum(detail)};
+	bool		nulls[] = {chain == 0, false, height < 0, block == NULL, member == NULL, false};
+
+	ftc_stmt_run(&incident_put, args, nulls);
+}
+
+/* ----------------------------------------------------------------
+ *		Blocks
+ * ----------------------------------------------------------------
+ */
+
+/* What is stored must decode; if not, verify() and scrub() say more. */
+static void
+damaged(const FtcHash *id, const char *what, FtcReason reason)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("block %s is damaged: %s: %s", ftc_hash_hex(id), what, ftc_reason_text(reason)),
+			errhint("See ftchain.verify() and ftchain.repair()."));
+}
+
+bool
+ftc_store_load(const FtcHash *id, FtcStored *stored)
+{
+	FtcSlice	tip;
+	FtcReason	reason;
+
+	if (ftc_run(&block_load, ftc_hash_datum(id)) == 0)
+		return false;
+	memset(stored, 0, sizeof(*stored));
+	stored->id = *id;
+	stored->chain = DatumGetInt32(ftc_value(0, 0));
+	stored->arrival = DatumGetInt64(ftc_value(0, 1));
+	stored->block.header = ftc_slice_value(0, 2);
+	if (!ftc_datum_signature(ftc_value(0, 3), &stored->block.signature))
+		damaged(id, "signature", FTC_BAD_LENGTH);
+	stored->block.manifest = ftc_slice_value(0, 4);
+	stored->block.proof = ftc_slice_value(0, 5);
+	tip = ftc_slice_value(0, 6);
+	stored->on_main = DatumGetBool(ftc_value(0, 7));
+	reason = ftc_header_decode(&stored->header, stored->block.header);
+	if (reason != FTC_OK)
+		damaged(id, "header", reason);
+	reason = ftc_tip_decode(&stored->tip, &stored->header, tip);
+	if (reason != FTC_OK)
+		damaged(id, "tip", reason);
+	return true;
+}
+
+bool
+ftc_store_load_main(int32 chain, int64 height, FtcStored *stored)
+{
+	FtcHash		id;
+	uint64		n = height < 0
+		? ftc_run(&main_head, Int32GetDatum(chain))
+		: ftc_run(&main_get, Int32GetDatum(chain), Int64GetDatum(height));
+
+	if (n == 0)
+		return false;
+	id = ftc_hash_value(0, 0);
+	return ftc_store_load(&id, stored);
+}
+
+void
+ftc_store_load_head(int32 chain, FtcStored *stored)
+{
+	if (!ftc_store_load_main(chain, -1, stored))
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("the head of chain %d is missing", chain));
+}
+
+bool
+ftc_store_is_rejected(const FtcHash *id)
+{
+	return ftc_run(&rejected_get, ftc_hash_datum(id)) > 0;
+}
+
+void
+ftc_store_reject(int32 chain, const FtcHash *id, const char *reason, const FtcHash *source)
+{
+	Datum		args[] = {ftc_hash_datum(id), Int32GetDatum(chain), CStringGetTextDatum(reason),
+	optional_hash(source)};
+	bool		nulls[] = {false, false, false, source == NULL};
+
+	ftc_stmt_run(&rejected_put, args, nulls);
+}
+
+static void
+put_controls(int32 chain, const FtcHash *block, const FtcHeader *header, const FtcManifest *manifest)
+{
+	FtcReader	at = manifest->controls;
+
+	for (uint32 i = 0; i < manifest->ncontrols; i++)
+	{
+		FtcControl	control;
+		FtcSlice	leaf = ftc_manifest_next_control(&at, &control);
+		FtcHash		id = ftc_merkle_leaf(leaf);
+
+		ftc_run(&control_put, ftc_hash_datum(block), Int32GetDatum(i), Int32GetDatum(chain),
+				Int64GetDatum((int64) header->height), ftc_hash_datum(&id), ftc_slice_datum(leaf));
+	}
+}
+
+static void
+put_bundles(int32 chain, const FtcHash *block, const FtcManifest *manifest)
+{
+	FtcReader	at = manifest->bundles;
+
+	for (uint32 i = 0; i < manifest->nbundles; i++)
+	{
+		FtcBundle	bundle;
+		FtcSignature signature;
+		FtcSlice	head = ftc_manifest_next_bundle(&at, &bundle, &signature);
+		FtcHash		digest = ftc_bundle_digest(head);
+		int64		id;
+
+		if (ftc_run(&bundle_find, Int32GetDatum(chain), ftc_hash_datum(&digest)) > 0)
+			id = DatumGetInt64(ftc_value(0, 0));
+		else
+			id = ftc_store_put_bundle(chain,
+									  ftc_origin_number(&bundle.origin, (int64) bundle.incarnation),
+									  &bundle, head, &signature, NULL, ftc_slice(NULL, 0), 0);
+		ftc_run(&block_bundle_put, ftc_hash_datum(block), Int32GetDatum(i), Int64GetDatum(id));
+	}
+}
+
+void
+ftc_store_put_block(int32 chain, const FtcBlock *block, const FtcHeader *header,
+					const FtcManifest *manifest, const FtcTip *tip,
+					const FtcState *state, const FtcHash *source)
+{
+	uint8		tip_bytes[FTC_TIP_BYTES_MAX];
+	size_t		tip_len = ftc_tip_encode(tip, tip_bytes);
+	FtcHash		work = ftc_u256_to_hash(&tip->work);
+	Datum		args[] = {
+		ftc_hash_datum(&tip->id), Int32GetDatum(chain), Int64GetDatum((int64) header->height),
+		ftc_slice_datum(block->header), ftc_signature_datum(&block->signature),
+		ftc_slice_datum(block->manifest), ftc_slice_datum(block->proof),
+		ftc_slice_datum(ftc_slice(tip_bytes, tip_len)), ftc_hash_datum(&work),
+		optional_hash(source)
+	};
+	bool		nulls[10] = {false};
+
+	nulls[9] = source == NULL;
+	ftc_store_put_state(state);
+	ftc_stmt_run(&block_put, args, nulls);
+	put_controls(chain, &tip->id, header, manifest);
+	put_bundles(chain, &tip->id, manifest);
+}
+
+/* Put back what a block's row should say; id and the rest of the branch stay. */
+void
+ftc_store_replace_block(const FtcHash *id, const FtcBlock *block)
+{
+	FtcHeader	header;
+	FtcStored	parent;
+	FtcTip		tip;
+	FtcState   *state;
+	uint8		tip_bytes[FTC_TIP_BYTES_MAX];
+	FtcHash		work;
+	FtcReason	reason = ftc_header_decode(&header, block->header);
+
+	if (reason != FTC_OK)
+		ftc_refuse(reason, "header");
+	state = ftc_store_load_state(&header.state);
+	if (header.height == 0)
+		ftc_rules_first_tip(&tip, &header, &state->params);
+	else if (ftc_store_load(&header.prev, &parent))
+		ftc_rules_next_tip(&tip, &parent.tip, &header, &state->params);
+	else
+		ftc_refuse(FTC_UNKNOWN_PARENT, "header");
+	work = ftc_u256_to_hash(&tip.work);
+	ftc_store_write(&block_replace, (Datum[])
+					{
+						ftc_hash_datum(id), ftc_slice_datum(block->header),
+						ftc_signature_datum(&block->signature), ftc_slice_datum(block->manifest),
+						ftc_slice_datum(block->proof),
+						ftc_slice_datum(ftc_slice(tip_bytes, ftc_tip_encode(&tip, tip_bytes))),
+						ftc_hash_datum(&work), Int64GetDatum((int64) header.height)
+					}, NULL);
+}
+
+void
+ftc_store_switch(int32 chain, int64 fork_height, const FtcHash *blocks, int n)
+{
+	ftc_store_write(&main_cut, (Datum[])
+					{
+						Int32GetDatum(chain), Int64GetDatum(fork_height)
+					}, NULL);
+	for (int i = 0; i < n; i++)
+		ftc_run(&main_add, Int32GetDatum(chain), Int64GetDatum(fork_height + 1 + i),
+				ftc_hash_datum(&blocks[i]));
+}
+
+/* ----------------------------------------------------------------
+ *		States
+ * ----------------------------------------------------------------
+ */
+
+FtcState *
+ftc_store_load_state(const FtcHash *root)
+{
+	FtcState   *state = palloc0(sizeof(FtcState));
+	FtcSlice	content;
+	FtcReason	reason;
+
+	if (ftc_run(&state_load, ftc_hash_datum(root)) == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("epoch state %s is missing", ftc_hash_hex(root)));
+	content = ftc_slice_value(0, 0);
+	/* slices of the state point into content: keep it beyond the next result */
+	content = ftc_slice(memcpy(palloc(content.len), content.data, content.len), content.len);
+	/* room for what controls may add */
+	state->capacity = ftc_state_capacity(content) + FTC_CONTROLS_MAX;
+	state->members = palloc(state->capacity * sizeof(FtcMember));
+	reason = ftc_state_decode(state, content);
+	if (reason != FTC_OK)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("epoch state %s is damaged: %s", ftc_hash_hex(root), ftc_reason_text(reason)));
+	return state;
+}
+
+void
+ftc_store_put_state(const FtcState *state)
+{
+	FtcHash		root = ftc_state_root(state);
+	FtcSlice	content;
+
+	FTC_ENCODE(content, ftc_state_encode, state);
+	ftc_run(&state_put, ftc_hash_datum(&root), ftc_slice_datum(content));
+}
+
+/* ----------------------------------------------------------------
+ *		Bundles and bodies
+ * ----------------------------------------------------------------
+ */
+
+int64
+ftc_store_put_bundle(int32 chain, int32 origin, const FtcBundle *bundle, FtcSlice head,
+					 const FtcSignature *signature, const FtcIds *ids,
+					 FtcSlice leaves, int64 bytes)
+{
+	FtcHash		digest = ftc_bundle_digest(head);
+	FtcIds		seqs = ftc_ids_of_bundle(bundle);
+	Datum		args[] = {
+		Int32GetDatum(chain), Int32GetDatum(origin), Int64GetDatum((int64) bundle->number),
+		Int32GetDatum(bundle->count), Int64GetDatum(bytes), ftc_hash_datum(&digest),
+		ftc_slice_datum(head), ftc_signature_datum(signature), ftc_ids_datum(&seqs),
+		ids == NULL ? (Datum) 0 : ftc_ids_datum(ids),
+		ids == NULL ? (Datum) 0 : ftc_slice_datum(leaves)
+	};
+	bool		nulls[11] = {false};
+
+	nulls[9] = nulls[10] = ids == NULL;
+	ftc_stmt_run(&bundle_put, args, nulls);
+	return DatumGetInt64(ftc_value(0, 0));
+}
+
+int
+ftc_store_bundles(const FtcHash *block, FtcStoredBundle **bundles)
+{
+	int			n = (int) ftc_run(&bundles_of, ftc_hash_datum(block));
+
+	*bundles = palloc0(Max(n, 1) * sizeof(FtcStoredBundle));
+	for (int i = 0; i < n; i++)
+	{
+		FtcStoredBundle *bundle = &(*bundles)[i];
+		bool		isnull;
+
+		bundle->id = DatumGetInt64(ftc_value(i, 0));
+		bundle->origin = DatumGetInt32(ftc_value(i, 1));
+		bundle->number = DatumGetInt64(ftc_value(i, 2));
+		bundle->count = DatumGetInt32(ftc_value(i, 3));
+		bundle->bytes = DatumGetInt64(ftc_value(i, 4));
+		bundle->head = ftc_slice_value(i, 5);
+		if (!ftc_datum_signature(ftc_value(i, 6), &bundle->signature))
+			damaged(block, "signature of a bundle", FTC_BAD_LENGTH);
+		bundle->ids = ftc_column(i, 7, &isnull);
+		bundle->held = !isnull;
+		if (bundle->held)
+			bundle->leaves = ftc_slice_value(i, 8);
+	}
+	return n;
+}
+
+bool
+ftc_store_has_body(const FtcHash *block)
+{
+	return ftc_run(&body_missing, ftc_hash_datum(block)) == 0;
+}
+
+/* What a row of entry_scan says. */
+static void
+entry_from_row(HeapTuple row, TupleDesc desc, int64 *id, int32 *origin, FtcEntry *entry)
+{
+	bool		isnull;
+
+	memset(entry, 0, sizeof(*entry));
+	*id = DatumGetInt64(SPI_getbinval(row, desc, 1, &isnull));
+	entry->seq = DatumGetInt64(SPI_getbinval(row, desc, 2, &isnull));
+	*origin = DatumGetInt32(SPI_getbinval(row, desc, 3, &isnull));
+	entry->time = ftc_clock_from_timestamp(DatumGetTimestampTz(SPI_getbinval(row, desc, 4, &isnull)));
+	entry->author = ftc_datum_slice(SPI_getbinval(row, desc, 5, &isnull));
+	entry->kind = ftc_datum_slice(SPI_getbinval(row, desc, 6, &isnull));
+	entry->salt = ftc_datum_slice(SPI_getbinval(row, desc, 7, &isnull));
+	entry->payload = ftc_datum_slice(SPI_getbinval(row, desc, 8, &isnull));
+	entry->payload_hash = ftc_payload_hash(entry->salt, entry->payload);
+}
+
+#define SCAN_ROWS	1000
+#define SCAN_GAP	1000		/* ids: shorter gaps are read over */
+
+typedef struct EntryScan
+{
+	int32		chain;
+	const FtcIds *ids;
+	int			at;				/* range that the next id may be in */
+	int32		origin;			/* whose member is known */
+	FtcHash		member;
+	int64		incarnation;
+	MemoryContext context;		/* for one batch of rows */
+	FtcEntryCallback callback;
+	void	   *arg;
+} EntryScan;
+
+/* One row: false to stop. */
+static bool
+scan_row(EntryScan *scan, HeapTuple row, TupleDesc desc)
+{
+	const FtcIds *ids = scan->ids;
+	FtcEntry	entry;
+	int64		id;
+	int32		origin;
+
+	entry_from_row(row, desc, &id, &origin, &entry);
+	while (scan->at < ids->n && ids->ranges[scan->at].last < (uint64) id)
+		scan->at++;
+	if (scan->at >= ids->n || ids->ranges[scan->at].first > (uint64) id)
+		return true;			/* between two ranges */
+	if (origin != scan->origin)
+	{
+		SPITupleTable *table = SPI_tuptable;
+		uint64		processed = SPI_processed;
+
+		ftc_origin_load(origin, &scan->member, &scan->incarnation);
+		SPI_tuptable = table;
+		SPI_processed = processed;
+		scan->origin = origin;
+	}
+	entry.origin = scan->member;
+	entry.incarnation = scan->incarnation;
+	return scan->callback(scan->arg, id, &entry);
+}
+
+/* All rows between two ids: false if stopped. */
+static bool
+scan_span(EntryScan *scan, uint64 first, uint64 last)
+{
+	Portal		portal = ftc_stmt_open(&entry_scan, (Datum[])
+									   {
+										   Int64GetDatum(first), Int64GetDatum(last),
+										   Int32GetDatum(scan->chain)
+									   });
+	bool		go_on = true;
+
+	while (go_on)
+	{
+		SPITupleTable *rows;
+		uint64		n;
+
+		CHECK_FOR_INTERRUPTS();
+		SPI_cursor_fetch(portal, true, SCAN_ROWS);
+		n = SPI_processed;
+		rows = SPI_tuptable;
+		for (uint64 i = 0; i < n && go_on; i++)
+		{
+			MemoryContext outer = MemoryContextSwitchTo(scan->context);
+
+			go_on = scan_row(scan, rows->vals[i], rows->tupdesc);
+			MemoryContextSwitchTo(outer);
+		}
+		MemoryContextReset(scan->context);
+		SPI_freetuptable(rows);
+		if (n < SCAN_ROWS)
+			break;
+	}
+	SPI_cursor_close(portal);
+	return go_on;
+}
+
+void
+ftc_store_scan(int32 chain, const FtcIds *ids, FtcEntryCallback callback, void *arg)
+{
+	EntryScan		scan = {.chain = chain, .ids = ids, .origin = -1, .callback = callback, .arg = arg};
+	int			i = 0;
+
+	scan.context = AllocSetContextCreate(CurrentMemoryContext, "ftchain scan",
+										 ALLOCSET_DEFAULT_SIZES);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	while (i < ids->n)
+	{
+		int			j = i;
+
+		while (j + 1 < ids->n && ids->ranges[j + 1].first - ids->ranges[j].last <= SCAN_GAP)
+			j++;
+		if (!scan_span(&scan, ids->ranges[i].first, ids->ranges[j].last))
+			break;
+		i = j + 1;
+	}
+	PopActiveSnapshot();
+	MemoryContextDelete(scan.context);
+}
+
+/* Entries of one bundle on their way into the table. */
+typedef struct Columns
+{
+	int			n;
+	Datum	   *id;
+	Datum	   *seq;
+	Datum	   *time;
+	Datum	   *salt;
+	Datum	   *author;
+	Datum	   *kind;
+	Datum	   *payload;
+} Columns;
+
+static Columns
+columns_make(int n)
+{
+	Columns		columns = {0};
+	Datum	  **all[] = {&columns.id, &columns.seq, &columns.time, &columns.salt,
+	&columns.author, &columns.kind, &columns.payload};
+
+	for (int i = 0; i < lengthof(all); i++)
+		*all[i] = palloc_extended(Max(n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
+	return columns;
+}
+
+static void
+columns_add(Columns *columns, int64 id, const FtcEntry *entry)
+{
+	int			n = columns->n++;
+
+	columns->id[n] = Int64GetDatum(id);
+	columns->seq[n] = Int64GetDatum((int64) entry->seq);
+	columns->time[n] = TimestampTzGetDatum(ftc_clock_to_timestamp(entry->time));
+	columns->salt[n] = ftc_slice_datum(entry->salt);
+	columns->author[n] = PointerGetDatum(ftc_slice_text(entry->author));
+	columns->kind[n] = PointerGetDatum(ftc_slice_text(entry->kind));
+	columns->payload[n] = PointerGetDatum(ftc_slice_text(entry->payload));
+}
+
+static Datum
+array_of(Datum *elements, int n, Oid type, int len, bool byval, char align)
+{
+	return PointerGetDatum(construct_array(elements, n, type, len, byval, align));
+}
+
+static void
+columns_insert(const Columns *c, int32 chain, int32 origin)
+{
+	ftc_run(&entries_put, Int32GetDatum(chain), Int32GetDatum(origin),
+			array_of(c->id, c->n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),
+			array_of(c->seq, c->n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),
+			array_of(c->time, c->n, TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),
+			array_of(c->salt, c->n, BYTEAOID, -1, false, TYPALIGN_INT),
+			array_of(c->author, c->n, TEXTOID, -1, false, TYPALIGN_INT),
+			array_of(c->kind, c->n, TEXTOID, -1, false, TYPALIGN_INT),
+			array_of(c->payload, c->n, JSONOID, -1, false, TYPALIGN_INT));
+}
+
+static Oid
+entry_sequence(void)
+{
+	ftc_run(&sequence_oid, 0);
+	return DatumGetObjectId(ftc_value(0, 0));
+}
+
+/*
+ * Read the entries of the next bundle of a checked body and store them.  ids
+ * says under which numbers; NULL draws new ones.
+ */
+static void
+put_bundle_entries(FtcBodyReader *reader, int32 chain, const FtcStoredBundle *stored,
+				   const FtcIds *given, Oid sequence)
+{
+	uint32		count = reader->bundle.count;
+	Columns		columns = columns_make(count);
+	FtcHash    *leaves = palloc_extended(count * sizeof(FtcHash), MCXT_ALLOC_HUGE);
+	int64		bytes = 0;
+	int			range = 0;
+	int64		next = given == NULL ? 0 : (int64) given->ranges[0].first;
+	FtcIds		ids;
+
+	ftc_ids_init(&ids);
+	for (uint32 i = 0; i < count; i++)
+	{
+		FtcEntry	entry;
+		FtcReason	reason = ftc_body_next(reader, &entry);
+		int64		id;
+
+		if (reason != FTC_OK)
+			ftc_refuse(reason, "body");
+		if (entry.erased)
+			ereport(ERROR,
+					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					errmsg("an entry of the body is erased, and nothing on the chain says so"));
+		if (given == NULL)
+			id = nextval_internal(sequence, false);
+		else
+		{
+			if ((uint64) next > given->ranges[range].last)
+				next = (int64) given->ranges[++range].first;
+			id = next++;
+		}
+		ftc_ids_add(&ids, id, id);
+		columns_add(&columns, id, &entry);
+		leaves[i] = ftc_entry_leaf_hash(&entry);
+		bytes += ftc_body_entry_len(&entry);
+	}
+	columns_insert(&columns, chain, stored->origin);
+	ftc_store_write(&bundle_hold, (Datum[])
+					{
+						Int64GetDatum(stored->id), ftc_ids_datum(&ids),
+						ftc_slice_datum(ftc_slice(leaves, count * sizeof(FtcHash))),
+						Int64GetDatum(bytes)
+					}, NULL);
+}
+
+static void
+skip_bundle(FtcBodyReader *reader)
+{
+	uint32		count = reader->bundle.count;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		FtcEntry	entry;
+
+		if (ftc_body_next(reader, &entry) != FTC_OK)
+			ftc_refuse(FTC_BAD_BODY, "body");
+	}
+}
+
+typedef void (*BundleVisitor) (FtcBodyReader *reader, int32 chain, const FtcStoredBundle *stored,
+							   Oid sequence);
+
+/* The body has been checked against the header of this very block. */
+static void
+visit_body(int32 chain, const FtcHash *block, FtcSlice body, BundleVisitor visit)
+{
+	FtcStoredBundle *bundles;
+	int			n = ftc_store_bundles(block, &bundles);
+	Oid			sequence = entry_sequence();
+	MemoryContext one = AllocSetContextCreate(CurrentMemoryContext, "ftchain bundle",
+											  ALLOCSET_DEFAULT_SIZES);
+	FtcBodyReader reader;
+	FtcReason	reason = ftc_body_open(&reader, body);
+
+	if (reason != FTC_OK)
+		ftc_refuse(reason, "body");
+	for (int i = 0; i < n; i++)
+	{
+		MemoryContext outer = MemoryContextSwitchTo(one);
+
+		visit(&reader, chain, &bundles[i], sequence);
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(one);
+	}
+	MemoryContextDelete(one);
+}
+
+static void
+hold_bundle(FtcBodyReader *reader, int32 chain, const FtcStoredBundle *stored, Oid sequence)
+{
+	if (stored->held)
+		skip_bundle(reader);
+	else
+		put_bundle_entries(reader, chain, stored, NULL, sequence);
+}
+
+void
+ftc_store_put_body(int32 chain, const FtcHash *block, FtcSlice body)
+{
+	visit_body(chain, block, body, hold_bundle);
+}
+
+static void
+rewrite_bundle(FtcBodyReader *reader, int32 chain, const FtcStoredBundle *stored, Oid sequence)
+{
+	FtcIds		ids;
+
+	if (!stored->held)
+	{
+		put_bundle_entries(reader, chain, stored, NULL, sequence);
+		return;
+	}
+	ids = ftc_ids_from_datum(stored->ids);
+	ftc_store_delete_entries(&ids);
+	/* if the list of ids itself is damaged, start a new one */
+	put_bundle_entries(reader, chain, stored,
+					   ftc_ids_count(&ids) == stored->count ? &ids : NULL, sequence);
+}
+
+void
+ftc_store_replace_body(int32 chain, const FtcHash *block, FtcSlice body)
+{
+	visit_body(chain, block, body, rewrite_bundle);
+}
+
+int64
+ftc_store_delete_entries(const FtcIds *ids)
+{
+	int64		n = 0;
+
+	for (int i = 0; i < ids->n; i++)
+		n += ftc_store_write(&entries_delete, (Datum[])
+							 {
+								 Int64GetDatum(ids->ranges[i].first),
+								 Int64GetDatum(ids->ranges[i].last)
+							 }, NULL);
+	return n;
+}
+
+/* A body under construction. */
+typedef struct BodyBuffer
+{
+	uint8	   *buf;
+	size_t		size;
+	FtcWriter	writer;
+	int64		entries;
+} BodyBuffer;
+
+static bool
+body_add_entry(void *arg, int64 id, const FtcEntry *entry)
+{
+	BodyBuffer *body = arg;
+	size_t		need = body->writer.len + ftc_body_entry_len(entry);
+
+	if (need > FTC_BODY_MAX)
+		return false;
+	if (need > body->size)
+	{
+		body->size = Min(Max(need, body->size * 2), FTC_BODY_MAX);
+		body->buf = repalloc_huge(body->buf, body->size);
+		body->writer.buf = body->buf;
+		body->writer.size = body->size;
+	}
+	ftc_body_put_entry(&body->writer, entry);
+	body->entries++;
+	return true;
+}
+
+/*
+ * The body of a block in full, from what is stored, unchecked; false if it is
+ * not held whole.
+ */
+bool
+ftc_store_load_body(const FtcHash *block, FtcSlice *body)
+{
+	FtcStored	stored;
+	FtcStoredBundle *bundles;
+	BodyBuffer	buffer = {0};
+	int64		entries = 0;
+	int			n;
+
+	if (!ftc_store_load(block, &stored))
+		return false;
+	n = ftc_store_bundles(block, &bundles);
+	buffer.size = stored.block.manifest.len + 1024;
+	for (int i = 0; i < n; i++)
+		buffer.size += bundles[i].bytes;
+	buffer.size = Min(buffer.size, FTC_BODY_MAX);
+	buffer.buf = MemoryContextAllocHuge(CurrentMemoryContext, buffer.size);
+	buffer.writer = ftc_writer(buffer.buf, buffer.size);
+	ftc_body_begin(&buffer.writer, FTC_BODY_FULL, stored.block.manifest);
+	for (int i = 0; i < n; i++)
+	{
+		FtcIds		ids;
+
+		if (!bundles[i].held)
+			return false;
+		ids = ftc_ids_from_datum(bundles[i].ids);
+		ftc_store_scan(stored.chain, &ids, body_add_entry, &buffer);
+		entries += bundles[i].count;
+		if (buffer.entries != entries)
+			return false;
+	}
+	*body = ftc_slice(buffer.buf, buffer.writer.len);
+	return ftc_writer_fits(&buffer.writer);
+}

@@ -1,0 +1,117 @@
+/*-------------------------------------------------------------------------
+ *
+ * store.h
+ *	  The ledger's tables: the only code that writes them, past the guards.
+ *
+ * All of these inside a scope (stmt.h); what they give lives in its memory.
+ * Whoever adds blocks or switches branches holds the lock of the chain.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_STORE_H
+#define FTC_STORE_H
+
+#include "stmt.h"
+
+#include "core/block.h"
+#include "core/body.h"
+#include "core/rules.h"
+#include "core/state.h"
+
+/* A block as stored. */
+typedef struct FtcStored
+{
+	FtcHash		id;
+	int32		chain;
+	int64		arrival;
+	bool		on_main;
+	FtcHeader	header;
+	FtcBlock	block;			/* without body */
+	FtcTip		tip;
+} FtcStored;
+
+/* A bundle as stored. */
+typedef struct FtcStoredBundle
+{
+	int64		id;
+	int32		origin;
+	int64		number;
+	int32		count;
+	int64		bytes;
+	FtcSlice	head;
+	FtcSignature signature;
+	bool		held;
+	Datum		ids;			/* int8multirange, if held */
+	FtcSlice	leaves;			/* leaf hashes, if held */
+} FtcStoredBundle;
+
+/* Ids of entries, as a list of ranges. */
+typedef struct FtcIds
+{
+	FtcRange   *ranges;
+	int			n;
+	int			size;
+} FtcIds;
+
+/* Run a statement that the guards would refuse to others. */
+extern uint64 ftc_store_write(FtcStmt *stmt, const Datum *args, const bool *nulls);
+
+/* Blocks.  height < 0 means the head of the main chain. */
+extern bool ftc_store_load(const FtcHash *id, FtcStored *stored);
+extern bool ftc_store_load_main(int32 chain, int64 height, FtcStored *stored);
+extern void ftc_store_load_head(int32 chain, FtcStored *stored);	/* or an error */
+extern bool ftc_store_is_rejected(const FtcHash *id);
+extern void ftc_store_reject(int32 chain, const FtcHash *id, const char *reason,
+							 const FtcHash *source);
+
+/*
+ * Add a valid block with its state, controls and bundles; source is NULL for
+ * our own.  Bundles that are known already are only referred to.
+ */
+extern void ftc_store_put_block(int32 chain, const FtcBlock *block, const FtcHeader *header,
+								const FtcManifest *manifest, const FtcTip *tip,
+								const FtcState *state, const FtcHash *source);
+
+/* States. */
+extern FtcState *ftc_store_load_state(const FtcHash *root);
+extern void ftc_store_put_state(const FtcState *state);
+
+/* Bodies. */
+extern bool ftc_store_has_body(const FtcHash *block);
+extern void ftc_store_put_body(int32 chain, const FtcHash *block, FtcSlice body);
+extern bool ftc_store_load_body(const FtcHash *block, FtcSlice *body);
+
+/* Put the entries of one bundle of a checked body in place of what is there. */
+extern void ftc_store_replace_body(int32 chain, const FtcHash *block, FtcSlice body);
+extern void ftc_store_replace_block(const FtcHash *id, const FtcBlock *block);
+extern int64 ftc_store_delete_entries(const FtcIds *ids);
+
+/* Bundles. */
+extern int	ftc_store_bundles(const FtcHash *block, FtcStoredBundle **bundles);
+extern int64 ftc_store_put_bundle(int32 chain, int32 origin, const FtcBundle *bundle, FtcSlice head,
+								  const FtcSignature *signature, const FtcIds *ids,
+								  FtcSlice leaves, int64 bytes);
+
+/*
+ * Call back for each entry of a held bundle, in order.  The entry's payload
+ * hash is computed from what is stored; callback gives false to stop.
+ */
+typedef bool (*FtcEntryCallback) (void *arg, int64 id, const FtcEntry *entry);
+extern void ftc_store_scan(int32 chain, const FtcIds *ids, FtcEntryCallback callback, void *arg);
+
+/* Replace the main chain above the fork by these blocks, lowest first. */
+extern void ftc_store_switch(int32 chain, int64 fork_height, const FtcHash *blocks, int n);
+
+extern void ftc_store_incident(int32 chain, const char *kind, int64 height,
+							   const FtcHash *block, const FtcHash *member, const char *detail);
+
+/* Lists of ids. */
+extern void ftc_ids_init(FtcIds *ids);
+extern void ftc_ids_add(FtcIds *ids, int64 first, int64 last);	/* any order, disjoint */
+extern void ftc_ids_sort(FtcIds *ids);
+extern int64 ftc_ids_count(const FtcIds *ids);
+extern FtcIds ftc_ids_from_datum(Datum multirange);
+extern FtcIds ftc_ids_of_bundle(const FtcBundle *bundle);	/* its seqs */
+extern Datum ftc_ids_datum(const FtcIds *ids);
+
+#endif							/* FTC_STORE_H */

@@ -1,0 +1,766 @@
+/*-------------------------------------------------------------------------
+ *
+ * verify.c
+ *	  Hashing and checking again all that is stored.
+ *
+ * First the blocks, from the lowest: each against its id, its parent, the
+ * rules, and what other tables say of it.  Then the entries, in one pass by
+ * id: the bundles' lists of ids, sorted, say where each belongs.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "branch.h"
+#include "clock.h"
+#include "core/sha256.h"
+#include "datum.h"
+#include "identity.h"
+#include "stmt.h"
+#include "store.h"
+#include "verify.h"
+
+PG_FUNCTION_INFO_V1(ftchain_verify);
+
+static FtcStmt main_range = {
+	.sql = "SELECT m.height, m.block, b.chain, b.height, b.header, b.signature, b.manifest, b.proof, b.tip, b.work"
+	" FROM ftchain.main_chain m LEFT JOIN ftchain.block b ON b.id = m.block"
+	" WHERE m.chain = $1 AND m.height BETWEEN $2 AND $3 ORDER BY m.height",
+	.nargs = 3,
+	.argtypes = {INT4OID, INT8OID, INT8OID},
+};
+
+static FtcStmt main_top = {
+	.sql = "SELECT coalesce(max(height), -1) FROM ftchain.main_chain WHERE chain = $1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt controls_of = {
+	.sql = "SELECT leaf, height, chain FROM ftchain.control WHERE block = $1 ORDER BY \"position\"",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt state_exists = {
+	.sql = "SELECT content FROM ftchain.epoch_state WHERE root = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt held_bundles = {
+	.sql = "SELECT m.height, m.block, u.id, u.count, u.ids"
+	" FROM ftchain.main_chain m JOIN ftchain.block_bundle b ON b.block = m.block"
+	" JOIN ftchain.bundle u ON u.id = b.bundle"
+	" WHERE m.chain = $1 AND m.height BETWEEN $2 AND $3 AND u.ids IS NOT NULL"
+	" ORDER BY m.height, b.\"position\"",
+	.nargs = 3,
+	.argtypes = {INT4OID, INT8OID, INT8OID},
+};
+
+/* Held, but in no block of the main chain: of other branches, or pending. */
+static FtcStmt loose_bundles = {
+	.sql = "SELECT u.ids FROM ftchain.bundle u WHERE u.chain = $1 AND u.ids IS NOT NULL AND NOT EXISTS"
+	" (SELECT FROM ftchain.block_bundle b JOIN ftchain.main_chain m ON m.block = b.block WHERE b.bundle = u.id)",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt leaves_of = {
+	.sql = "SELECT head, leaves FROM ftchain.bundle WHERE id = $1",
+	.nargs = 1,
+	.argtypes = {INT8OID},
+};
+
+static FtcStmt entry_kind = {
+	.sql = "SELECT xid IS NOT NULL AND origin IN (SELECT id FROM ftchain.origin WHERE member = $2)"
+	" FROM ftchain.entry WHERE id = $1",
+	.nargs = 2,
+	.argtypes = {INT8OID, BYTEAOID},
+};
+
+typedef struct Verification
+{
+	const FtcChain *chain;
+	FtcFaultCallback callback;
+	void	   *arg;
+
+	/* the blocks so far */
+	bool		has_tip;		/* the parent was sound */
+	FtcTip		tip;
+	FtcHash		parent;			/* id that the next block must name */
+	bool		has_parent;
+} Verification;
+
+static void
+fault(const Verification *v, int64 height, const FtcHash *block, int64 entry,
+	  const char *what, const char *expected, const char *found)
+{
+	FtcFault	f = {height, block, entry, what, expected, found};
+
+	v->callback(v->arg, &f);
+}
+
+/* ----------------------------------------------------------------
+ *		Blocks
+ * ----------------------------------------------------------------
+ */
+
+/* One row of main_range. */
+typedef struct Row
+{
+	int64		height;
+	FtcHash		id;
+	bool		missing;
+	int32		chain;
+	int64		stored_height;
+	FtcBlock	block;
+	bool		has_signature;
+	FtcSlice	tip;
+	FtcSlice	work;
+	FtcHeader	header;
+	FtcManifest manifest;
+} Row;
+
+static void
+read_row(uint64 i, Row *row)
+{
+	memset(row, 0, sizeof(*row));
+	row->height = DatumGetInt64(ftc_value(i, 0));
+	row->id = ftc_hash_value(i, 1);
+	(void) ftc_column(i, 2, &row->missing);
+	if (row->missing)
+		return;
+	row->chain = DatumGetInt32(ftc_value(i, 2));
+	row->stored_height = DatumGetInt64(ftc_value(i, 3));
+	row->block.header = ftc_slice_value(i, 4);
+	row->has_signature = ftc_datum_signature(ftc_value(i, 5), &row->block.signature);
+	row->block.manifest = ftc_slice_value(i, 6);
+	row->block.proof = ftc_slice_value(i, 7);
+	row->tip = ftc_slice_value(i, 8);
+	row->work = ftc_slice_value(i, 9);
+}
+
+/* The bytes of the header, against the id by which the chain knows them. */
+static bool
+check_header_bytes(Verification *v, Row *row)
+{
+	FtcHash		hash = ftc_sha256(row->block.header);
+	FtcReason	reason;
+
+	if (!ftc_hash_equal(&hash, &row->id))
+	{
+		fault(v, row->height, &row->id, 0, "header changed", ftc_hash_hex(&row->id), ftc_hash_hex(&hash));
+		return false;
+	}
+	reason = ftc_header_decode(&row->header, row->block.header);
+	if (reason != FTC_OK)
+	{
+		fault(v, row->height, &row->id, 0, "header", "a valid header", ftc_reason_text(reason));
+		return false;
+	}
+	if ((int64) row->header.height != row->height || row->stored_height != row->height ||
+		row->chain != v->chain->id)
+		fault(v, row->height, &row->id, 0, "height", psprintf(INT64_FORMAT, row->height),
+			  psprintf(UINT64_FORMAT, row->header.height));
+	return true;
+}
+
+static void
+check_link(Verification *v, const Row *row)
+{
+	FtcHash		expected = row->height == 0 ? v->chain->genesis : v->parent;
+	FtcHash		found = row->height == 0 ? row->id : row->header.prev;
+
+	if ((row->height == 0 || v->has_parent) && !ftc_hash_equal(&expected, &found))
+		fault(v, row->height, &row->id, 0, "broken link", ftc_hash_hex(&expected), ftc_hash_hex(&found));
+}
+
+/* The state the block builds on: stored, of the right root; NULL if not. */
+static FtcState *
+check_state(Verification *v, const Row *row)
+{
+	FtcState   *state;
+	FtcSlice	content;
+	FtcReason	reason;
+	FtcHash		root;
+
+	if (ftc_run(&state_exists, ftc_hash_datum(&row->header.state)) == 0)
+	{
+		fault(v, row->height, &row->id, 0, "state missing", ftc_hash_hex(&row->header.state), NULL);
+		return NULL;
+	}
+	content = ftc_slice_value(0, 0);
+	state = palloc0(sizeof(FtcState));
+	state->capacity = ftc_state_capacity(content);
+	state->members = palloc(state->capacity * sizeof(FtcMember));
+	reason = ftc_state_decode(state, content);
+	if (reason == FTC_OK)
+	{
+		root = ftc_state_root(state);
+		if (ftc_hash_equal(&root, &row->header.state))
+			return state;
+	}
+	fault(v, row->height, &row->id, 0, "state changed", ftc_hash_hex(&row->header.state),
+		  reason != FTC_OK ? ftc_reason_text(reason) : ftc_hash_hex(&root));
+	return NULL;
+}
+
+static void
+check_rules(Verification *v, const Row *row, const FtcState *state)
+{
+	FtcReason	reason;
+
+	if (row->height == 0)
+	{
+		FtcState	founded = {.capacity = row->manifest.ncontrols + 1};
+
+		founded.members = palloc(founded.capacity * sizeof(FtcMember));
+		reason = ftc_rules_genesis(&row->header, &row->block.signature, &row->manifest, &founded);
+	}
+	else if (v->has_tip)
+		reason = ftc_rules_header(&row->header, &row->block.signature, &v->tip, state,
+								  &v->chain->genesis, ftc_clock_now());
+	else
+		return;
+	if (reason != FTC_OK)
+		fault(v, row->height, &row->id, 0, reason == FTC_BAD_SIGNATURE ? "signature" : "header",
+			  "as the rules say", ftc_reason_text(reason));
+}
+
+/* What a child would build on, computed anew, against what is stored. */
+static void
+check_tip(Verification *v, const Row *row, const FtcState *state)
+{
+	uint8		bytes[FTC_TIP_BYTES_MAX];
+	FtcTip		tip;
+	FtcHash		work;
+	size_t		len;
+
+	if (row->height == 0)
+		ftc_rules_first_tip(&tip, &row->header, &state->params);
+	else if (v->has_tip)
+		ftc_rules_next_tip(&tip, &v->tip, &row->header, &state->params);
+	else
+	{
+		v->has_tip = ftc_tip_decode(&v->tip, &row->header, row->tip) == FTC_OK;
+		return;
+	}
+	len = ftc_tip_encode(&tip, bytes);
+	work = ftc_u256_to_hash(&tip.work);
+	if (row->tip.len != len || memcmp(row->tip.data, bytes, len) != 0 ||
+		row->work.len != FTC_HASH_LEN || memcmp(row->work.data, work.b, FTC_HASH_LEN) != 0)
+		fault(v, row->height, &row->id, 0, "work or history changed", NULL, NULL);
+	v->tip = tip;
+	v->has_tip = true;
+}
+
+static bool
+check_manifest(Verification *v, Row *row, const FtcState *state)
+{
+	FtcReason	reason = ftc_manifest_decode(&row->manifest, row->block.manifest);
+
+	if (reason == FTC_OK)
+		reason = ftc_manifest_verify(&row->manifest, row->block.proof, &row->header.body, row->header.leaves);
+	if (reason == FTC_OK && row->height > 0)
+		reason = ftc_rules_manifest(&row->manifest, &row->header, state, &v->chain->genesis);
+	if (reason != FTC_OK)
+		fault(v, row->height, &row->id, 0, "manifest changed", "as the header says", ftc_reason_text(reason));
+	return reason == FTC_OK;
+}
+
+static bool
+same_slice(FtcSlice a, FtcSlice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static void
+check_controls(Verification *v, const Row *row)
+{
+	uint64		n = ftc_run(&controls_of, ftc_hash_datum(&row->id));
+	FtcReader	at = row->manifest.controls;
+	bool		same = n == row->manifest.ncontrols;
+
+	for (uint32 i = 0; same && i < row->manifest.ncontrols; i++)
+	{
+		FtcControl	control;
+		FtcSlice	leaf = ftc_manifest_next_control(&at, &control);
+
+		same = same_slice(leaf, ftc_slice_value(i, 0)) &&
+			DatumGetInt64(ftc_value(i, 1)) == row->height &&
+			DatumGetInt32(ftc_value(i, 2)) == v->chain->id;
+	}
+	if (!same)
+		fault(v, row->height, &row->id, 0, "controls changed", "as the manifest says", NULL);
+}
+
+static void
+check_bundles(Verification *v, const Row *row)
+{
+	FtcStoredBundle *bundles;
+	int			n = ftc_store_bundles(&row->id, &bundles);
+	FtcReader	at = row->manifest.bundles;
+
+	if (n != (int) row->manifest.nbundles)
+	{
+		fault(v, row->height, &row->id, 0, "bundles changed", psprintf("%u bundles", row->manifest.nbundles),
+			  psprintf("%d", n));
+		return;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		FtcBundle	bundle;
+		FtcSignature signature;
+		FtcSlice	head = ftc_manifest_next_bundle(&at, &bundle, &signature);
+		FtcHash		member;
+		int64		incarnation;
+
+		ftc_origin_load(bundles[i].origin, &member, &incarnation);
+		if (!same_slice(head, bundles[i].head) ||
+			memcmp(signature.b, bundles[i].signature.b, FTC_SIGNATURE_LEN) != 0 ||
+			!ftc_hash_equal(&member, &bundle.origin) || incarnation != (int64) bundle.incarnation ||
+			bundles[i].number != (int64) bundle.number || bundles[i].count != (int32) bundle.count)
+			fault(v, row->height, &row->id, 0, "bundle changed",
+				  psprintf("bundle " UINT64_FORMAT " as the manifest says", bundle.number), NULL);
+	}
+}
+
+static void
+check_block(Verification *v, Row *row)
+{
+	FtcState   *state;
+
+	if (row->missing)
+	{
+		fault(v, row->height, &row->id, 0, "block missing", ftc_hash_hex(&row->id), NULL);
+		v->has_tip = false;
+	}
+	else if (!check_header_bytes(v, row))
+		v->has_tip = false;
+	else
+	{
+		check_link(v, row);
+		if (!row->has_signature)
+			fault(v, row->height, &row->id, 0, "signature", "64 bytes", NULL);
+		state = check_state(v, row);
+		if (state != NULL && check_manifest(v, row, state))
+		{
+			check_rules(v, row, state);
+			check_controls(v, row);
+			check_bundles(v, row);
+		}
+		if (state != NULL)
+			check_tip(v, row, state);
+		else
+			v->has_tip = false;
+	}
+	v->parent = row->id;
+	v->has_parent = true;
+}
+
+/* Start in the middle: what came before is taken as stored. */
+static void
+start_at(Verification *v, int64 from)
+{
+	FtcHash		root;
+	Row			row;
+
+	if (from <= 0 || ftc_run(&main_range, Int32GetDatum(v->chain->id),
+							 Int64GetDatum(from - 1), Int64GetDatum(from - 1)) == 0)
+		return;
+	read_row(0, &row);
+	v->parent = row.id;
+	v->has_parent = true;
+	if (row.missing)
+		return;
+	root = ftc_sha256(row.block.header);
+	v->has_tip = ftc_hash_equal(&root, &row.id) &&
+		ftc_header_decode(&row.header, row.block.header) == FTC_OK &&
+		ftc_tip_decode(&v->tip, &row.header, row.tip) == FTC_OK;
+}
+
+#define BLOCKS_AT_ONCE 200
+
+static void
+check_blocks(Verification *v, int64 from, int64 to)
+{
+	MemoryContext one = AllocSetContextCreate(CurrentMemoryContext, "ftchain verify", ALLOCSET_DEFAULT_SIZES);
+	int64		expected = from;
+
+	start_at(v, from);
+	for (int64 at = from; at <= to; at += BLOCKS_AT_ONCE)
+	{
+		uint64		n = ftc_run(&main_range, Int32GetDatum(v->chain->id), Int64GetDatum(at),
+								Int64GetDatum(Min(at + BLOCKS_AT_ONCE - 1, to)));
+		SPITupleTable *rows = SPI_tuptable;
+
+		for (uint64 i = 0; i < n; i++)
+		{
+			MemoryContext outer = MemoryContextSwitchTo(one);
+			Row			row;
+
+			CHECK_FOR_INTERRUPTS();
+			SPI_tuptable = rows;
+			read_row(i, &row);
+			for (; expected < row.height; expected++)
+			{
+				fault(v, expected, NULL, 0, "height missing", psprintf(INT64_FORMAT, expected), NULL);
+				v->has_parent = v->has_tip = false;
+			}
+			expected = row.height + 1;
+			check_block(v, &row);
+			MemoryContextSwitchTo(outer);
+			MemoryContextReset(one);
+		}
+		SPI_freetuptable(rows);
+	}
+	MemoryContextDelete(one);
+}
+
+/* ----------------------------------------------------------------
+ *		Entries
+ * ----------------------------------------------------------------
+ */
+
+/* A bundle whose entries are held. */
+typedef struct Held
+{
+	int64		id;
+	int64		height;
+	FtcHash		block;
+	uint32		count;
+	uint32		left;			/* ids not passed yet */
+	bool		loaded;
+	FtcHash    *leaves;			/* while it is being read; NULL if not sound */
+} Held;
+
+/* A run of ids, and the bundle it belongs to. */
+typedef struct Span
+{
+	uint64		first;
+	uint64		last;
+	Held	   *held;			/* NULL: a bundle that is not on the main chain */
+	uint32		offset;			/* of first in the bundle */
+} Span;
+
+typedef struct Pass
+{
+	Verification *v;
+	Span	   *spans;
+	int			nspans;
+	int			size;
+	int			at;				/* the span being read */
+	uint64		next;			/* id expected in it */
+	bool		strays;
+	FtcIds		stray;			/* ids in no span */
+	MemoryContext context;
+} Pass;
+
+static void
+add_spans(Pass *p, Held *held, const FtcIds *ids)
+{
+	uint32		offset = 0;
+
+	for (int i = 0; i < ids->n; i++)
+	{
+		if (p->nspans == p->size)
+		{
+			p->size = Max(64, p->size * 2);
+			p->spans = p->spans == NULL ? palloc(p->size * sizeof(Span))
+				: repalloc_huge(p->spans, p->size * sizeof(Span));
+		}
+		p->spans[p->nspans++] = (Span)
+		{
+			ids->ranges[i].first, ids->ranges[i].last, held, offset
+		};
+		offset += (uint32) (ids->ranges[i].last - ids->ranges[i].first + 1);
+	}
+}
+
+static int
+compare_spans(const void *a, const void *b)
+{
+	const Span *sa = a;
+	const Span *sb = b;
+
+	return sa->first < sb->first ? -1 : sa->first > sb->first;
+}
+
+static Held *
+read_held(uint64 i)
+{
+	Held	   *held = palloc0(sizeof(Held));
+
+	held->height = DatumGetInt64(ftc_value(i, 0));
+	held->block = ftc_hash_value(i, 1);
+	held->id = DatumGetInt64(ftc_value(i, 2));
+	held->count = (uint32) DatumGetInt32(ftc_value(i, 3));
+	return held;
+}
+
+static void
+entry_fault(Pass *p, const Held *held, int64 id, const char *what, const char *expected, const char *found)
+{
+	if (held != NULL)
+		fault(p->v, held->height, &held->block, id, what, expected, found);
+}
+
+/*
+ * The leaf hashes of a bundle, checked against its root: that is what each
+ * entry is compared with.  Read when the first entry is, dropped after the
+ * last, so that only a few bundles are in memory.
+ */
+static void
+load_leaves(Pass *p, Held *held)
+{
+	bool		isnull;
+	Datum		datum;
+	FtcSlice	leaves;
+	FtcBundle	bundle;
+	FtcHash		root;
+
+	held->loaded = true;
+	if (ftc_run(&leaves_of, Int64GetDatum(held->id)) == 0 ||
+		ftc_bundle_leaf_decode(&bundle, ftc_slice_value(0, 0)) != FTC_OK)
+		return;					/* said already, with the block */
+	datum = ftc_column(0, 1, &isnull);
+	leaves = isnull ? ftc_slice(NULL, 0) : ftc_datum_slice(datum);
+	if (leaves.len != (size_t) bundle.count * sizeof(FtcHash))
+		entry_fault(p, held, 0, "leaf hashes changed", psprintf("%u hashes", bundle.count),
+					psprintf("%zu bytes", leaves.len));
+	else
+	{
+		root = ftc_merkle_root((const FtcHash *) leaves.data, bundle.count);
+		if (!ftc_hash_equal(&root, &bundle.root))
+			entry_fault(p, held, 0, "leaf hashes changed", ftc_hash_hex(&bundle.root), ftc_hash_hex(&root));
+		else
+			held->leaves = memcpy(MemoryContextAllocHuge(p->context, leaves.len), leaves.data, leaves.len);
+	}
+	SPI_freetuptable(SPI_tuptable);
+}
+
+/* So many ids of a bundle are behind us. */
+static void
+pass_by(Held *held, uint64 n)
+{
+	if (held == NULL)
+		return;
+	held->left -= (uint32) Min(n, (uint64) held->left);
+	if (held->left == 0 && held->leaves != NULL)
+	{
+		pfree(held->leaves);
+		held->leaves = NULL;
+	}
+}
+
+static void
+collect_spans(Pass *p, int64 from, int64 to)
+{
+	uint64		n = ftc_run(&held_bundles, Int32GetDatum(p->v->chain->id), Int64GetDatum(from), Int64GetDatum(to));
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		Held	   *held = read_held(i);
+		FtcIds		ids = ftc_ids_from_datum(ftc_value(i, 4));
+
+		held->left = (uint32) ftc_ids_count(&ids);
+		if (ftc_ids_count(&ids) != held->count)
+			entry_fault(p, held, 0, "list of entries changed", psprintf("%u entries", held->count),
+						psprintf(INT64_FORMAT, ftc_ids_count(&ids)));
+		add_spans(p, held, &ids);
+	}
+	if (!p->strays)
+		return;
+	n = ftc_run(&loose_bundles, Int32GetDatum(p->v->chain->id));
+	for (uint64 i = 0; i < n; i++)
+	{
+		FtcIds		ids = ftc_ids_from_datum(ftc_value(i, 0));
+
+		add_spans(p, NULL, &ids);
+	}
+}
+
+/* Ids that should have come before this one, in the span being read and after. */
+static void
+missing_before(Pass *p, uint64 id)
+{
+	while (p->at < p->nspans && p->next < id)
+	{
+		Span	   *span = &p->spans[p->at];
+
+		p->next = Max(p->next, span->first);
+		for (; p->next <= span->last && p->next < id; p->next++)
+		{
+			entry_fault(p, span->held, (int64) p->next, "entry missing",
+						psprintf("entry " UINT64_FORMAT, p->next), NULL);
+			pass_by(span->held, 1);
+		}
+		if (p->next <= span->last)
+			return;
+		if (++p->at < p->nspans)
+			p->next = Max(p->next, p->spans[p->at].first);
+	}
+}
+
+static bool
+check_entry(void *arg, int64 id, const FtcEntry *entry)
+{
+	Pass	   *p = arg;
+	Span	   *span;
+	FtcHash		leaf;
+	uint32		offset;
+
+	missing_before(p, (uint64) id);
+	while (p->at < p->nspans && p->spans[p->at].last < (uint64) id)
+		p->at++;
+	span = p->at < p->nspans ? &p->spans[p->at] : NULL;
+	if (span == NULL || span->first > (uint64) id)
+	{
+		if (p->strays)
+		{
+			MemoryContext outer = MemoryContextSwitchTo(p->context);
+
+			ftc_ids_add(&p->stray, id, id);
+			MemoryContextSwitchTo(outer);
+		}
+		return true;
+	}
+	p->next = (uint64) id + 1;
+	if (span->held == NULL)
+		return true;
+	if (!span->held->loaded)
+		load_leaves(p, span->held);
+	if (span->held->leaves == NULL)
+	{
+		pass_by(span->held, 1);
+		return true;
+	}
+	offset = span->offset + (uint32) ((uint64) id - span->first);
+	leaf = ftc_entry_leaf_hash(entry);
+	if (offset >= span->held->count || !ftc_hash_equal(&leaf, &span->held->leaves[offset]))
+		entry_fault(p, span->held, id, "entry changed",
+					offset < span->held->count ? ftc_hash_hex(&span->held->leaves[offset]) : NULL,
+					ftc_hash_hex(&leaf));
+	pass_by(span->held, 1);
+	return true;
+}
+
+/* An entry in no bundle: one of our own that waits, or one that does not belong. */
+static void
+check_strays(Pass *p)
+{
+	FtcIdentity self;
+	FtcHash		member = {{0}};
+
+	if (ftc_identity_load(&self))
+		member = self.member;
+	for (int i = 0; i < p->stray.n; i++)
+		for (uint64 id = p->stray.ranges[i].first; id <= p->stray.ranges[i].last; id++)
+			if (ftc_run(&entry_kind, Int64GetDatum((int64) id), ftc_hash_datum(&member)) > 0 &&
+				!DatumGetBool(ftc_value(0, 0)))
+				fault(p->v, -1, NULL, (int64) id, "extra entry", NULL, psprintf("entry " UINT64_FORMAT, id));
+}
+
+static void
+check_entries(Verification *v, int64 from, int64 to, bool strays)
+{
+	Pass		p = {.v = v,.strays = strays,.context = CurrentMemoryContext};
+	FtcIds		all;
+
+	ftc_ids_init(&p.stray);
+	collect_spans(&p, from, to);
+	if (p.nspans > 0)
+		qsort(p.spans, p.nspans, sizeof(Span), compare_spans);
+	p.next = p.nspans > 0 ? p.spans[0].first : 0;
+	ftc_ids_init(&all);
+	if (strays)
+		ftc_ids_add(&all, 0, PG_INT64_MAX - 1);
+	else
+		for (int i = 0; i < p.nspans; i++)
+			ftc_ids_add(&all, (int64) p.spans[i].first, (int64) p.spans[i].last);
+	ftc_store_scan(v->chain->id, &all, check_entry, &p);
+	missing_before(&p, PG_INT64_MAX);
+	check_strays(&p);
+}
+
+void
+ftc_verify_chain(const FtcChain *chain, int64 from, int64 to, bool strays,
+				 FtcFaultCallback callback, void *arg)
+{
+	Verification *v = palloc0(sizeof(Verification));
+	int64		top;
+
+	v->chain = chain;
+	v->callback = callback;
+	v->arg = arg;
+	ftc_run(&main_top, Int32GetDatum(chain->id));
+	top = DatumGetInt64(ftc_value(0, 0));
+	if (top < 0)
+		fault(v, 0, NULL, 0, "height missing", "0", NULL);
+	if (to < 0 || to > top)
+		to = top;
+	check_blocks(v, from, to);
+	check_entries(v, from, to, strays);
+}
+
+/* ----------------------------------------------------------------
+ *		SQL
+ * ----------------------------------------------------------------
+ */
+
+static void
+return_fault(void *arg, const FtcFault *f)
+{
+	ReturnSetInfo *rsinfo = arg;
+	Datum		values[6] = {0};
+	bool		nulls[6];
+
+	values[0] = Int64GetDatum(f->height);
+	nulls[0] = f->height < 0;
+	nulls[1] = f->block == NULL;
+	if (f->block != NULL)
+		values[1] = ftc_hash_datum(f->block);
+	values[2] = Int64GetDatum(f->entry);
+	nulls[2] = f->entry == 0;
+	values[3] = CStringGetTextDatum(f->what);
+	nulls[3] = false;
+	nulls[4] = f->expected == NULL;
+	if (f->expected != NULL)
+		values[4] = CStringGetTextDatum(f->expected);
+	nulls[5] = f->found == NULL;
+	if (f->found != NULL)
+		values[5] = CStringGetTextDatum(f->found);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+ftchain_verify(PG_FUNCTION_ARGS)
+{
+	FtcScope	scope;
+	FtcChain	chain;
+	int64		from = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1);
+	int64		to = PG_ARGISNULL(2) ? -1 : PG_GETARG_INT64(2);
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				errmsg("chain must not be null"));
+	if (from < 0 || (!PG_ARGISNULL(2) && to < from))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("heights from %lld to %lld are not a range", (long long) from, (long long) to));
+	InitMaterializedSRF(fcinfo, 0);
+	ftc_enter(&scope);
+	ftc_chain_need(&chain, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	ftc_verify_chain(&chain, from, to, from == 0 && to < 0, return_fault, fcinfo->resultinfo);
+	ftc_leave(&scope);
+	return (Datum) 0;
+}

@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * verify.h
+ *	  Hashing and checking again all that is stored.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_VERIFY_H
+#define FTC_VERIFY_H
+
+#include "chain.h"
+
+typedef struct FtcFault
+{
+	int64		height;			/* -1: of no block */
+	const FtcHash *block;		/* NULL: of no block */
+	int64		entry;			/* local id; 0: not of an entry */
+	const char *what;
+	const char *expected;		/* NULL: nothing */
+	const char *found;			/* NULL: nothing */
+} FtcFault;
+
+typedef void (*FtcFaultCallback) (void *arg, const FtcFault *fault);
+
+/*
+ * Check the main chain from one height to another (to < 0: to the head), and
+ * the bodies held of these blocks; with strays, also for entries that belong
+ * nowhere.  Every fault is reported; damage never stops it.
+ */
+extern void ftc_verify_chain(const FtcChain *chain, int64 from, int64 to, bool strays,
+							 FtcFaultCallback callback, void *arg);
+
+#endif							/* FTC_VERIFY_H */
