@@ -75,6 +75,12 @@ static FtcStmt statements = {
 	.argtypes = {BYTEAOID},
 };
 
+static FtcStmt rival = {
+	.sql = "SELECT FROM ftchain.block WHERE chain = $1 AND work >= $2 AND id <> $3 LIMIT 1",
+	.nargs = 3,
+	.argtypes = {INT4OID, BYTEAOID, BYTEAOID},
+};
+
 bool
 ftc_branch_of(const FtcStored *block, int64 head_height, int64 limit, FtcBranch *branch)
 {
@@ -168,10 +174,31 @@ ftc_branch_state(const FtcBranch *branch, const FtcStored *parent, int64 height)
 	return state;
 }
 
-bool
-ftc_branch_is_settling(int32 chain, const FtcState *state)
+/* The state for a child of a block of the main chain. */
+static FtcState *
+state_after(const FtcStored *block)
 {
-	return ftc_run(&last_control, Int32GetDatum(chain), Int64GetDatum((int64) state->folded)) > 0;
+	FtcBranch	branch = {.chain = block->chain,.fork_height = (int64) block->header.height};
+
+	return ftc_branch_state(&branch, block, (int64) block->header.height + 1);
+}
+
+FtcState *
+ftc_branch_current_state(int32 chain)
+{
+	FtcStored	head;
+
+	ftc_store_load_head(chain, &head);
+	return state_after(&head);
+}
+
+bool
+ftc_branch_needs_closing(int32 chain, const FtcStored *head, const FtcState *state)
+{
+	FtcHash		work = ftc_u256_to_hash(&head->tip.work);
+
+	return ftc_run(&last_control, Int32GetDatum(chain), Int64GetDatum((int64) state->folded)) > 0 ||
+		ftc_run(&rival, Int32GetDatum(chain), ftc_hash_datum(&work), ftc_hash_datum(&head->id)) > 0;
 }
 
 /*
@@ -218,6 +245,8 @@ static void
 switch_to(const FtcBranch *branch, const FtcStored *head, const FtcStored *best)
 {
 	int64		depth = (int64) head->header.height - branch->fork_height;
+	FtcHash		before = ftc_state_root(state_after(head));
+	FtcHash		after;
 
 	ftc_store_switch(branch->chain, branch->fork_height, branch->side, branch->nside);
 	if (depth > 0)
@@ -225,7 +254,8 @@ switch_to(const FtcBranch *branch, const FtcStored *head, const FtcStored *best)
 						   &best->id, NULL,
 						   psprintf("%lld blocks gave way to %d with more work",
 									(long long) depth, branch->nside));
-	if (!ftc_hash_equal(&head->header.state, &best->header.state))
+	after = ftc_state_root(state_after(best));
+	if (!ftc_hash_equal(&before, &after))
 		ftc_chain_invalidate();
 }
 

@@ -14,7 +14,8 @@
 typedef struct FtcBranch
 {
 	int32		chain;
-	int64		fork_height;	/* highest block that is also on the main chain */
+	int64		fork_height;	/* highest block that is also on the main
+								 * chain */
 	FtcHash    *side;			/* blocks above it, lowest first */
 	int			nside;
 } FtcBranch;
@@ -41,13 +42,20 @@ extern bool ftc_branch_has_control(const FtcBranch *branch, const FtcHash *id);
  */
 extern FtcState *ftc_branch_state(const FtcBranch *branch, const FtcStored *parent, int64 height);
 
+/* The state that the next block of the main chain builds on: who takes part now. */
+extern FtcState *ftc_branch_current_state(int32 chain);
+
 /* Is the body here, or stated to be stored by enough of its owners? */
 extern bool ftc_branch_is_available(const FtcHash *id);
 
 /* Make the best available branch the main chain; true if the head changed. */
 extern bool ftc_branch_choose(int32 chain);
 
-/* Are there controls on the main chain that a later block will fold? */
-extern bool ftc_branch_is_settling(int32 chain, const FtcState *state);
+/*
+ * Does the chain need a block although nothing waits?  Yes while controls are
+ * to be folded, and while another branch has as much work: members that are
+ * idle would otherwise disagree for ever.
+ */
+extern bool ftc_branch_needs_closing(int32 chain, const FtcStored *head, const FtcState *state);
 
 #endif							/* FTC_BRANCH_H */

@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "branch.h"
 #include "chain.h"
 #include "clock.h"
 #include "datum.h"
@@ -172,7 +173,7 @@ forget(Datum arg, Oid relation)
 static void
 make_cache(void)
 {
-	HASHCTL		ctl = {.keysize = sizeof(((FtcChainCache *) 0)->name), .entrysize = sizeof(FtcChainCache)};
+	HASHCTL		ctl = {.keysize = sizeof(((FtcChainCache *) 0)->name),.entrysize = sizeof(FtcChainCache)};
 
 	if (cache != NULL)
 		return;
@@ -212,7 +213,6 @@ ftc_chain_cached(const char *name)
 	FtcChainCache fresh = {0};
 	FtcChain	chain;
 	FtcIdentity identity;
-	FtcStored	head;
 	FtcState   *state;
 	bool		found;
 
@@ -233,8 +233,7 @@ ftc_chain_cached(const char *name)
 	fresh.sequence = DatumGetObjectId(ftc_value(0, 0));
 	ftc_chain_need(&chain, name);
 	ftc_identity_need(&identity);
-	ftc_store_load_head(chain.id, &head);
-	state = ftc_store_load_state(&head.header.state);
+	state = ftc_branch_current_state(chain.id);
 	need_member(state, &identity.member, name);
 	strlcpy(fresh.name, name, sizeof(fresh.name));
 	fresh.id = chain.id;
@@ -352,7 +351,7 @@ params_from_args(FunctionCallInfo fcinfo, FtcParams *params)
 	memset(params, 0, sizeof(*params));
 	params->consensus = FTC_CONSENSUS_POW;
 	params->replicas = int_arg(PG_GETARG_INT32(4), "replicas", 1, 100);
-	params->stored_quorum = PG_ARGISNULL(5) ? params->replicas / 2 + 1
+	params->stored_quorum = PG_ARGISNULL(5) ? (uint32) params->replicas / 2 + 1
 		: int_arg(PG_GETARG_INT32(5), "stored_quorum", 1, params->replicas);
 	if (PG_GETARG_INT64(6) < 1 || PG_GETARG_INT64(6) > INT64CONST(1) << 62)
 		int_arg(PG_GETARG_INT64(6), "attempts", 1, INT64CONST(1) << 62);
@@ -380,7 +379,7 @@ params_from_args(FunctionCallInfo fcinfo, FtcParams *params)
 static FtcSlice
 params_control(const FtcParams *params)
 {
-	FtcControl	control = {.kind = FTC_CONTROL_PARAMS, .not_after = INT64_MAX, .params = *params};
+	FtcControl	control = {.kind = FTC_CONTROL_PARAMS,.not_after = INT64_MAX,.params = *params};
 	FtcSlice	leaf;
 
 	if (!pg_strong_random(control.nonce, sizeof(control.nonce)))

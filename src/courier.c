@@ -166,7 +166,7 @@ backoff(int failures)
 static void
 note_failure(Contact *c, const char *why)
 {
-	char		text[FTC_SHARED_TEXT];
+	char text[	FTC_SHARED_TEXT];
 
 	ftc_shared_text(text, why);
 	if (strcmp(text, c->last_error) != 0)
@@ -394,10 +394,7 @@ call_block(Contact *c)
 static bool
 am_member(const FtcChain *chain, const FtcIdentity *self)
 {
-	FtcStored	head;
-
-	ftc_store_load_head(chain->id, &head);
-	return ftc_state_find(ftc_store_load_state(&head.header.state), &self->member) != NULL;
+	return ftc_state_find(ftc_branch_current_state(chain->id), &self->member) != NULL;
 }
 
 /* The next call for one chain, if there is any to make. */
@@ -803,7 +800,7 @@ Datum
 ftchain_sync(PG_FUNCTION_ARGS)
 {
 	char	   *server = PG_ARGISNULL(0) ? NULL
-		: MemoryContextStrdup(TopMemoryContext, text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	: MemoryContextStrdup(TopMemoryContext, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 
 	PG_TRY();
 	{

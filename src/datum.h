@@ -36,7 +36,7 @@ extern bool ftc_array_hashes(ArrayType *array, FtcHash **hashes, int *n);
 extern ArrayType *ftc_hashes_array(const FtcHash *hashes, int n);
 extern FtcSlice ftc_text_slice(const char *string);
 extern char *ftc_slice_string(FtcSlice slice);	/* palloc'd, terminated */
-extern char *ftc_hash_hex(const FtcHash *hash);	/* palloc'd */
+extern char *ftc_hash_hex(const FtcHash *hash); /* palloc'd */
 extern text *ftc_slice_text(FtcSlice slice);
 
 /* Allocate a buffer that the encoder of that length fills. */

@@ -99,11 +99,8 @@ raise_incarnation(FtcIdentity *identity, const char *why)
 	int64		incarnation = Max(identity->incarnation, ftc_keys_read_guard()) + 1;
 
 	ftc_keys_write_guard(incarnation);
-	ftc_store_write(&identity_raise, (Datum[])
-					{
-						Int64GetDatum(incarnation), Int64GetDatum((int64) GetSystemIdentifier()),
-						Int32GetDatum((int32) GetWALInsertionTimeLine())
-					}, NULL);
+	ftc_store_write(&identity_raise, FTC_ARGS(Int64GetDatum(incarnation), Int64GetDatum((int64) GetSystemIdentifier()),
+											  Int32GetDatum((int32) GetWALInsertionTimeLine())), NULL);
 	ftc_store_incident(0, "rollback", -1, NULL, &identity->member,
 					   psprintf("%s; incarnation %lld follows %lld", why,
 								(long long) incarnation, (long long) identity->incarnation));

@@ -40,7 +40,7 @@ static FtcStmt wanted_drop = {
 };
 
 static FtcStmt wanted_next = {
-	.sql = "SELECT block, height, since < now() - interval '1 s' FROM ftchain.wanted"
+	.sql = "SELECT block, height, since < now() - interval '500 ms' FROM ftchain.wanted"
 	" WHERE chain = $1 AND height > $2 ORDER BY height LIMIT 20",
 	.nargs = 2,
 	.argtypes = {INT4OID, INT8OID},
@@ -101,7 +101,7 @@ find_branch(Arrival *a)
 	if (a->parent.chain != a->chain->id)
 		return FTC_WRONG_CHAIN;
 	ftc_store_load_head(a->chain->id, &head);
-	a->current = ftc_store_load_state(&head.header.state);
+	a->current = ftc_branch_current_state(a->chain->id);
 	if (!ftc_branch_of(&a->parent, (int64) head.header.height,
 					   a->current->params.reorg_limit, &a->branch))
 		return FTC_TOO_DEEP;
@@ -191,7 +191,7 @@ check_bundles(Arrival *a)
 		FtcSignature signature;
 		FtcSlice	head = ftc_manifest_next_bundle(&at, &bundle, &signature);
 		bool		follows = i > 0 && ftc_hash_equal(&before.origin, &bundle.origin) &&
-			before.incarnation == bundle.incarnation;
+		before.incarnation == bundle.incarnation;
 		int32		origin = ftc_origin_number(&bundle.origin, (int64) bundle.incarnation);
 		uint64		last = follows ? before.number : (uint64) ftc_branch_last_bundle(&a->branch, origin);
 		FtcIds		seqs = ftc_ids_of_bundle(&bundle);
@@ -319,6 +319,7 @@ store_arrival(Arrival *a)
 
 	ftc_rules_next_tip(&tip, &a->parent.tip, &a->header, &a->state->params);
 	ftc_store_put_block(a->chain->id, a->block, &a->header, &a->manifest, &tip, a->state, a->source);
+	ftc_outbox_block(a->chain->id, &a->id);
 	if (ftc_store_has_body(&a->id))
 	{
 		/* all bundles are our own, or there are none */
@@ -329,14 +330,12 @@ store_arrival(Arrival *a)
 		take_body(a->chain, &a->id, a->block->body, a->current);
 	else
 		want_body(a);
-	ftc_outbox_block(a->chain->id, &a->id);
 }
 
 /* A block that is known: only its body may be news. */
 static FtcReason
 take_known(Arrival *a, const FtcStored *stored)
 {
-	FtcStored	head;
 	FtcReason	reason;
 
 	if (stored->chain != a->chain->id)
@@ -350,8 +349,7 @@ take_known(Arrival *a, const FtcStored *stored)
 		refuse(a, reason);
 		return reason;
 	}
-	ftc_store_load_head(a->chain->id, &head);
-	take_body(a->chain, &a->id, a->block->body, ftc_store_load_state(&head.header.state));
+	take_body(a->chain, &a->id, a->block->body, ftc_branch_current_state(a->chain->id));
 	return FTC_OK;
 }
 
@@ -381,6 +379,22 @@ ftc_inbox_block(const FtcChain *chain, const FtcBlock *block, const FtcHash *sou
 	return reason;
 }
 
+/*
+ * The member that a statement is of: as things stand now, or as they stood for
+ * the block.  A statement may come before the block does, by another link, and
+ * must not be lost for that.
+ */
+static const FtcMember *
+find_stating(const FtcChain *chain, const FtcHash *block, const FtcHash *member)
+{
+	const FtcMember *found = ftc_state_find(ftc_branch_current_state(chain->id), member);
+	FtcStored	stored;
+
+	if (found == NULL && ftc_store_load(block, &stored) && stored.chain == chain->id)
+		found = ftc_state_find(ftc_store_load_state(&stored.header.state), member);
+	return found;
+}
+
 FtcReason
 ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 {
@@ -388,25 +402,12 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 	FtcHash		block = ftc_get_hash(&reader);
 	FtcHash		member = ftc_get_hash(&reader);
 	FtcSignature signed_by;
-	FtcStored	stored;
 	const FtcMember *owner;
 
 	if (!ftc_reader_is_done(&reader) || signature.len != FTC_SIGNATURE_LEN)
 		return FTC_BAD_LENGTH;
 	memcpy(signed_by.b, signature.data, FTC_SIGNATURE_LEN);
-	if (!ftc_store_load(&block, &stored))
-		return FTC_UNKNOWN_PARENT;
-	if (stored.chain != chain->id)
-		return FTC_WRONG_CHAIN;
-	owner = ftc_state_find(ftc_store_load_state(&stored.header.state), &member);
-	if (owner == NULL)
-	{
-		FtcStored	head;
-
-		/* it may have become a member since */
-		ftc_store_load_head(chain->id, &head);
-		owner = ftc_state_find(ftc_store_load_state(&head.header.state), &member);
-	}
+	owner = find_stating(chain, &block, &member);
 	if (owner == NULL)
 		return FTC_NOT_A_MEMBER;
 	if (ftc_verify(&owner->key, FTC_DOMAIN_STORED, &chain->genesis, &block, &signed_by) != FTC_OK)
@@ -423,7 +424,6 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 bool
 ftc_inbox_next_wanted(const FtcChain *chain, int64 above_height, FtcHash *block, int64 *height)
 {
-	FtcStored	head;
 	FtcState   *current;
 	uint64		n;
 	FtcHash		blocks[20];
@@ -439,8 +439,7 @@ ftc_inbox_next_wanted(const FtcChain *chain, int64 above_height, FtcHash *block,
 	}
 	if (n == 0)
 		return false;
-	ftc_store_load_head(chain->id, &head);
-	current = ftc_store_load_state(&head.header.state);
+	current = ftc_branch_current_state(chain->id);
 	for (uint64 i = 0; i < n; i++)
 	{
 		bool		has = ftc_store_has_body(&blocks[i]);
@@ -464,7 +463,6 @@ ftc_inbox_want_missing(const FtcChain *chain)
 	uint64		n = ftc_run(&main_without_body, Int32GetDatum(chain->id));
 	FtcHash    *blocks = palloc(Max(n, 1) * sizeof(FtcHash));
 	int64	   *heights = palloc(Max(n, 1) * sizeof(int64));
-	FtcStored	head;
 	FtcState   *current;
 	int64		wanted = 0;
 
@@ -473,8 +471,7 @@ ftc_inbox_want_missing(const FtcChain *chain)
 		blocks[i] = ftc_hash_value(i, 0);
 		heights[i] = DatumGetInt64(ftc_value(i, 1));
 	}
-	ftc_store_load_head(chain->id, &head);
-	current = ftc_store_load_state(&head.header.state);
+	current = ftc_branch_current_state(chain->id);
 	for (uint64 i = 0; i < n; i++)
 		if (am_holder(current, &blocks[i]))
 			wanted += ftc_run(&wanted_put, ftc_hash_datum(&blocks[i]), Int32GetDatum(chain->id),

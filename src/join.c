@@ -162,15 +162,6 @@ ftchain_remove_peer(PG_FUNCTION_ARGS)
  * ----------------------------------------------------------------
  */
 
-static FtcState *
-current_state(const FtcChain *chain)
-{
-	FtcStored	head;
-
-	ftc_store_load_head(chain->id, &head);
-	return ftc_store_load_state(&head.header.state);
-}
-
 static void
 need_governor(const FtcChain *chain, const FtcState *state, const FtcIdentity *self)
 {
@@ -216,7 +207,7 @@ queue_control(const FtcChain *chain, const FtcIdentity *self, FtcControl *contro
 	FTC_ENCODE(leaf, ftc_control_leaf_encode, control);
 	reason = ftc_control_leaf_decode(&check, leaf);
 	if (reason == FTC_OK)
-		reason = ftc_state_authorise(current_state(chain), &check, &chain->genesis);
+		reason = ftc_state_authorise(ftc_branch_current_state(chain->id), &check, &chain->genesis);
 	if (reason != FTC_OK)
 		ftc_refuse(reason, "control entry");
 	id = ftc_merkle_leaf(leaf);
@@ -235,7 +226,7 @@ find_governed(const char *name, FtcChain *chain)
 	ftc_enter(&scope);
 	ftc_chain_need(chain, name);
 	ftc_identity_need(&self);
-	need_governor(chain, current_state(chain), &self);
+	need_governor(chain, ftc_branch_current_state(chain->id), &self);
 	ftc_leave(&scope);
 	chain->name = pstrdup(name);
 }
@@ -285,7 +276,7 @@ ftchain_add_member(PG_FUNCTION_ARGS)
 	control.name = ftc_text_slice(server);
 	ftc_enter(&scope);
 	ftc_identity_need(&self);
-	if (ftc_state_find(current_state(&chain), &who.member) != NULL)
+	if (ftc_state_find(ftc_branch_current_state(chain.id), &who.member) != NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_DUPLICATE_OBJECT),
 				errmsg("the database behind server \"%s\" is a member of chain \"%s\" already",
@@ -316,7 +307,7 @@ ftchain_remove_member(PG_FUNCTION_ARGS)
 	ftc_enter(&scope);
 	ftc_chain_need(&chain, name);
 	ftc_identity_need(&self);
-	state = current_state(&chain);
+	state = ftc_branch_current_state(chain.id);
 	if (ftc_state_find(state, &control.member) == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -78,7 +78,7 @@ scrub_slice(void *arg)
 	else
 	{
 		bool		last = !ftc_store_load_main(chain.id, -1, &head) ||
-			scrub_height + SLICE_BLOCKS > (int64) head.header.height;
+		scrub_height + SLICE_BLOCKS > (int64) head.header.height;
 
 		ftc_worker_progress(psprintf("scrubbing \"%s\" from height %lld", chain.name, (long long) scrub_height));
 		if (last && scrub_height == 0)
@@ -120,7 +120,7 @@ repair_all(void *arg)
 	{
 		ftc_worker_progress("repairing");
 		foreach(cell, ftc_chain_list())
-			*left += ftc_repair(lfirst(cell), false, GetUserId(), note_action, NULL);
+			* left += ftc_repair(lfirst(cell), false, GetUserId(), note_action, NULL);
 	}
 	ftc_leave(&scope);
 	ftc_step_end();

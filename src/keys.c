@@ -221,7 +221,7 @@ ftc_keys_read_guard(void)
 	char	   *text = read_file(key_path("guard"), false);
 	long long	incarnation = 0;
 
-	if (text != NULL && sscanf(text, "ftchain guard 1\nincarnation %lld\n", &incarnation) != 1)
+	if (text !=NULL && sscanf(text, "ftchain guard 1\nincarnation %lld\n", &incarnation) != 1)
 		ereport(ERROR,
 				errcode(ERRCODE_CONFIG_FILE_ERROR),
 				errmsg("file \"%s\" is not a signing guard", key_path("guard")));

@@ -25,7 +25,7 @@ extern bool ftc_keys_public(FtcKey *public_key);
 extern void ftc_keys_sign(FtcDomain domain, const FtcHash *chain,
 						  const FtcHash *digest, FtcSignature *signature);
 
-extern int64 ftc_keys_read_guard(void);	/* 0 if there is none */
+extern int64 ftc_keys_read_guard(void); /* 0 if there is none */
 extern void ftc_keys_write_guard(int64 incarnation);
 
 #endif							/* FTC_KEYS_H */

@@ -223,7 +223,6 @@ static FtcSlice
 block_attachment(const FtcHash *id, const FtcHash *member, size_t room)
 {
 	FtcStored	stored;
-	FtcStored	head;
 	FtcSlice	slice;
 
 	if (!ftc_store_load(id, &stored))
@@ -231,8 +230,7 @@ block_attachment(const FtcHash *id, const FtcHash *member, size_t room)
 	/* who made it, or gave it to us, has it: the reference will do */
 	if (ftc_hash_equal(&stored.header.proposer, member))
 		return ftc_slice(NULL, 0);
-	ftc_store_load_head(stored.chain, &head);
-	if (!ftc_place_is_holder(ftc_store_load_state(&head.header.state), id, member) ||
+	if (!ftc_place_is_holder(ftc_branch_current_state(stored.chain), id, member) ||
 		!ftc_store_has_body(id) || !ftc_store_load_body(id, &stored.block.body) ||
 		stored.block.body.len > room)
 		stored.block.body = ftc_slice(NULL, 0);

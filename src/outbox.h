@@ -22,7 +22,8 @@ extern void ftc_outbox_stored(int32 chain, const FtcHash *block, const FtcHash *
 typedef struct FtcLinkOut
 {
 	int64		epoch;
-	int64		base;			/* outbox seq before the first message of the epoch */
+	int64		base;			/* outbox seq before the first message of the
+								 * epoch */
 	int64		acked;			/* outbox seq of the last one acknowledged */
 	FtcHash		value;			/* the link's chain value after it */
 } FtcLinkOut;

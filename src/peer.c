@@ -506,7 +506,7 @@ raise_remote_error(FtcPeer *peer, struct pg_result *result, const char *sql)
 	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
 	const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
 	int			code = state != NULL && strlen(state) == 5
-		? MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]) : ERRCODE_CONNECTION_FAILURE;
+	? MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]) : ERRCODE_CONNECTION_FAILURE;
 	char	   *message = ftc_peer_message(result);
 	char	   *copy_detail = detail != NULL ? pstrdup(detail) : NULL;
 	char	   *copy_hint = hint != NULL ? pstrdup(hint) : NULL;

@@ -101,16 +101,9 @@ static FtcState *
 next_state(const char *name)
 {
 	FtcChain	chain;
-	FtcStored	head;
-	FtcBranch	branch;
 
 	ftc_chain_need(&chain, name);
-	ftc_store_load_head(chain.id, &head);
-	branch.chain = chain.id;
-	branch.fork_height = (int64) head.header.height;
-	branch.side = NULL;
-	branch.nside = 0;
-	return ftc_branch_state(&branch, &head, (int64) head.header.height + 1);
+	return ftc_branch_current_state(chain.id);
 }
 
 static char *

@@ -80,11 +80,11 @@ base64(FtcSlice bytes)
 	int			size = pg_b64_enc_len(bytes.len) + 1;
 	char	   *text = palloc0(size);
 	int			len = bytes.len == 0 ? 0
-		: pg_b64_encode((const char *) bytes.data, bytes.len, text, size);
+	: pg_b64_encode((const char *) bytes.data, bytes.len, text, size);
 
 	if (len < 0)
 		elog(ERROR, "could not encode base64");
-	text[len] = '\0';
+	text[		len] = '\0';
 	return text;
 }
 

@@ -321,10 +321,7 @@ fix_controls(const FtcChain *chain, const FtcHash *id, const FtcHeader *header, 
 {
 	FtcReader	at = manifest->controls;
 
-	ftc_store_write(&controls_drop, (Datum[])
-					{
-						ftc_hash_datum(id)
-					}, NULL);
+	ftc_store_write(&controls_drop, FTC_ARGS(ftc_hash_datum(id)), NULL);
 	for (uint32 i = 0; i < manifest->ncontrols; i++)
 	{
 		FtcControl	control;
@@ -361,12 +358,9 @@ fix_bundles(const FtcHash *id, const FtcManifest *manifest)
 			memcmp(signature.b, bundles[i].signature.b, FTC_SIGNATURE_LEN) == 0 &&
 			bundles[i].number == (int64) bundle.number && bundles[i].count == (int32) bundle.count)
 			continue;
-		ftc_store_write(&bundle_fix, (Datum[])
-						{
-							Int64GetDatum(bundles[i].id), ftc_slice_datum(head), ftc_signature_datum(&signature),
-							Int64GetDatum((int64) bundle.number), Int32GetDatum(bundle.count),
-							ftc_hash_datum(&digest), ftc_ids_datum(&seqs)
-						}, NULL);
+		ftc_store_write(&bundle_fix, FTC_ARGS(Int64GetDatum(bundles[i].id), ftc_slice_datum(head), ftc_signature_datum(&signature),
+											  Int64GetDatum((int64) bundle.number), Int32GetDatum(bundle.count),
+											  ftc_hash_datum(&digest), ftc_ids_datum(&seqs)), NULL);
 	}
 }
 

@@ -164,7 +164,7 @@ read_backlog(const FtcChain *chain, const FtcIdentity *self, Backlog *backlog)
 	backlog->ids = ftc_ids_from_datum(ftc_value(0, 1));
 	backlog->snapshot = PointerGetDatum(PG_DETOAST_DATUM_COPY(ftc_value(0, 2)));
 	fetch_ids(first ? &fresh_first : &fresh_since,
-			  (const Datum[]) {Int32GetDatum(chain->id), ftc_hash_datum(&self->member), since},
+			  FTC_ARGS(Int32GetDatum(chain->id), ftc_hash_datum(&self->member), since),
 			  &backlog->ids);
 	PopActiveSnapshot();
 	ftc_ids_sort(&backlog->ids);
@@ -248,15 +248,6 @@ store_bundle(const FtcChain *chain, const FtcIdentity *self, const Bundling *b)
 						 ftc_slice(b->leaves, b->count * sizeof(FtcHash)), b->bytes);
 }
 
-static FtcState *
-head_state(const FtcChain *chain)
-{
-	FtcStored	head;
-
-	ftc_store_load_head(chain->id, &head);
-	return ftc_store_load_state(&head.header.state);
-}
-
 bool
 ftc_seal_bundle(const FtcChain *chain)
 {
@@ -268,7 +259,7 @@ ftc_seal_bundle(const FtcChain *chain)
 	if (!ftc_identity_load(&self))
 		return false;
 	ftc_chain_lock(chain->id);
-	state = head_state(chain);
+	state = ftc_branch_current_state(chain->id);
 	read_backlog(chain, &self, &backlog);
 	rest = backlog.ids;
 	if (backlog.ids.n > 0)
@@ -534,7 +525,7 @@ ftc_seal_candidate(const FtcChain *chain, MemoryContext context,
 		return FTC_SEAL_NOTHING;
 	collect_controls(p);
 	collect_bundles(p);
-	if (p->nleaves == 0 && !ftc_branch_is_settling(chain->id, p->state))
+	if (p->nleaves == 0 && !ftc_branch_needs_closing(chain->id, &p->head, p->state))
 		return FTC_SEAL_NOTHING;
 	*wait_until = ftc_rules_earliest(&p->head.tip, &p->state->params);
 	if (*wait_until > now)
@@ -742,7 +733,7 @@ count_pending(const FtcChain *chain, const FtcIdentity *self, const Parts *p)
 	}
 	PushActiveSnapshot(GetTransactionSnapshot());
 	fetch_ids(first ? &fresh_first : &fresh_since,
-			  (const Datum[]) {Int32GetDatum(chain->id), ftc_hash_datum(&self->member), since}, &ids);
+			  FTC_ARGS(Int32GetDatum(chain->id), ftc_hash_datum(&self->member), since), &ids);
 	PopActiveSnapshot();
 	return bundled + ftc_ids_count(&ids);
 }

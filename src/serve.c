@@ -270,7 +270,7 @@ sort_out(Intake *r, Datum *elements, bool *nulls, int n, FtcMessage *fresh, FtcL
 	for (int i = 0; i < n; i++)
 	{
 		FtcReason	reason = nulls[i] ? FTC_BAD_LENGTH
-			: ftc_message_decode(&fresh[taken], ftc_datum_slice(elements[i]));
+		: ftc_message_decode(&fresh[taken], ftc_datum_slice(elements[i]));
 
 		if (reason != FTC_OK)
 			ftc_refuse(reason, "message");
@@ -303,12 +303,10 @@ sort_out(Intake *r, Datum *elements, bool *nulls, int n, FtcMessage *fresh, FtcL
 static void
 check_account(const Intake *r, const FtcLinkEnd *end, Datum account)
 {
-	FtcStored	head;
 	FtcSignature signature;
 	const FtcMember *member;
 
-	ftc_store_load_head(r->chain.id, &head);
-	member = ftc_state_find(ftc_store_load_state(&head.header.state), &r->sender);
+	member = ftc_state_find(ftc_branch_current_state(r->chain.id), &r->sender);
 	if (member == NULL)
 		ftc_refuse(FTC_NOT_A_MEMBER, "sender");
 	if (!ftc_datum_signature(account, &signature) ||

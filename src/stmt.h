@@ -48,16 +48,18 @@ extern uint64 ftc_stmt_run(FtcStmt *stmt, const Datum *args, const bool *nulls);
 /* The same under the active snapshot, not a new one, and without side effects. */
 extern uint64 ftc_stmt_read(FtcStmt *stmt, const Datum *args, const bool *nulls);
 
-#define ftc_run(stmt, ...)	ftc_stmt_run((stmt), (const Datum[]) {__VA_ARGS__}, NULL)
-#define ftc_read(stmt, ...)	ftc_stmt_read((stmt), (const Datum[]) {__VA_ARGS__}, NULL)
+#define FTC_ARGS(...)		((const Datum[]) {__VA_ARGS__})
+#define ftc_run(stmt, ...)	ftc_stmt_run((stmt), FTC_ARGS(__VA_ARGS__), NULL)
+#define ftc_read(stmt, ...)	ftc_stmt_read((stmt), FTC_ARGS(__VA_ARGS__), NULL)
 
 /* Open a cursor under the active snapshot; close it with SPI_cursor_close(). */
 extern Portal ftc_stmt_open(FtcStmt *stmt, const Datum *args);
 
 /* Column (from 0) of a row (from 0) of the last result. */
 extern Datum ftc_column(uint64 row, int column, bool *isnull);
-extern Datum ftc_value(uint64 row, int column);	/* an error if null */
-extern FtcHash ftc_hash_value(uint64 row, int column);	/* an error if not 32 bytes */
+extern Datum ftc_value(uint64 row, int column); /* an error if null */
+extern FtcHash ftc_hash_value(uint64 row, int column);	/* an error if not 32
+														 * bytes */
 extern FtcSlice ftc_slice_value(uint64 row, int column);	/* in the SPI context */
 
 #endif							/* FTC_STMT_H */

@@ -291,8 +291,8 @@ ftc_store_load_main(int32 chain, int64 height, FtcStored *stored)
 {
 	FtcHash		id;
 	uint64		n = height < 0
-		? ftc_run(&main_head, Int32GetDatum(chain))
-		: ftc_run(&main_get, Int32GetDatum(chain), Int64GetDatum(height));
+	? ftc_run(&main_head, Int32GetDatum(chain))
+	: ftc_run(&main_get, Int32GetDatum(chain), Int64GetDatum(height));
 
 	if (n == 0)
 		return false;
@@ -410,23 +410,17 @@ ftc_store_replace_block(const FtcHash *id, const FtcBlock *block)
 	else
 		ftc_refuse(FTC_UNKNOWN_PARENT, "header");
 	work = ftc_u256_to_hash(&tip.work);
-	ftc_store_write(&block_replace, (Datum[])
-					{
-						ftc_hash_datum(id), ftc_slice_datum(block->header),
-						ftc_signature_datum(&block->signature), ftc_slice_datum(block->manifest),
-						ftc_slice_datum(block->proof),
-						ftc_slice_datum(ftc_slice(tip_bytes, ftc_tip_encode(&tip, tip_bytes))),
-						ftc_hash_datum(&work), Int64GetDatum((int64) header.height)
-					}, NULL);
+	ftc_store_write(&block_replace, FTC_ARGS(ftc_hash_datum(id), ftc_slice_datum(block->header),
+											 ftc_signature_datum(&block->signature), ftc_slice_datum(block->manifest),
+											 ftc_slice_datum(block->proof),
+											 ftc_slice_datum(ftc_slice(tip_bytes, ftc_tip_encode(&tip, tip_bytes))),
+											 ftc_hash_datum(&work), Int64GetDatum((int64) header.height)), NULL);
 }
 
 void
 ftc_store_switch(int32 chain, int64 fork_height, const FtcHash *blocks, int n)
 {
-	ftc_store_write(&main_cut, (Datum[])
-					{
-						Int32GetDatum(chain), Int64GetDatum(fork_height)
-					}, NULL);
+	ftc_store_write(&main_cut, FTC_ARGS(Int32GetDatum(chain), Int64GetDatum(fork_height)), NULL);
 	for (int i = 0; i < n; i++)
 		ftc_run(&main_add, Int32GetDatum(chain), Int64GetDatum(fork_height + 1 + i),
 				ftc_hash_datum(&blocks[i]));
@@ -598,11 +592,8 @@ scan_row(EntryScan *scan, HeapTuple row, TupleDesc desc)
 static bool
 scan_span(EntryScan *scan, uint64 first, uint64 last)
 {
-	Portal		portal = ftc_stmt_open(&entry_scan, (Datum[])
-									   {
-										   Int64GetDatum(first), Int64GetDatum(last),
-										   Int32GetDatum(scan->chain)
-									   });
+	Portal		portal = ftc_stmt_open(&entry_scan, FTC_ARGS(Int64GetDatum(first), Int64GetDatum(last),
+															 Int32GetDatum(scan->chain)));
 	bool		go_on = true;
 
 	while (go_on)
@@ -633,7 +624,7 @@ scan_span(EntryScan *scan, uint64 first, uint64 last)
 void
 ftc_store_scan(int32 chain, const FtcIds *ids, FtcEntryCallback callback, void *arg)
 {
-	EntryScan		scan = {.chain = chain, .ids = ids, .origin = -1, .callback = callback, .arg = arg};
+	EntryScan	scan = {.chain = chain,.ids = ids,.origin = -1,.callback = callback,.arg = arg};
 	int			i = 0;
 
 	scan.context = AllocSetContextCreate(CurrentMemoryContext, "ftchain scan",
@@ -673,7 +664,7 @@ columns_make(int n)
 	Datum	  **all[] = {&columns.id, &columns.seq, &columns.time, &columns.salt,
 	&columns.author, &columns.kind, &columns.payload};
 
-	for (int i = 0; i < lengthof(all); i++)
+	for (size_t i = 0; i < lengthof(all); i++)
 		*all[i] = palloc_extended(Max(n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
 	return columns;
 }
@@ -761,12 +752,9 @@ put_bundle_entries(FtcBodyReader *reader, int32 chain, const FtcStoredBundle *st
 		bytes += ftc_body_entry_len(&entry);
 	}
 	columns_insert(&columns, chain, stored->origin);
-	ftc_store_write(&bundle_hold, (Datum[])
-					{
-						Int64GetDatum(stored->id), ftc_ids_datum(&ids),
-						ftc_slice_datum(ftc_slice(leaves, count * sizeof(FtcHash))),
-						Int64GetDatum(bytes)
-					}, NULL);
+	ftc_store_write(&bundle_hold, FTC_ARGS(Int64GetDatum(stored->id), ftc_ids_datum(&ids),
+										   ftc_slice_datum(ftc_slice(leaves, count * sizeof(FtcHash))),
+										   Int64GetDatum(bytes)), NULL);
 }
 
 static void
@@ -855,11 +843,8 @@ ftc_store_delete_entries(const FtcIds *ids)
 	int64		n = 0;
 
 	for (int i = 0; i < ids->n; i++)
-		n += ftc_store_write(&entries_delete, (Datum[])
-							 {
-								 Int64GetDatum(ids->ranges[i].first),
-								 Int64GetDatum(ids->ranges[i].last)
-							 }, NULL);
+		n += ftc_store_write(&entries_delete, FTC_ARGS(Int64GetDatum(ids->ranges[i].first),
+													   Int64GetDatum(ids->ranges[i].last)), NULL);
 	return n;
 }
 

@@ -447,7 +447,8 @@ typedef struct Span
 {
 	uint64		first;
 	uint64		last;
-	Held	   *held;			/* NULL: a bundle that is not on the main chain */
+	Held	   *held;			/* NULL: a bundle that is not on the main
+								 * chain */
 	uint32		offset;			/* of first in the bundle */
 } Span;
 
@@ -477,10 +478,11 @@ add_spans(Pass *p, Held *held, const FtcIds *ids)
 			p->spans = p->spans == NULL ? palloc(p->size * sizeof(Span))
 				: repalloc_huge(p->spans, p->size * sizeof(Span));
 		}
-		p->spans[p->nspans++] = (Span)
-		{
-			ids->ranges[i].first, ids->ranges[i].last, held, offset
-		};
+		p->spans[p->nspans].first = ids->ranges[i].first;
+		p->spans[p->nspans].last = ids->ranges[i].last;
+		p->spans[p->nspans].held = held;
+		p->spans[p->nspans].offset = offset;
+		p->nspans++;
 		offset += (uint32) (ids->ranges[i].last - ids->ranges[i].first + 1);
 	}
 }

@@ -12,11 +12,13 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
-#include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -67,7 +69,8 @@ static const WorkerType types[FTC_WORKER_KINDS] = {
 	[FTC_WORKER_KEEPER] = {"keeper", "FtchainKeeper", ftc_keeper_turn},
 };
 
-#define NAP_MAX_MS		2000	/* so that DROP DATABASE, which waits 5 s, gets through */
+#define NAP_MAX_MS		2000	/* so that DROP DATABASE, which waits 5 s,
+								 * gets through */
 #define RETRY_MS		5000
 #define ABSENT_RETRY_MS 15000
 
@@ -341,7 +344,7 @@ char *
 ftc_step_error(MemoryContext context)
 {
 	static char last[FTC_SHARED_TEXT] = "";
-	char		text[FTC_SHARED_TEXT];
+	char text[	FTC_SHARED_TEXT];
 	ErrorData  *error;
 	char	   *message;
 
@@ -695,37 +698,60 @@ serve_database(Oid oid, const char *name)
 			start_worker(database, name, kind);
 }
 
+/* Was it named in the setting, or by ftchain.start()? */
+static bool
+is_wanted(Oid oid, const char *name, List *names)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(oid, false);
+	ListCell   *cell;
+
+	if (database != NULL && database->wanted)
+		return true;
+	foreach(cell, names)
+		if (strcmp(lfirst(cell), name) == 0)
+		return true;
+	return false;
+}
+
+static List *
+databases_setting(void)
+{
+	List	   *names = NIL;
+
+	if (!SplitIdentifierString(pstrdup(ftc_guc_databases), ',', &names))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("invalid list of databases in \"ftchain.databases\""));
+	return names;
+}
+
+/* A session without a database can read pg_database, but not by an index. */
 static bool
 launch(void *arg)
 {
-	FtcShared  *s = ftc_shared();
-	List	   *names = NIL;
-	ListCell   *cell;
-	char	   *setting = pstrdup(ftc_guc_databases);
+	List	   *names;
+	Relation	relation;
+	TableScanDesc scan;
+	HeapTuple	tuple;
 
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	names = databases_setting();
+	/* no role, no extension anywhere: nobody to start */
 	if (OidIsValid(get_role_oid(ftc_guc_worker_role, true)))
 	{
-		if (!SplitIdentifierString(setting, ',', &names))
-			ereport(LOG,
-					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("invalid list of databases in \"ftchain.databases\""));
-		foreach(cell, names)
+		relation = table_open(DatabaseRelationId, AccessShareLock);
+		scan = table_beginscan_catalog(relation, 0, NULL);
+		while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
 		{
-			Oid			oid = get_database_oid(lfirst(cell), true);
+			Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
 
-			if (OidIsValid(oid))
-				serve_database(oid, lfirst(cell));
+			if (!database->datistemplate && database->datallowconn &&
+				is_wanted(database->oid, NameStr(database->datname), names))
+				serve_database(database->oid, NameStr(database->datname));
 		}
-		for (int i = 0; i < FTC_SHARED_DATABASES; i++)
-			if (OidIsValid(s->database[i].database) && s->database[i].wanted)
-			{
-				char	   *name = get_database_name(s->database[i].database);
-
-				if (name != NULL)
-					serve_database(s->database[i].database, name);
-			}
+		table_endscan(scan);
+		table_close(relation, AccessShareLock);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();

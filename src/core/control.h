@@ -79,7 +79,8 @@ typedef struct FtcParams
 	uint32_t	epoch_blocks;	/* state is folded at multiples of this height */
 	uint32_t	settle_blocks;	/* depth at which controls are folded */
 	uint16_t	replicas;		/* owners of a body */
-	uint16_t	stored_quorum;	/* STORED statements that make a body available */
+	uint16_t	stored_quorum;	/* STORED statements that make a body
+								 * available */
 	uint16_t	governors;		/* signatures a control needs */
 	uint16_t	flags;			/* none yet: 0 */
 	FtcSlice	name;			/* of the chain, for people */

@@ -75,8 +75,8 @@ extern FtcHash ftc_link_advance(const FtcHash *value, const FtcHash *id, const F
 typedef struct FtcLinkEnd
 {
 	uint64_t	epoch;			/* 0: none yet */
-	uint64_t	next;			/* receiver: the seq it takes next; sender: the
-								 * first not acknowledged; from 1 */
+	uint64_t	next;			/* receiver: the seq it takes next; sender:
+								 * the first not acknowledged; from 1 */
 	FtcHash		value;			/* the chain value after next - 1 */
 } FtcLinkEnd;
 
@@ -95,7 +95,8 @@ extern FtcLinkVerdict ftc_link_receive(const FtcLinkEnd *end, const FtcMessage *
 typedef enum FtcLinkAction
 {
 	FTC_LINK_STREAM,			/* go on from *next */
-	FTC_LINK_RESTART			/* open the epoch *epoch, reconcile by inventory */
+	FTC_LINK_RESTART			/* open the epoch *epoch, reconcile by
+								 * inventory */
 } FtcLinkAction;
 
 /*

@@ -151,7 +151,8 @@ int
 ftc_merkle_consistency(const FtcHash *leaves, uint64_t n, uint64_t size1, FtcHash *proof)
 {
 	FtcHash		down[FTC_PROOF_MAX];
-	bool		whole = true;	/* size1 leaves are a subtree of the first tree */
+	bool		whole = true;	/* size1 leaves are a subtree of the first
+								 * tree */
 	int			len = 0;
 	int			out = 0;
 

@@ -108,7 +108,7 @@ ftc_key_derive(const FtcKey *seed, FtcKey *key)
 													seed->b, FTC_KEY_LEN);
 	size_t		len = FTC_KEY_LEN;
 	bool		ok = pkey != NULL &&
-		EVP_PKEY_get_raw_public_key(pkey, key->b, &len) == 1 && len == FTC_KEY_LEN;
+	EVP_PKEY_get_raw_public_key(pkey, key->b, &len) == 1 && len == FTC_KEY_LEN;
 
 	EVP_PKEY_free(pkey);
 	return ok;

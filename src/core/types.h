@@ -23,7 +23,8 @@
 #define FTC_KEY_LEN			32	/* an Ed25519 public key or secret seed, bytes */
 #define FTC_SIGNATURE_LEN	64	/* an Ed25519 signature, bytes */
 #define FTC_SALT_LEN		16	/* what hides an erased payload's hash, bytes */
-#define FTC_NAME_MAX		63	/* author, kind, zone and names, bytes of UTF-8 */
+#define FTC_NAME_MAX		63	/* author, kind, zone and names, bytes of
+								 * UTF-8 */
 
 /* Hard limits of the format; a chain's parameters may only be stricter. */
 #define FTC_PAYLOAD_MAX		(16 * 1024 * 1024)	/* one payload, bytes */

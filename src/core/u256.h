@@ -16,7 +16,7 @@ typedef struct FtcU256
 } FtcU256;
 
 extern FtcU256 ftc_u256_from_u64(uint64_t value);
-extern FtcU256 ftc_u256_from_hash(const FtcHash *hash);	/* big endian */
+extern FtcU256 ftc_u256_from_hash(const FtcHash *hash); /* big endian */
 extern FtcHash ftc_u256_to_hash(const FtcU256 *a);	/* big endian */
 extern int	ftc_u256_compare(const FtcU256 *a, const FtcU256 *b);
 extern bool ftc_u256_is_zero(const FtcU256 *a);
