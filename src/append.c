@@ -128,9 +128,9 @@ ftchain_append(PG_FUNCTION_ARGS)
 	kind = PG_GETARG_DATUM(2);
 	check_kind(ftc_datum_slice(kind));
 
-	ftc_enter(&scope);
 	chain = *ftc_chain_cached(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	check_payload(&chain, payload);
+	ftc_enter_bare(&scope);
 	xid = GetTopFullTransactionId();
 	id = nextval_internal(chain.sequence, false);
 	ftc_run(&entry_put, Int64GetDatum(id), FullTransactionIdGetDatum(xid),
@@ -169,8 +169,8 @@ ftchain_append_many(PG_FUNCTION_ARGS)
 	check_kind(ftc_datum_slice(kind));
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), JSONOID, -1, false, TYPALIGN_INT, &payloads, &nulls, &n);
 
-	ftc_enter(&scope);
 	chain = *ftc_chain_cached(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	ftc_enter(&scope);
 	for (int i = 0; i < n; i++)
 	{
 		if (nulls[i])

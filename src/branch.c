@@ -75,6 +75,13 @@ static FtcStmt statements = {
 	.argtypes = {BYTEAOID},
 };
 
+static FtcStmt better_coming = {
+	.sql = "SELECT FROM ftchain.block WHERE chain = $1 AND work > $2"
+	" AND received > now() - interval '30 s' LIMIT 1",
+	.nargs = 2,
+	.argtypes = {INT4OID, BYTEAOID},
+};
+
 static FtcStmt rival = {
 	.sql = "SELECT FROM ftchain.block WHERE chain = $1 AND work >= $2 AND id <> $3 LIMIT 1",
 	.nargs = 3,
@@ -190,6 +197,14 @@ ftc_branch_current_state(int32 chain)
 
 	ftc_store_load_head(chain, &head);
 	return state_after(&head);
+}
+
+bool
+ftc_branch_is_catching_up(const FtcStored *head)
+{
+	FtcHash		work = ftc_u256_to_hash(&head->tip.work);
+
+	return ftc_run(&better_coming, Int32GetDatum(head->chain), ftc_hash_datum(&work)) > 0;
 }
 
 bool

@@ -52,6 +52,13 @@ extern bool ftc_branch_is_available(const FtcHash *id);
 extern bool ftc_branch_choose(int32 chain);
 
 /*
+ * Is a branch with more work known whose bodies are still on their way?  Then
+ * work on our head would be wasted.  Only for a while: if the bodies never
+ * come, the chain goes on without that branch.
+ */
+extern bool ftc_branch_is_catching_up(const FtcStored *head);
+
+/*
  * Does the chain need a block although nothing waits?  Yes while controls are
  * to be folded, and while another branch has as much work: members that are
  * idle would otherwise disagree for ever.

@@ -206,15 +206,37 @@ need_member(const FtcState *state, const FtcHash *member, const char *chain)
 				errhint("A governor of the chain can add it with ftchain.add_member()."));
 }
 
-const FtcChainCache *
-ftc_chain_cached(const char *name)
+/* Everything is read first: an invalidation on the way would remove the entry. */
+static void
+read_chain(const char *name, FtcChainCache *fresh)
 {
-	FtcChainCache *entry;
-	FtcChainCache fresh = {0};
+	FtcScope	scope;
 	FtcChain	chain;
 	FtcIdentity identity;
 	FtcState   *state;
-	bool		found;
+
+	ftc_enter(&scope);
+	ftc_run(&sequence_of_entries, 0);
+	fresh->sequence = DatumGetObjectId(ftc_value(0, 0));
+	cache_relation = DatumGetObjectId(ftc_value(0, 1));
+	ftc_chain_need(&chain, name);
+	ftc_identity_need(&identity);
+	state = ftc_branch_current_state(chain.id);
+	need_member(state, &identity.member, name);
+	strlcpy(fresh->name, name, sizeof(fresh->name));
+	fresh->id = chain.id;
+	fresh->origin = identity.origin;
+	fresh->member = identity.member;
+	fresh->incarnation = identity.incarnation;
+	fresh->max_payload = state->params.max_payload;
+	ftc_leave(&scope);
+}
+
+const FtcChainCache *
+ftc_chain_cached(const char *name)
+{
+	FtcChainCache fresh = {0};
+	FtcChainCache *entry;
 
 	make_cache();
 	if (strlen(name) < sizeof(entry->name))
@@ -223,25 +245,8 @@ ftc_chain_cached(const char *name)
 		if (entry != NULL)
 			return entry;
 	}
-	ftc_run(&sequence_of_entries, 0);
-	cache_relation = DatumGetObjectId(ftc_value(0, 1));
-
-	/*
-	 * Everything is read before the entry is made: an invalidation on the way
-	 * would remove it.
-	 */
-	fresh.sequence = DatumGetObjectId(ftc_value(0, 0));
-	ftc_chain_need(&chain, name);
-	ftc_identity_need(&identity);
-	state = ftc_branch_current_state(chain.id);
-	need_member(state, &identity.member, name);
-	strlcpy(fresh.name, name, sizeof(fresh.name));
-	fresh.id = chain.id;
-	fresh.origin = identity.origin;
-	fresh.member = identity.member;
-	fresh.incarnation = identity.incarnation;
-	fresh.max_payload = state->params.max_payload;
-	entry = hash_search(cache, fresh.name, HASH_ENTER, &found);
+	read_chain(name, &fresh);
+	entry = hash_search(cache, fresh.name, HASH_ENTER, NULL);
 	*entry = fresh;
 	return entry;
 }

@@ -55,7 +55,7 @@ typedef struct FtcChainCache
 	Oid			sequence;
 } FtcChainCache;
 
-extern const FtcChainCache *ftc_chain_cached(const char *name);
+extern const FtcChainCache *ftc_chain_cached(const char *name); /* outside a scope */
 
 /* Tell every backend that a chain, its members or the identity changed. */
 extern void ftc_chain_invalidate(void);

@@ -528,6 +528,8 @@ ftc_seal_candidate(const FtcChain *chain, MemoryContext context,
 	if (p->nleaves == 0 && !ftc_branch_needs_closing(chain->id, &p->head, p->state))
 		return FTC_SEAL_NOTHING;
 	*wait_until = ftc_rules_earliest(&p->head.tip, &p->state->params);
+	if (ftc_branch_is_catching_up(&p->head))
+		*wait_until = Max(*wait_until, now + 100 * 1000);
 	if (*wait_until > now)
 		return FTC_SEAL_TOO_EARLY;
 	*candidate = assemble(p, &self, now, context);

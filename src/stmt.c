@@ -15,26 +15,47 @@
 #include "guc.h"
 #include "stmt.h"
 
-void
-ftc_enter(FtcScope *scope)
+static void
+become_worker(FtcScope *scope)
 {
 	Oid			worker = get_role_oid(ftc_guc_worker_role, false);
 
 	scope->caller = CurrentMemoryContext;
 	GetUserIdAndSecContext(&scope->user, &scope->context);
 	SetUserIdAndSecContext(worker, scope->context | SECURITY_LOCAL_USERID_CHANGE);
+}
+
+static void
+connect_spi(void)
+{
+	if (SPI_connect_ext(0) != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+}
+
+void
+ftc_enter_bare(FtcScope *scope)
+{
+	become_worker(scope);
+	scope->guc_level = 0;
+	connect_spi();
+}
+
+void
+ftc_enter(FtcScope *scope)
+{
+	become_worker(scope);
 	scope->guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	if (SPI_connect_ext(0) != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	connect_spi();
 }
 
 void
 ftc_leave(const FtcScope *scope)
 {
 	SPI_finish();
-	AtEOXact_GUC(true, scope->guc_level);
+	if (scope->guc_level > 0)
+		AtEOXact_GUC(true, scope->guc_level);
 	SetUserIdAndSecContext(scope->user, scope->context);
 	MemoryContextSwitchTo(scope->caller);
 }

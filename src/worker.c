@@ -517,6 +517,9 @@ look_around(void *arg)
 	if (there)
 		ftc_step_end();
 	my_database->present = there;
+	LWLockAcquire(&ftc_shared()->lock, LW_SHARED);
+	set_latch(ftc_shared()->launcher);	/* the other workers may come */
+	LWLockRelease(&ftc_shared()->lock);
 	return there;
 }
 
