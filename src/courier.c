@@ -18,6 +18,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "common/pg_prng.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -160,7 +161,7 @@ backoff(int failures)
 	uint64		us = (uint64) BACKOFF_MIN_US << Min(failures, 10);
 
 	us = Min(us, (uint64) BACKOFF_MAX_US);
-	return us - us / 4 + (uint64) random() % (us / 2);
+	return us - us / 4 + pg_prng_uint64_range(&pg_global_prng_state, 0, us / 2);
 }
 
 static void

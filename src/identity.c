@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
@@ -66,6 +67,14 @@ static FtcStmt origin_load = {
 	.nargs = 1,
 	.argtypes = {INT4OID},
 };
+
+int32
+ftc_origin_find(const FtcHash *member, int64 incarnation)
+{
+	if (ftc_run(&origin_get, ftc_hash_datum(member), Int64GetDatum(incarnation)) == 0)
+		return 0;
+	return DatumGetInt32(ftc_value(0, 0));
+}
 
 int32
 ftc_origin_number(const FtcHash *member, int64 incarnation)
@@ -126,10 +135,16 @@ ftc_identity_load(FtcIdentity *identity)
 		return false;
 	memcpy(identity->public_key.b, slice.data, FTC_KEY_LEN);
 	identity->incarnation = DatumGetInt64(ftc_value(0, 2));
-	same_cluster = (uint64) DatumGetInt64(ftc_value(0, 4)) == GetSystemIdentifier() &&
-		DatumGetInt32(ftc_value(0, 5)) == (int32) GetWALInsertionTimeLine();
 	if (!ftc_keys_public(&key) || memcmp(&key, &identity->public_key, sizeof(key)) != 0)
 		return false;
+	if (RecoveryInProgress() || XactReadOnly)
+	{
+		/* nothing can be written, and nobody is about to sign */
+		identity->origin = ftc_origin_find(&identity->member, identity->incarnation);
+		return true;
+	}
+	same_cluster = (uint64) DatumGetInt64(ftc_value(0, 4)) == GetSystemIdentifier() &&
+		DatumGetInt32(ftc_value(0, 5)) == (int32) GetWALInsertionTimeLine();
 	if (!same_cluster)
 		raise_incarnation(identity, "the timeline or the cluster has changed");
 	else if (ftc_keys_read_guard() > identity->incarnation)

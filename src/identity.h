@@ -32,7 +32,8 @@ extern void ftc_identity_ensure(FtcIdentity *identity); /* or makes one */
 /* Somebody holds what this database has no memory of: a new incarnation. */
 extern void ftc_identity_set_back(const char *why);
 
-/* Local number of an origin, made if need be. */
+/* Local number of an origin: 0 if there is none, or made if need be. */
+extern int32 ftc_origin_find(const FtcHash *member, int64 incarnation);
 extern int32 ftc_origin_number(const FtcHash *member, int64 incarnation);
 extern void ftc_origin_load(int32 origin, FtcHash *member, int64 *incarnation);
 

@@ -26,8 +26,9 @@
 
 #define SLICE_BLOCKS 500
 #define REPAIR_EVERY_US (2 * USECS_PER_SEC)
-#define WANT_EVERY_US (5 * USECS_PER_SEC)
+#define TIDY_EVERY_US (60 * USECS_PER_SEC)
 #define OUTBOX_KEEP 10000
+#define OUTBOX_MOST 1000000
 
 static FtcStmt any_damage = {
 	.sql = "SELECT FROM ftchain.damage WHERE repaired IS NULL LIMIT 1",
@@ -39,7 +40,7 @@ static int32 scrub_chain = 0;	/* where the cycle is */
 static int64 scrub_height = 0;
 static uint64 repair_at = 0;
 static int	repair_failures = 0;
-static uint64 want_at = 0;
+static uint64 tidy_at = 0;
 
 /* The chain to scrub now: the one we are at, or the next; false at the end. */
 static bool
@@ -142,7 +143,7 @@ tidy(void *arg)
 
 		if (ftc_inbox_want_missing(chain) > 0)
 			ftc_worker_wake_at_commit(FTC_WAKE_COURIER);
-		ftc_outbox_prune(chain->id, OUTBOX_KEEP);
+		ftc_outbox_prune(chain->id, OUTBOX_KEEP, OUTBOX_MOST);
 	}
 	ftc_leave(&scope);
 	ftc_step_end();
@@ -173,10 +174,10 @@ ftc_keeper_turn(void)
 		repair_failures = ok && left == 0 ? 0 : Min(repair_failures + 1, 6);
 		repair_at = ftc_clock_now() + (REPAIR_EVERY_US << repair_failures);
 	}
-	if (now >= want_at)
+	if (now >= tidy_at)
 	{
 		(void) ftc_step_try(tidy, NULL, &more);
-		want_at = now + WANT_EVERY_US;
+		tidy_at = now + TIDY_EVERY_US;
 	}
 	ftc_worker_progress(scrubbing ? "scrubbing" : "idle");
 	return scrubbing ? 1 : 1000;

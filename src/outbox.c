@@ -42,10 +42,11 @@ static FtcStmt outbox_from = {
 };
 
 static FtcStmt outbox_prune = {
-	.sql = "DELETE FROM ftchain.outbox WHERE chain = $1 AND seq <="
-	" (SELECT min(acked) FROM ftchain.link_out WHERE chain = $1) - $2",
-	.nargs = 2,
-	.argtypes = {INT4OID, INT8OID},
+	.sql = "DELETE FROM ftchain.outbox WHERE chain = $1 AND seq <= (SELECT greatest("
+	"coalesce((SELECT min(acked) FROM ftchain.link_out WHERE chain = $1), max(seq)) - $2, max(seq) - $3)"
+	" FROM ftchain.outbox WHERE chain = $1)",
+	.nargs = 3,
+	.argtypes = {INT4OID, INT8OID, INT8OID},
 };
 
 static FtcStmt link_get = {
@@ -297,7 +298,7 @@ ftc_outbox_messages(const FtcChain *chain, const FtcHash *self, const FtcHash *m
 }
 
 void
-ftc_outbox_prune(int32 chain, int64 keep)
+ftc_outbox_prune(int32 chain, int64 keep, int64 most)
 {
-	ftc_run(&outbox_prune, Int32GetDatum(chain), Int64GetDatum(keep));
+	ftc_run(&outbox_prune, Int32GetDatum(chain), Int64GetDatum(keep), Int64GetDatum(most));
 }

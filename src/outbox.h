@@ -48,7 +48,11 @@ extern int	ftc_outbox_messages(const FtcChain *chain, const FtcHash *self, const
 /* Anything not acknowledged? */
 extern bool ftc_outbox_waits(const FtcChain *chain, const FtcLinkOut *link);
 
-/* Forget what everybody has acknowledged, but for the last so many. */
-extern void ftc_outbox_prune(int32 chain, int64 keep);
+/*
+ * Forget what everybody has acknowledged, but for the last so many; and what
+ * goes beyond the most to be kept for a peer that stays away: its link restarts
+ * and it reconciles.
+ */
+extern void ftc_outbox_prune(int32 chain, int64 keep, int64 most);
 
 #endif							/* FTC_OUTBOX_H */

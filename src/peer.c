@@ -15,9 +15,12 @@
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
 #include "libpq-fe.h"
+#ifdef HAVE_LIBPQ_BE_FE_HELPERS
 #include "libpq/libpq-be-fe-helpers.h"
+#endif
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
+#include "storage/fd.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -30,6 +33,29 @@
 #include "guc.h"
 #include "peer.h"
 #include "worker.h"
+
+#ifndef HAVE_LIBPQ_BE_FE_HELPERS
+/* What the header above has, for early minor releases of 15. */
+static inline void
+libpqsrv_connect_prepare(void)
+{
+	if (!AcquireExternalFD())
+		ereport(ERROR,
+				errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
+				errmsg("could not establish connection"),
+				errdetail("There are too many open files on the local server."),
+				errhint("Raise the server's max_files_per_process and/or \"ulimit -n\" limits."));
+}
+
+static inline void
+libpqsrv_disconnect(PGconn *conn)
+{
+	if (conn == NULL)
+		return;
+	ReleaseExternalFD();
+	PQfinish(conn);
+}
+#endif
 
 /* ----------------------------------------------------------------
  *		Options

@@ -274,13 +274,13 @@ origin_arg(FunctionCallInfo fcinfo)
 	if (!PG_ARGISNULL(2) && !PG_ARGISNULL(3))
 	{
 		member = ftc_arg_hash(PG_GETARG_DATUM(2), "origin");
-		return ftc_origin_number(&member, PG_GETARG_INT64(3));
+		return ftc_origin_find(&member, PG_GETARG_INT64(3));
 	}
 	ftc_identity_need(&self);
 	member = PG_ARGISNULL(2) ? self.member : ftc_arg_hash(PG_GETARG_DATUM(2), "origin");
 	incarnation = !PG_ARGISNULL(3) ? PG_GETARG_INT64(3)
 		: ftc_hash_equal(&member, &self.member) ? self.incarnation : 1;
-	return ftc_origin_number(&member, incarnation);
+	return ftc_origin_find(&member, incarnation);
 }
 
 Datum

@@ -184,6 +184,9 @@ typedef struct Bundling
 	FtcFrontier tree;
 } Bundling;
 
+/* What a body of one bundle has beside its entries and their ranges, bytes. */
+#define BODY_OVERHEAD 1024
+
 static bool
 add_entry(void *arg, int64 id, const FtcEntry *entry)
 {
@@ -192,7 +195,8 @@ add_entry(void *arg, int64 id, const FtcEntry *entry)
 
 	if (b->count == 0)
 		b->incarnation = entry->incarnation;
-	if (b->count == b->most || (b->count > 0 && b->bytes + len > b->most_bytes) ||
+	if (b->count == b->most ||
+		(b->count > 0 && b->bytes + len + 16 * (b->ids.n + 1) > b->most_bytes) ||
 		entry->incarnation != b->incarnation ||
 		(b->ids.n == FTC_RANGES_MAX && b->ids.ranges[b->ids.n - 1].last + 1 != (uint64) id))
 		return false;
@@ -266,9 +270,8 @@ ftc_seal_bundle(const FtcChain *chain)
 	{
 		Bundling	b = {.params = &state->params};
 
-		/* half a block at most, so that any two bundles of others fit beside */
 		b.most = Min(state->params.max_leaves - 1024, (uint32) ftc_ids_count(&backlog.ids));
-		b.most_bytes = (int64) state->params.max_body - FTC_BUNDLE_LEAF_MAX - 65536 / 2;
+		b.most_bytes = (int64) state->params.max_body - BODY_OVERHEAD;
 		b.leaves = palloc_extended(b.most * sizeof(FtcHash), MCXT_ALLOC_HUGE);
 		ftc_ids_init(&b.ids);
 		ftc_frontier_init(&b.tree);

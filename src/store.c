@@ -181,7 +181,7 @@ static FtcStmt entries_delete = {
 };
 
 static FtcStmt sequence_oid = {
-	.sql = "SELECT 'ftchain.entry_id'::regclass",
+	.sql = "SELECT 'ftchain.copy_id'::regclass",
 };
 
 /*
@@ -703,7 +703,7 @@ columns_insert(const Columns *c, int32 chain, int32 origin)
 }
 
 static Oid
-entry_sequence(void)
+copy_sequence(void)
 {
 	ftc_run(&sequence_oid, 0);
 	return DatumGetObjectId(ftc_value(0, 0));
@@ -780,7 +780,7 @@ visit_body(int32 chain, const FtcHash *block, FtcSlice body, BundleVisitor visit
 {
 	FtcStoredBundle *bundles;
 	int			n = ftc_store_bundles(block, &bundles);
-	Oid			sequence = entry_sequence();
+	Oid			sequence = copy_sequence();
 	MemoryContext one = AllocSetContextCreate(CurrentMemoryContext, "ftchain bundle",
 											  ALLOCSET_DEFAULT_SIZES);
 	FtcBodyReader reader;

@@ -728,11 +728,39 @@ databases_setting(void)
 	return names;
 }
 
+/* A database that is gone leaves its place to another. */
+static void
+free_places(List *existing)
+{
+	FtcShared  *s = ftc_shared();
+
+	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < FTC_SHARED_DATABASES; i++)
+	{
+		FtcDatabaseSlot *database = &s->database[i];
+		bool		used = !OidIsValid(database->database) ||
+		list_member_oid(existing, database->database);
+
+		for (int kind = 0; kind < FTC_WORKER_KINDS; kind++)
+			used |= database->worker[kind].pid != 0;
+		if (used)
+			continue;
+		database->database = InvalidOid;
+		database->wanted = database->stopped = database->present = false;
+		memset(database->worker, 0, sizeof(database->worker));
+		memset(database->peer, 0, sizeof(database->peer));
+		pg_atomic_write_u64(&database->entries, 0);
+		pg_atomic_write_u64(&database->bytes, 0);
+	}
+	LWLockRelease(&s->lock);
+}
+
 /* A session without a database can read pg_database, but not by an index. */
 static bool
 launch(void *arg)
 {
 	List	   *names;
+	List	   *existing = NIL;
 	Relation	relation;
 	TableScanDesc scan;
 	HeapTuple	tuple;
@@ -749,12 +777,14 @@ launch(void *arg)
 		{
 			Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
 
+			existing = lappend_oid(existing, database->oid);
 			if (!database->datistemplate && database->datallowconn &&
 				is_wanted(database->oid, NameStr(database->datname), names))
 				serve_database(database->oid, NameStr(database->datname));
 		}
 		table_endscan(scan);
 		table_close(relation, AccessShareLock);
+		free_places(existing);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();

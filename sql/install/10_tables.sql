@@ -49,7 +49,12 @@ COMMENT ON COLUMN ftchain.origin.member IS 'member id';
 COMMENT ON COLUMN ftchain.origin.incarnation IS 'incarnation of that member''s database';
 
 CREATE SEQUENCE ftchain.entry_id CACHE 1;
-COMMENT ON SEQUENCE ftchain.entry_id IS 'local numbers of entries; also the seq of the entries appended here';
+COMMENT ON SEQUENCE ftchain.entry_id IS 'local numbers of the entries appended here, which are their seqs too';
+
+-- Copies have numbers of their own, far above, so that storing them leaves no
+-- gaps between the seqs of the entries appended here.
+CREATE SEQUENCE ftchain.copy_id MINVALUE 4611686018427387904 CACHE 1;
+COMMENT ON SEQUENCE ftchain.copy_id IS 'local numbers of copies of others'' entries';
 
 CREATE TABLE ftchain.entry (
     id bigint NOT NULL,
@@ -414,7 +419,7 @@ DECLARE
 BEGIN
     FOREACH t IN ARRAY ARRAY[
         'ftchain.chain', 'ftchain.chain_id_seq', 'ftchain.origin', 'ftchain.origin_id_seq',
-        'ftchain.entry', 'ftchain.entry_id', 'ftchain.bundle', 'ftchain.bundle_id_seq',
+        'ftchain.entry', 'ftchain.entry_id', 'ftchain.copy_id', 'ftchain.bundle', 'ftchain.bundle_id_seq',
         'ftchain.block', 'ftchain.block_arrival_seq', 'ftchain.block_bundle', 'ftchain.main_chain',
         'ftchain.control', 'ftchain.epoch_state', 'ftchain.replica', 'ftchain.peer',
         'ftchain.incident', 'ftchain.incident_id_seq',
