@@ -137,8 +137,8 @@ ftchain_place(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("key has %zu bytes", key.len),
-				errdetail("The first 8 bytes of a digest, such as a block id, place it on the ring."));
-	memcpy(id.b, key.data, 8);
+				errdetail("The last 8 bytes of a digest, such as a block id, place it on the ring."));
+	memcpy(id.b + FTC_HASH_LEN - 8, key.data + key.len - 8, 8);
 	InitMaterializedSRF(fcinfo, 0);
 
 	ftc_enter(&scope);

@@ -15,7 +15,7 @@
 uint64_t
 ftc_ring_key(const FtcHash *id)
 {
-	FtcReader	reader = ftc_reader(ftc_slice(id->b, FTC_HASH_LEN));
+	FtcReader	reader = ftc_reader(ftc_slice(id->b + FTC_HASH_LEN - 8, 8));
 
 	return ftc_get_u64(&reader);
 }

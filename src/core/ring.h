@@ -10,7 +10,9 @@
  *
  * The owners of a key are found clockwise from it: the first members in zones
  * not yet used, and when every zone is used, the first members not yet used.
- * A key is the first eight bytes of a block id, which is a digest already.
+ * A key is the last eight bytes of a block id, which is a digest already.  (Not
+ * the first: proof of work makes those small, and all blocks would lie at one
+ * place.)
  *
  * A ring is a pure function of members, weights and zones.
  *
