@@ -69,7 +69,6 @@ scrub_slice(void *arg)
 {
 	FtcScope	scope;
 	FtcChain	chain;
-	FtcStored	head;
 
 	if (!ftc_step_begin("scrubbing"))
 		return false;
@@ -78,8 +77,7 @@ scrub_slice(void *arg)
 		scrubbing = false;
 	else
 	{
-		bool		last = !ftc_store_load_main(chain.id, -1, &head) ||
-		scrub_height + SLICE_BLOCKS > (int64) head.header.height;
+		bool		last = scrub_height + SLICE_BLOCKS > ftc_store_main_height(chain.id);
 
 		ftc_worker_progress(psprintf("scrubbing \"%s\" from height %lld", chain.name, (long long) scrub_height));
 		if (last && scrub_height == 0)

@@ -52,6 +52,12 @@ static FtcStmt main_head = {
 	.argtypes = {INT4OID},
 };
 
+static FtcStmt main_height = {
+	.sql = "SELECT coalesce(max(height), -1) FROM ftchain.main_chain WHERE chain = $1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
 static FtcStmt main_cut = {
 	.sql = "DELETE FROM ftchain.main_chain WHERE chain = $1 AND height > $2",
 	.nargs = 2,
@@ -258,6 +264,15 @@ damaged(const FtcHash *id, const char *what, FtcReason reason)
 			errhint("See ftchain.verify() and ftchain.repair()."));
 }
 
+/* Nothing is ever built on a block whose bytes have changed here. */
+static bool
+is_header_of(const FtcHeader *header, const FtcHash *id)
+{
+	FtcHash		found = ftc_header_id(header);
+
+	return ftc_hash_equal(&found, id);
+}
+
 bool
 ftc_store_load(const FtcHash *id, FtcStored *stored)
 {
@@ -280,6 +295,8 @@ ftc_store_load(const FtcHash *id, FtcStored *stored)
 	reason = ftc_header_decode(&stored->header, stored->block.header);
 	if (reason != FTC_OK)
 		damaged(id, "header", reason);
+	if (!is_header_of(&stored->header, id))
+		damaged(id, "header", FTC_WRONG_DIGEST);
 	reason = ftc_tip_decode(&stored->tip, &stored->header, tip);
 	if (reason != FTC_OK)
 		damaged(id, "tip", reason);
@@ -307,6 +324,13 @@ ftc_store_load_head(int32 chain, FtcStored *stored)
 		ereport(ERROR,
 				errcode(ERRCODE_DATA_CORRUPTED),
 				errmsg("the head of chain %d is missing", chain));
+}
+
+int64
+ftc_store_main_height(int32 chain)
+{
+	ftc_run(&main_height, Int32GetDatum(chain));
+	return DatumGetInt64(ftc_value(0, 0));
 }
 
 bool

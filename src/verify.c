@@ -37,12 +37,6 @@ static FtcStmt main_range = {
 	.argtypes = {INT4OID, INT8OID, INT8OID},
 };
 
-static FtcStmt main_top = {
-	.sql = "SELECT coalesce(max(height), -1) FROM ftchain.main_chain WHERE chain = $1",
-	.nargs = 1,
-	.argtypes = {INT4OID},
-};
-
 static FtcStmt controls_of = {
 	.sql = "SELECT leaf, height, chain FROM ftchain.control WHERE block = $1 ORDER BY \"position\"",
 	.nargs = 1,
@@ -703,8 +697,7 @@ ftc_verify_chain(const FtcChain *chain, int64 from, int64 to, bool strays,
 	v->chain = chain;
 	v->callback = callback;
 	v->arg = arg;
-	ftc_run(&main_top, Int32GetDatum(chain->id));
-	top = DatumGetInt64(ftc_value(0, 0));
+	top = ftc_store_main_height(chain->id);
 	if (top < 0)
 		fault(v, 0, NULL, 0, "height missing", "0", NULL);
 	if (to < 0 || to > top)
