@@ -34,6 +34,11 @@
 	((void) (owner), CreateWaitEventSet(CurrentMemoryContext, (n)))
 #endif
 
+/* 18: comes before the declaration */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* 17: extensions may name their wait events */
 #if PG_VERSION_NUM < 170000
 #define WaitEventExtensionNew(name) ((void) (name), PG_WAIT_EXTENSION)

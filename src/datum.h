@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "utils/array.h"
 
+#include "compat.h"
 #include "core/bytes.h"
 #include "core/types.h"
 
@@ -50,6 +51,6 @@ extern text *ftc_slice_text(FtcSlice slice);
 
 /* Raise a refusal of the core as an error about "what". */
 extern int	ftc_reason_sqlstate(FtcReason reason);
-extern void ftc_refuse(FtcReason reason, const char *what) pg_attribute_noreturn();
+pg_noreturn extern void ftc_refuse(FtcReason reason, const char *what);
 
 #endif							/* FTC_DATUM_H */

@@ -232,7 +232,7 @@ block_attachment(const FtcHash *id, const FtcHash *member, size_t room)
 	if (ftc_hash_equal(&stored.header.proposer, member))
 		return ftc_slice(NULL, 0);
 	if (!ftc_place_is_holder(ftc_branch_current_state(stored.chain), id, member) ||
-		!ftc_store_has_body(id) || !ftc_store_load_body(id, &stored.block.body) ||
+		!ftc_store_has_body(id) || !ftc_store_load_body(stored.chain, id, stored.block.manifest, &stored.block.body) ||
 		stored.block.body.len > room)
 		stored.block.body = ftc_slice(NULL, 0);
 	FTC_ENCODE(slice, ftc_block_encode, &stored.block);

@@ -80,7 +80,7 @@ base64(FtcSlice bytes)
 	int			size = pg_b64_enc_len(bytes.len) + 1;
 	char	   *text = palloc0(size);
 	int			len = bytes.len == 0 ? 0
-	: pg_b64_encode((const char *) bytes.data, bytes.len, text, size);
+	: pg_b64_encode((const void *) bytes.data, bytes.len, text, size);
 
 	if (len < 0)
 		elog(ERROR, "could not encode base64");
@@ -390,7 +390,7 @@ decode_base64(const char *text, int len, bool *ok)
 {
 	int			size = pg_b64_dec_len(len) + 1;
 	char	   *bytes = palloc(size);
-	int			n = len == 0 ? 0 : pg_b64_decode(text, len, bytes, size);
+	int			n = len == 0 ? 0 : pg_b64_decode(text, len, (void *) bytes, size);
 
 	if (n < 0)
 	{

@@ -53,6 +53,12 @@ static FtcStmt damaged_blocks = {
 	.argtypes = {INT4OID},
 };
 
+static FtcStmt own_row = {
+	.sql = "SELECT header, signature, manifest, proof FROM ftchain.block WHERE id = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
 static FtcStmt stray_damage = {
 	.sql = "SELECT entry FROM ftchain.damage WHERE chain = $1 AND repaired IS NULL AND what = 'extra entry'"
 	" ORDER BY entry",
@@ -201,6 +207,27 @@ is_sound(const FtcBlock *block, const FtcHash *id, const FtcHash *genesis, bool 
 		return false;
 	return !with_body || manifest.nbundles == 0 ||
 		(block->body.len > 0 && ftc_body_check(block->body, &header.body, header.leaves) == FTC_OK);
+}
+
+/*
+ * What is here may be sound where only what is derived from it is damaged: the
+ * leaf hashes, the rows made from the manifest, the work.
+ */
+static bool
+find_here(const FtcChain *chain, const FtcHash *id, bool with_body, FtcBlock *block)
+{
+	if (ftc_run(&own_row, ftc_hash_datum(id)) == 0)
+		return false;
+	memset(block, 0, sizeof(*block));
+	block->header = ftc_slice_value(0, 0);
+	block->manifest = ftc_slice_value(0, 2);
+	block->proof = ftc_slice_value(0, 3);
+	if (!ftc_datum_signature(ftc_value(0, 1), &block->signature) ||
+		!is_sound(block, id, &chain->genesis, false))
+		return false;
+	return !with_body ||
+		(ftc_store_load_body(chain->id, id, block->manifest, &block->body) &&
+		 is_sound(block, id, &chain->genesis, true));
 }
 
 /* A connection to ask for blocks, kept while there are blocks to ask for. */
@@ -387,7 +414,7 @@ typedef struct Damaged
 	bool		block;
 	bool		found;			/* a sound copy */
 	FtcBlock	copy;
-	const char *server;			/* that gave it */
+	const char *server;			/* that gave it; NULL: made from what is here */
 } Damaged;
 
 static void
@@ -402,6 +429,12 @@ ignore_fault(void *arg, const FtcFault *fault)
 static void
 find_copy(const FtcChain *chain, Damaged *d, Source *sources, int n, Oid for_role)
 {
+	if (find_here(chain, &d->action.block, d->body, &d->copy))
+	{
+		d->found = true;
+		d->action.action = "rebuild from what is here";
+		return;
+	}
 	d->found = fetch(chain, &d->action.block, d->body, sources, n, for_role, &d->copy, &d->server);
 	if (!d->found)
 		d->action.action = n == 0 ? "no copy: there is no peer" : "no copy: no peer has a sound one now";
@@ -414,6 +447,8 @@ static bool
 apply_copy(const FtcChain *chain, Damaged *d)
 {
 	FtcRepairAction *action = &d->action;
+	const char *done = d->server == NULL ? "rebuilt from what is here"
+	: psprintf("replaced by the copy at server \"%s\"", d->server);
 	bool		sound = true;
 
 	ftc_run(&quarantine_block, ftc_hash_datum(&action->block));
@@ -427,11 +462,11 @@ apply_copy(const FtcChain *chain, Damaged *d)
 	ftc_verify_chain(chain, action->height, action->height, false, ignore_fault, &sound);
 	if (!sound)
 	{
-		action->action = psprintf("replaced by the copy at server \"%s\", but not all is well yet", d->server);
+		action->action = psprintf("%s, but not all is well yet", done);
 		return false;
 	}
 	ftc_run(&block_repaired, Int32GetDatum(chain->id), ftc_hash_datum(&action->block));
-	action->action = psprintf("replaced by the copy at server \"%s\"", d->server);
+	action->action = done;
 	ftc_store_incident(chain->id, "repair", action->height, &action->block, NULL,
 					   psprintf("%s: %s", action->what, action->action));
 	FTC_FAILPOINT("repair-before-commit");

@@ -507,7 +507,7 @@ ftchain_peer_block(PG_FUNCTION_ARGS)
 	if (found)
 	{
 		/* what is damaged here must not travel */
-		if (!ftc_store_has_body(&id) || !ftc_store_load_body(&id, &stored.block.body) ||
+		if (!ftc_store_has_body(&id) || !ftc_store_load_body(chain.id, &id, stored.block.manifest, &stored.block.body) ||
 			ftc_body_check(stored.block.body, &stored.header.body, stored.header.leaves) != FTC_OK)
 			stored.block.body = ftc_slice(NULL, 0);
 		result = block_datum(&scope, &stored.block);

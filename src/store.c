@@ -906,24 +906,21 @@ body_add_entry(void *arg, int64 id, const FtcEntry *entry)
  * not held whole.
  */
 bool
-ftc_store_load_body(const FtcHash *block, FtcSlice *body)
+ftc_store_load_body(int32 chain, const FtcHash *block, FtcSlice manifest, FtcSlice *body)
 {
-	FtcStored	stored;
 	FtcStoredBundle *bundles;
 	BodyBuffer	buffer = {0};
 	int64		entries = 0;
 	int			n;
 
-	if (!ftc_store_load(block, &stored))
-		return false;
 	n = ftc_store_bundles(block, &bundles);
-	buffer.size = stored.block.manifest.len + 1024;
+	buffer.size = manifest.len + 1024;
 	for (int i = 0; i < n; i++)
 		buffer.size += bundles[i].bytes;
 	buffer.size = Min(buffer.size, FTC_BODY_MAX);
 	buffer.buf = MemoryContextAllocHuge(CurrentMemoryContext, buffer.size);
 	buffer.writer = ftc_writer(buffer.buf, buffer.size);
-	ftc_body_begin(&buffer.writer, FTC_BODY_FULL, stored.block.manifest);
+	ftc_body_begin(&buffer.writer, FTC_BODY_FULL, manifest);
 	for (int i = 0; i < n; i++)
 	{
 		FtcIds		ids;
@@ -931,7 +928,7 @@ ftc_store_load_body(const FtcHash *block, FtcSlice *body)
 		if (!bundles[i].held)
 			return false;
 		ids = ftc_ids_from_datum(bundles[i].ids);
-		ftc_store_scan(stored.chain, &ids, body_add_entry, &buffer);
+		ftc_store_scan(chain, &ids, body_add_entry, &buffer);
 		entries += bundles[i].count;
 		if (buffer.entries != entries)
 			return false;

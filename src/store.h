@@ -80,7 +80,7 @@ extern void ftc_store_put_state(const FtcState *state);
 /* Bodies. */
 extern bool ftc_store_has_body(const FtcHash *block);
 extern void ftc_store_put_body(int32 chain, const FtcHash *block, FtcSlice body);
-extern bool ftc_store_load_body(const FtcHash *block, FtcSlice *body);
+extern bool ftc_store_load_body(int32 chain, const FtcHash *block, FtcSlice manifest, FtcSlice *body);
 
 /* Put the entries of one bundle of a checked body in place of what is there. */
 extern void ftc_store_replace_body(int32 chain, const FtcHash *block, FtcSlice body);
