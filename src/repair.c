@@ -46,7 +46,8 @@ static FtcStmt damage_put = {
 static FtcStmt damaged_blocks = {
 	.sql = "SELECT d.height, d.block, string_agg(DISTINCT d.what, ', '),"
 	" bool_or(d.what LIKE 'entry%' OR d.what LIKE 'leaf%' OR d.what LIKE 'list%'),"
-	" bool_or(NOT (d.what LIKE 'entry%' OR d.what LIKE 'leaf%' OR d.what LIKE 'list%'))"
+	" bool_or(NOT (d.what LIKE 'entry%' OR d.what LIKE 'leaf%' OR d.what LIKE 'list%')),"
+	" bool_or(d.what LIKE 'state%')"
 	" FROM ftchain.damage d WHERE d.chain = $1 AND d.repaired IS NULL AND d.block IS NOT NULL"
 	" GROUP BY d.height, d.block ORDER BY d.height LIMIT 20",
 	.nargs = 1,
@@ -55,6 +56,26 @@ static FtcStmt damaged_blocks = {
 
 static FtcStmt own_row = {
 	.sql = "SELECT header, signature, manifest, proof FROM ftchain.block WHERE id = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt damaged_states = {
+	.sql = "SELECT DISTINCT decode(expected, 'hex') FROM ftchain.damage"
+	" WHERE chain = $1 AND repaired IS NULL AND what LIKE 'state%'",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt main_controls = {
+	.sql = "SELECT c.height, c.leaf FROM ftchain.control c JOIN ftchain.main_chain m ON m.block = c.block"
+	" WHERE c.chain = $1 AND c.height > 0 ORDER BY c.height, c.\"position\"",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt state_drop = {
+	.sql = "DELETE FROM ftchain.epoch_state WHERE root = $1",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
@@ -412,6 +433,7 @@ typedef struct Damaged
 	FtcRepairAction action;
 	bool		body;
 	bool		block;
+	bool		state;
 	bool		found;			/* a sound copy */
 	FtcBlock	copy;
 	const char *server;			/* that gave it; NULL: made from what is here */
@@ -427,8 +449,15 @@ ignore_fault(void *arg, const FtcFault *fault)
 
 /* A sound copy, from whoever has one.  No row is locked meanwhile. */
 static void
-find_copy(const FtcChain *chain, Damaged *d, Source *sources, int n, Oid for_role)
+find_copy(const FtcChain *chain, Damaged *d, bool dry_run, Source *sources, int n, Oid for_role)
 {
+	if (d->state && dry_run)
+	{
+		/* what is sound cannot be told without the state */
+		d->found = true;
+		d->action.action = "rebuild the state from the control entries";
+		return;
+	}
 	if (find_here(chain, &d->action.block, d->body, &d->copy))
 	{
 		d->found = true;
@@ -516,14 +545,93 @@ list_damaged(const FtcChain *chain, int *n)
 		damaged[i].action.what = TextDatumGetCString(ftc_value(i, 2));
 		damaged[i].body = DatumGetBool(ftc_value(i, 3));
 		damaged[i].block = DatumGetBool(ftc_value(i, 4));
+		damaged[i].state = DatumGetBool(ftc_value(i, 5));
 	}
 	*n = (int) rows;
 	return damaged;
 }
 
+/* The state that the genesis block establishes. */
+static bool
+founding_state(const FtcChain *chain, FtcState *state)
+{
+	FtcBlock	block;
+	FtcHeader	header;
+	FtcManifest manifest;
+
+	if (ftc_run(&own_row, ftc_hash_datum(&chain->genesis)) == 0)
+		return false;
+	block.header = ftc_slice_value(0, 0);
+	block.manifest = ftc_slice_value(0, 2);
+	if (!ftc_datum_signature(ftc_value(0, 1), &block.signature) ||
+		ftc_header_decode(&header, block.header) != FTC_OK ||
+		ftc_manifest_decode(&manifest, block.manifest) != FTC_OK)
+		return false;
+	state->capacity = FTC_MEMBERS_MAX;
+	state->members = palloc(state->capacity * sizeof(FtcMember));
+	return ftc_rules_genesis(&header, &block.signature, &manifest, state) == FTC_OK;
+}
+
+/*
+ * The state with this root, from the controls of the main chain; false if it
+ * does not come out.
+ */
+static bool
+rebuild_state(const FtcChain *chain, const FtcHash *root)
+{
+	int64		top = ftc_store_main_height(chain->id);
+	FtcState	state = {0};
+	FtcHash		found;
+	uint64		n;
+	uint64		at = 0;
+
+	if (!founding_state(chain, &state))
+		return false;
+	n = ftc_run(&main_controls, Int32GetDatum(chain->id));
+	found = ftc_state_root(&state);
+	for (int64 height = 1; height <= top + 1 && !ftc_hash_equal(&found, root); height++)
+	{
+		uint64		before = at;
+		uint64		bound;
+
+		if (at == n || !ftc_state_fold_bound(&state, (uint64) height, &bound))
+			continue;
+		for (; at < n && (uint64) DatumGetInt64(ftc_value(at, 0)) <= bound; at++)
+		{
+			FtcControl	control;
+
+			if (ftc_control_leaf_decode(&control, ftc_slice_value(at, 1)) != FTC_OK)
+				return false;
+			(void) ftc_state_apply(&state, &control);
+			state.folded = (uint64) DatumGetInt64(ftc_value(at, 0));
+		}
+		if (at > before)
+			found = ftc_state_root(&state);
+	}
+	if (!ftc_hash_equal(&found, root))
+		return false;
+	ftc_store_write(&state_drop, FTC_ARGS(ftc_hash_datum(root)), NULL);
+	ftc_store_put_state(&state);
+	return true;
+}
+
+static void
+repair_states(const FtcChain *chain)
+{
+	uint64		n = ftc_run(&damaged_states, Int32GetDatum(chain->id));
+	FtcHash    *roots = palloc(Max(n, 1) * sizeof(FtcHash));
+
+	for (uint64 i = 0; i < n; i++)
+		roots[i] = ftc_hash_value(i, 0);
+	for (uint64 i = 0; i < n; i++)
+		if (rebuild_state(chain, &roots[i]))
+			ftc_store_incident(chain->id, "repair", -1, NULL, NULL,
+							   psprintf("state %s rebuilt from the control entries", ftc_hash_hex(&roots[i])));
+}
+
 /* Copies of all that is damaged, as many as go into memory at once. */
 static void
-find_copies(const FtcChain *chain, Damaged *damaged, int n, Oid for_role)
+find_copies(const FtcChain *chain, Damaged *damaged, int n, bool dry_run, Oid for_role)
 {
 	int			nsources;
 	Source	   *sources = list_sources(&nsources);
@@ -531,7 +639,7 @@ find_copies(const FtcChain *chain, Damaged *damaged, int n, Oid for_role)
 	PG_TRY();
 	{
 		for (int i = 0; i < n; i++)
-			find_copy(chain, &damaged[i], sources, nsources, for_role);
+			find_copy(chain, &damaged[i], dry_run, sources, nsources, for_role);
 	}
 	PG_FINALLY();
 	{
@@ -549,7 +657,9 @@ ftc_repair(const FtcChain *chain, bool dry_run, Oid for_role, FtcRepairCallback 
 	int			left = 0;
 	Damaged    *damaged = list_damaged(chain, &n);
 
-	find_copies(chain, damaged, n, for_role);
+	if (!dry_run)
+		repair_states(chain);
+	find_copies(chain, damaged, n, dry_run, for_role);
 	if (n > 0 && !dry_run)
 		ftc_chain_lock(chain->id);
 	for (int i = 0; i < n; i++)
