@@ -36,18 +36,18 @@ PG_FUNCTION_INFO_V1(ftchain_append);
 PG_FUNCTION_INFO_V1(ftchain_append_many);
 
 static FtcStmt entry_put = {
-	.sql = "INSERT INTO ftchain.entry (id, seq, xid, \"time\", chain, origin, salt, author, kind, payload)"
-	" VALUES ($1, $1, $2, $3, $4, $5, $6, $7, $8, $9)",
-	.nargs = 9,
-	.argtypes = {INT8OID, XID8OID, TIMESTAMPTZOID, INT4OID, INT4OID, BYTEAOID, TEXTOID, TEXTOID, JSONOID},
+	.sql = "INSERT INTO ftchain.entry (id, seq, xid, \"time\", incarnation, chain, origin, salt, author, kind, payload)"
+	" VALUES ($1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+	.nargs = 10,
+	.argtypes = {INT8OID, XID8OID, TIMESTAMPTZOID, INT8OID, INT4OID, INT4OID, BYTEAOID, TEXTOID, TEXTOID, JSONOID},
 };
 
 static FtcStmt entries_put = {
-	.sql = "INSERT INTO ftchain.entry (id, seq, xid, \"time\", chain, origin, salt, author, kind, payload)"
-	" SELECT e.id, e.id, $1, $2, $3, $4, e.salt, $5, $6, e.payload"
-	" FROM unnest($7, $8, $9) AS e (id, salt, payload)",
-	.nargs = 9,
-	.argtypes = {XID8OID, TIMESTAMPTZOID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT8ARRAYOID, BYTEAARRAYOID, JSONARRAYOID},
+	.sql = "INSERT INTO ftchain.entry (id, seq, xid, \"time\", incarnation, chain, origin, salt, author, kind, payload)"
+	" SELECT e.id, e.id, $1, $2, $3, $4, $5, e.salt, $6, $7, e.payload"
+	" FROM unnest($8, $9, $10) AS e (id, salt, payload)",
+	.nargs = 10,
+	.argtypes = {XID8OID, TIMESTAMPTZOID, INT8OID, INT4OID, INT4OID, TEXTOID, TEXTOID, INT8ARRAYOID, BYTEAARRAYOID, JSONARRAYOID},
 };
 
 static void
@@ -134,7 +134,8 @@ ftchain_append(PG_FUNCTION_ARGS)
 	xid = GetTopFullTransactionId();
 	id = nextval_internal(chain.sequence, false);
 	ftc_run(&entry_put, Int64GetDatum(id), FullTransactionIdGetDatum(xid),
-			TimestampTzGetDatum(GetCurrentTimestamp()), Int32GetDatum(chain.id),
+			TimestampTzGetDatum(GetCurrentTimestamp()), Int64GetDatum(chain.incarnation),
+			Int32GetDatum(chain.id),
 			Int32GetDatum(chain.origin), make_salt(), author(), kind, payload);
 	ftc_leave(&scope);
 
@@ -194,7 +195,8 @@ ftchain_append_many(PG_FUNCTION_ARGS)
 	}
 	if (n > 0)
 		ftc_run(&entries_put, FullTransactionIdGetDatum(xid),
-				TimestampTzGetDatum(GetCurrentTimestamp()), Int32GetDatum(chain.id),
+				TimestampTzGetDatum(GetCurrentTimestamp()), Int64GetDatum(chain.incarnation),
+				Int32GetDatum(chain.id),
 				Int32GetDatum(chain.origin), author(), kind,
 				array_datum(id, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),
 				array_datum(salt, n, BYTEAOID, -1, false, TYPALIGN_INT),

@@ -20,21 +20,22 @@
 static FtcStmt branch_last_bundle = {
 	.sql = "SELECT u.number FROM ftchain.bundle u"
 	" JOIN ftchain.block_bundle b ON b.bundle = u.id"
-	" LEFT JOIN ftchain.main_chain m ON m.block = b.block AND m.height <= $3"
-	" WHERE u.chain = $1 AND u.origin = $2 AND (m.block IS NOT NULL OR b.block = ANY ($4))"
+	" LEFT JOIN ftchain.main_chain m ON m.block = b.block AND m.height <= $4"
+	" WHERE u.chain = $1 AND u.origin = $2 AND u.incarnation = $3"
+	" AND (m.block IS NOT NULL OR b.block = ANY ($5))"
 	" ORDER BY u.number DESC LIMIT 1",
-	.nargs = 4,
-	.argtypes = {INT4OID, INT4OID, INT8OID, BYTEAARRAYOID},
+	.nargs = 5,
+	.argtypes = {INT4OID, INT4OID, INT8OID, INT8OID, BYTEAARRAYOID},
 };
 
 static FtcStmt branch_seqs = {
 	.sql = "SELECT FROM ftchain.bundle u"
 	" JOIN ftchain.block_bundle b ON b.bundle = u.id"
-	" LEFT JOIN ftchain.main_chain m ON m.block = b.block AND m.height <= $3"
-	" WHERE u.chain = $1 AND u.origin = $2 AND (m.block IS NOT NULL OR b.block = ANY ($4))"
-	" AND u.seqs && $5 LIMIT 1",
-	.nargs = 5,
-	.argtypes = {INT4OID, INT4OID, INT8OID, BYTEAARRAYOID, INT8MULTIRANGEOID},
+	" LEFT JOIN ftchain.main_chain m ON m.block = b.block AND m.height <= $4"
+	" WHERE u.chain = $1 AND u.origin = $2 AND u.incarnation = $3"
+	" AND (m.block IS NOT NULL OR b.block = ANY ($5)) AND u.seqs && $6 LIMIT 1",
+	.nargs = 6,
+	.argtypes = {INT4OID, INT4OID, INT8OID, INT8OID, BYTEAARRAYOID, INT8MULTIRANGEOID},
 };
 
 static FtcStmt branch_control = {
@@ -133,19 +134,19 @@ side_datum(const FtcBranch *branch)
 }
 
 int64
-ftc_branch_last_bundle(const FtcBranch *branch, int32 origin)
+ftc_branch_last_bundle(const FtcBranch *branch, int32 origin, int64 incarnation)
 {
 	if (ftc_run(&branch_last_bundle, Int32GetDatum(branch->chain), Int32GetDatum(origin),
-				Int64GetDatum(branch->fork_height), side_datum(branch)) == 0)
+				Int64GetDatum(incarnation), Int64GetDatum(branch->fork_height), side_datum(branch)) == 0)
 		return 0;
 	return DatumGetInt64(ftc_value(0, 0));
 }
 
 bool
-ftc_branch_has_seqs(const FtcBranch *branch, int32 origin, const FtcIds *seqs)
+ftc_branch_has_seqs(const FtcBranch *branch, int32 origin, int64 incarnation, const FtcIds *seqs)
 {
 	return ftc_run(&branch_seqs, Int32GetDatum(branch->chain), Int32GetDatum(origin),
-				   Int64GetDatum(branch->fork_height), side_datum(branch), ftc_ids_datum(seqs)) > 0;
+				   Int64GetDatum(incarnation), Int64GetDatum(branch->fork_height), side_datum(branch), ftc_ids_datum(seqs)) > 0;
 }
 
 bool

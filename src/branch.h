@@ -32,8 +32,8 @@ extern bool ftc_branch_of(const FtcStored *block, int64 head_height, int64 limit
  * whether any bundle of it there holds one of these seqs; whether a control
  * is there.
  */
-extern int64 ftc_branch_last_bundle(const FtcBranch *branch, int32 origin);
-extern bool ftc_branch_has_seqs(const FtcBranch *branch, int32 origin, const FtcIds *seqs);
+extern int64 ftc_branch_last_bundle(const FtcBranch *branch, int32 origin, int64 incarnation);
+extern bool ftc_branch_has_seqs(const FtcBranch *branch, int32 origin, int64 incarnation, const FtcIds *seqs);
 extern bool ftc_branch_has_control(const FtcBranch *branch, const FtcHash *id);
 
 /*

@@ -3,22 +3,32 @@
  * identity.c
  *	  Who this database is, and in which incarnation.
  *
- * The identity row is never dumped and names its database, cluster and
- * timeline.  A copy, by CREATE DATABASE ... TEMPLATE or by pg_dump, is thus
- * nobody; a physical copy or a promoted standby is a new incarnation of the
- * same member, so that no seq is ever issued twice.
+ * The identity row is never dumped and names its database; the key is in a
+ * file.  So a copy by CREATE DATABASE ... TEMPLATE or by pg_dump is nobody.
+ *
+ * The incarnation is the moment the server started, in microseconds since
+ * 1970.  A database that is set back to an older state, by whatever backup,
+ * snapshot or promotion, has been started since: what it takes from then on
+ * bears another incarnation than anything it took before and forgot, so no
+ * seq is ever issued twice.  That needs nothing to be written, hence nobody
+ * ever waits for it, and no guard on disk that a backup could set back too.
+ * Only a machine that is set back while it runs keeps the moment of its start;
+ * that shows when a peer holds what it does not know, and then the identity
+ * row says from when on the incarnation is another one.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
+#include "chain.h"
+#include "clock.h"
 #include "datum.h"
 #include "identity.h"
 #include "keys.h"
@@ -28,95 +38,71 @@
 PG_FUNCTION_INFO_V1(ftchain_create_identity);
 
 static FtcStmt identity_get = {
-	.sql = "SELECT member, public_key, incarnation, database, system_identifier, timeline"
-	" FROM ftchain.identity",
+	.sql = "SELECT member, public_key, origin, database, set_back FROM ftchain.identity",
 };
 
 static FtcStmt identity_put = {
-	.sql = "INSERT INTO ftchain.identity (member, algorithm, public_key, incarnation, database,"
-	" system_identifier, timeline) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-	.nargs = 7,
-	.argtypes = {BYTEAOID, INT2OID, BYTEAOID, INT8OID, OIDOID, INT8OID, INT4OID},
+	.sql = "INSERT INTO ftchain.identity (member, algorithm, public_key, origin, database)"
+	" VALUES ($1, $2, $3, $4, $5)",
+	.nargs = 5,
+	.argtypes = {BYTEAOID, INT2OID, BYTEAOID, INT4OID, OIDOID},
 };
 
 static FtcStmt identity_drop = {
 	.sql = "DELETE FROM ftchain.identity",
 };
 
-static FtcStmt identity_raise = {
-	.sql = "UPDATE ftchain.identity SET incarnation = $1, system_identifier = $2, timeline = $3",
-	.nargs = 3,
-	.argtypes = {INT8OID, INT8OID, INT4OID},
+static FtcStmt identity_set_back = {
+	.sql = "UPDATE ftchain.identity SET set_back = $1",
+	.nargs = 1,
+	.argtypes = {INT8OID},
 };
 
 static FtcStmt origin_get = {
-	.sql = "SELECT id FROM ftchain.origin WHERE member = $1 AND incarnation = $2",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, INT8OID},
+	.sql = "SELECT id FROM ftchain.origin WHERE member = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
 };
 
 static FtcStmt origin_put = {
-	.sql = "INSERT INTO ftchain.origin (member, incarnation) VALUES ($1, $2)"
-	" ON CONFLICT DO NOTHING",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, INT8OID},
+	.sql = "INSERT INTO ftchain.origin (member) VALUES ($1) ON CONFLICT DO NOTHING",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
 };
 
-static FtcStmt origin_load = {
-	.sql = "SELECT member, incarnation FROM ftchain.origin WHERE id = $1",
+static FtcStmt origin_member = {
+	.sql = "SELECT member FROM ftchain.origin WHERE id = $1",
 	.nargs = 1,
 	.argtypes = {INT4OID},
 };
 
 int32
-ftc_origin_find(const FtcHash *member, int64 incarnation)
+ftc_origin_find(const FtcHash *member)
 {
-	if (ftc_run(&origin_get, ftc_hash_datum(member), Int64GetDatum(incarnation)) == 0)
+	if (ftc_run(&origin_get, ftc_hash_datum(member)) == 0)
 		return 0;
 	return DatumGetInt32(ftc_value(0, 0));
 }
 
 int32
-ftc_origin_number(const FtcHash *member, int64 incarnation)
+ftc_origin_number(const FtcHash *member)
 {
-	Datum		args[] = {ftc_hash_datum(member), Int64GetDatum(incarnation)};
+	int32		origin = ftc_origin_find(member);
 
-	if (ftc_stmt_run(&origin_get, args, NULL) == 0)
-	{
-		ftc_stmt_run(&origin_put, args, NULL);
-		if (ftc_stmt_run(&origin_get, args, NULL) == 0)
-			elog(ERROR, "origin vanished");
-	}
-	return DatumGetInt32(ftc_value(0, 0));
+	if (origin != 0)
+		return origin;
+	ftc_run(&origin_put, ftc_hash_datum(member));
+	return ftc_origin_find(member);
 }
 
-void
-ftc_origin_load(int32 origin, FtcHash *member, int64 *incarnation)
+FtcHash
+ftc_origin_member(int32 origin)
 {
-	if (ftc_run(&origin_load, Int32GetDatum(origin)) == 0)
+	if (ftc_run(&origin_member, Int32GetDatum(origin)) == 0)
 		ereport(ERROR,
 				errcode(ERRCODE_DATA_CORRUPTED),
 				errmsg("origin %d is missing", origin));
-	*member = ftc_hash_value(0, 0);
-	*incarnation = DatumGetInt64(ftc_value(0, 1));
-}
-
-/* The guard is on disk before the row says so, and the row before anything is signed. */
-static void
-raise_incarnation(FtcIdentity *identity, const char *why)
-{
-	int64		incarnation = Max(identity->incarnation, ftc_keys_read_guard()) + 1;
-
-	ftc_keys_write_guard(incarnation);
-	ftc_store_write(&identity_raise, FTC_ARGS(Int64GetDatum(incarnation), Int64GetDatum((int64) GetSystemIdentifier()),
-											  Int32GetDatum((int32) GetWALInsertionTimeLine())), NULL);
-	ftc_store_incident(0, "rollback", -1, NULL, &identity->member,
-					   psprintf("%s; incarnation %lld follows %lld", why,
-								(long long) incarnation, (long long) identity->incarnation));
-	ereport(LOG,
-			errmsg("ftchain: new incarnation %lld of this database", (long long) incarnation),
-			errdetail("%s", why));
-	identity->incarnation = incarnation;
+	return ftc_hash_value(0, 0);
 }
 
 bool
@@ -124,7 +110,6 @@ ftc_identity_load(FtcIdentity *identity)
 {
 	FtcKey		key;
 	FtcSlice	slice;
-	bool		same_cluster;
 
 	if (ftc_run(&identity_get, 0) == 0 ||
 		DatumGetObjectId(ftc_value(0, 3)) != MyDatabaseId)
@@ -134,23 +119,10 @@ ftc_identity_load(FtcIdentity *identity)
 	if (slice.len != FTC_KEY_LEN)
 		return false;
 	memcpy(identity->public_key.b, slice.data, FTC_KEY_LEN);
-	identity->incarnation = DatumGetInt64(ftc_value(0, 2));
-	if (!ftc_keys_public(&key) || memcmp(&key, &identity->public_key, sizeof(key)) != 0)
-		return false;
-	if (RecoveryInProgress() || XactReadOnly)
-	{
-		/* nothing can be written, and nobody is about to sign */
-		identity->origin = ftc_origin_find(&identity->member, identity->incarnation);
-		return true;
-	}
-	same_cluster = (uint64) DatumGetInt64(ftc_value(0, 4)) == GetSystemIdentifier() &&
-		DatumGetInt32(ftc_value(0, 5)) == (int32) GetWALInsertionTimeLine();
-	if (!same_cluster)
-		raise_incarnation(identity, "the timeline or the cluster has changed");
-	else if (ftc_keys_read_guard() > identity->incarnation)
-		raise_incarnation(identity, "the signing guard is ahead of the database");
-	identity->origin = ftc_origin_number(&identity->member, identity->incarnation);
-	return true;
+	identity->origin = DatumGetInt32(ftc_value(0, 2));
+	identity->incarnation = Max((int64) ftc_clock_from_timestamp(PgStartTime),
+								DatumGetInt64(ftc_value(0, 4)));
+	return ftc_keys_public(&key) && memcmp(&key, &identity->public_key, sizeof(key)) == 0;
 }
 
 void
@@ -170,29 +142,30 @@ ftc_identity_ensure(FtcIdentity *identity)
 	FtcHash		member;
 	FtcKey		key;
 
-	int64		incarnation;
-
 	if (ftc_identity_load(identity))
 		return;
 
 	/*
 	 * A key file without a row is what a rolled-back call or DROP EXTENSION
-	 * left: the key is still this database's own, and the guard keeps its
-	 * incarnations apart.
+	 * left: the key is still this database's own.
 	 */
 	if (!ftc_keys_public(&key))
 		ftc_keys_create(&key);
 	member = ftc_member_id(FTC_ALGORITHM_ED25519, &key);
-	incarnation = ftc_keys_read_guard() + 1;
-	ftc_keys_write_guard(incarnation);
 	/* what another database left in a copy of its tables says nothing here */
 	ftc_store_write(&identity_drop, NULL, NULL);
 	ftc_run(&identity_put, ftc_hash_datum(&member), Int16GetDatum(FTC_ALGORITHM_ED25519),
-			ftc_key_datum(&key), Int64GetDatum(incarnation), ObjectIdGetDatum(MyDatabaseId),
-			Int64GetDatum((int64) GetSystemIdentifier()),
-			Int32GetDatum((int32) GetWALInsertionTimeLine()));
+			ftc_key_datum(&key), Int32GetDatum(ftc_origin_number(&member)),
+			ObjectIdGetDatum(MyDatabaseId));
 	if (!ftc_identity_load(identity))
 		elog(ERROR, "identity was not stored");
+
+	/*
+	 * A key that was used before in this run of the server must not go on
+	 * where it was: DROP EXTENSION forgot what it had signed.
+	 */
+	ftc_store_write(&identity_set_back, FTC_ARGS(Int64GetDatum((int64) ftc_clock_now())), NULL);
+	(void) ftc_identity_load(identity);
 }
 
 void
@@ -200,8 +173,14 @@ ftc_identity_set_back(const char *why)
 {
 	FtcIdentity identity;
 
-	if (ftc_identity_load(&identity))
-		raise_incarnation(&identity, why);
+	if (!ftc_identity_load(&identity))
+		return;
+	ftc_store_write(&identity_set_back, FTC_ARGS(Int64GetDatum((int64) ftc_clock_now())), NULL);
+	ftc_store_incident(0, "rollback", -1, NULL, &identity.member, why);
+	ftc_chain_invalidate();
+	ereport(LOG,
+			errmsg("ftchain: this database has been set back: a new incarnation begins"),
+			errdetail("%s", why));
 }
 
 Datum

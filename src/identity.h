@@ -14,16 +14,13 @@ typedef struct FtcIdentity
 {
 	FtcHash		member;
 	FtcKey		public_key;
-	int64		incarnation;
-	int32		origin;			/* local number of (member, incarnation) */
+	int32		origin;			/* local number of the member */
+	int64		incarnation;	/* see identity.c */
 } FtcIdentity;
 
 /*
- * All of these inside a scope (stmt.h).
- *
- * ftc_identity_load gives false if this database has none, or is a copy of
- * one that has.  If the database may have been set back since its last use,
- * it raises the incarnation first.
+ * All of these inside a scope (stmt.h).  ftc_identity_load gives false if this
+ * database has none, or is a copy of one that has.
  */
 extern bool ftc_identity_load(FtcIdentity *identity);
 extern void ftc_identity_need(FtcIdentity *identity);	/* or an error */
@@ -32,9 +29,9 @@ extern void ftc_identity_ensure(FtcIdentity *identity); /* or makes one */
 /* Somebody holds what this database has no memory of: a new incarnation. */
 extern void ftc_identity_set_back(const char *why);
 
-/* Local number of an origin: 0 if there is none, or made if need be. */
-extern int32 ftc_origin_find(const FtcHash *member, int64 incarnation);
-extern int32 ftc_origin_number(const FtcHash *member, int64 incarnation);
-extern void ftc_origin_load(int32 origin, FtcHash *member, int64 *incarnation);
+/* Local number of a member as an origin: 0 if there is none, or made if need be. */
+extern int32 ftc_origin_find(const FtcHash *member);
+extern int32 ftc_origin_number(const FtcHash *member);
+extern FtcHash ftc_origin_member(int32 origin);
 
 #endif							/* FTC_IDENTITY_H */

@@ -192,8 +192,8 @@ check_bundles(Arrival *a)
 		FtcSlice	head = ftc_manifest_next_bundle(&at, &bundle, &signature);
 		bool		follows = i > 0 && ftc_hash_equal(&before.origin, &bundle.origin) &&
 		before.incarnation == bundle.incarnation;
-		int32		origin = ftc_origin_number(&bundle.origin, (int64) bundle.incarnation);
-		uint64		last = follows ? before.number : (uint64) ftc_branch_last_bundle(&a->branch, origin);
+		int32		origin = ftc_origin_number(&bundle.origin);
+		uint64		last = follows ? before.number : (uint64) ftc_branch_last_bundle(&a->branch, origin, (int64) bundle.incarnation);
 		FtcIds		seqs = ftc_ids_of_bundle(&bundle);
 
 		a->permanent = true;
@@ -211,7 +211,7 @@ check_bundles(Arrival *a)
 						seqs.ranges[k].first <= earlier.ranges[j].last)
 						return FTC_ENTRY_TWICE;
 		}
-		if (ftc_branch_has_seqs(&a->branch, origin, &seqs))
+		if (ftc_branch_has_seqs(&a->branch, origin, (int64) bundle.incarnation, &seqs))
 			return FTC_ENTRY_TWICE;
 		notice_own(a, &bundle, head);
 		before = bundle;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * keys.c
- *	  Secret keys and the guard beside them.
+ *	  Secret keys.
  *
  *-------------------------------------------------------------------------
  */
@@ -213,26 +213,4 @@ ftc_keys_sign(FtcDomain domain, const FtcHash *chain, const FtcHash *digest,
 		ereport(ERROR,
 				errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 				errmsg("OpenSSL could not sign"));
-}
-
-int64
-ftc_keys_read_guard(void)
-{
-	char	   *text = read_file(key_path("guard"), false);
-	long long	incarnation = 0;
-
-	if (text !=NULL && sscanf(text, "ftchain guard 1\nincarnation %lld\n", &incarnation) != 1)
-		ereport(ERROR,
-				errcode(ERRCODE_CONFIG_FILE_ERROR),
-				errmsg("file \"%s\" is not a signing guard", key_path("guard")));
-	return incarnation;
-}
-
-void
-ftc_keys_write_guard(int64 incarnation)
-{
-	char	   *text = psprintf("ftchain guard 1\nincarnation %lld\n", (long long) incarnation);
-
-	make_key_directory();
-	write_secret_file(key_path("guard"), text, strlen(text));
 }

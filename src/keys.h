@@ -1,12 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * keys.h
- *	  Secret keys and the guard beside them: the only code that sees either.
+ *	  Secret keys: the only code that sees them.
  *
  * A database's key is the file <database oid>.pem in ftchain.key_directory,
  * mode 0600, never in a table: a dump or a logical copy must not clone an
- * identity.  The guard, <database oid>.guard, says the highest incarnation
- * ever used; it is synced to disk before that incarnation signs anything.
+ * identity.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,8 +23,5 @@ extern bool ftc_keys_public(FtcKey *public_key);
 /* Sign with this database's key; an error if that cannot be. */
 extern void ftc_keys_sign(FtcDomain domain, const FtcHash *chain,
 						  const FtcHash *digest, FtcSignature *signature);
-
-extern int64 ftc_keys_read_guard(void); /* 0 if there is none */
-extern void ftc_keys_write_guard(int64 incarnation);
 
 #endif							/* FTC_KEYS_H */

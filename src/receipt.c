@@ -52,15 +52,17 @@ static FtcStmt find_entry = {
 	" JOIN ftchain.bundle u ON u.chain = e.chain AND u.ids @> e.id"
 	" JOIN ftchain.block_bundle b ON b.bundle = u.id"
 	" JOIN ftchain.main_chain m ON m.block = b.block"
-	" WHERE e.chain = $1 AND e.origin = $2 AND e.seq = $3",
-	.nargs = 3,
-	.argtypes = {INT4OID, INT4OID, INT8OID},
+	" WHERE e.chain = $1 AND e.origin = $2 AND e.seq = $3 AND ($4 = 0 OR e.incarnation = $4)"
+	" ORDER BY e.incarnation DESC LIMIT 1",
+	.nargs = 4,
+	.argtypes = {INT4OID, INT4OID, INT8OID, INT8OID},
 };
 
 static FtcStmt entry_exists = {
-	.sql = "SELECT FROM ftchain.entry e WHERE e.chain = $1 AND e.origin = $2 AND e.seq = $3",
-	.nargs = 3,
-	.argtypes = {INT4OID, INT4OID, INT8OID},
+	.sql = "SELECT FROM ftchain.entry e WHERE e.chain = $1 AND e.origin = $2 AND e.seq = $3"
+	" AND ($4 = 0 OR e.incarnation = $4) LIMIT 1",
+	.nargs = 4,
+	.argtypes = {INT4OID, INT4OID, INT8OID, INT8OID},
 };
 
 static FtcStmt main_ids = {
@@ -264,23 +266,20 @@ put_head(StringInfo json, const FtcStored *block)
 	put_path(json, "history_path", path, len);
 }
 
+/* The origin asked for, this database if none is. */
 static int32
 origin_arg(FunctionCallInfo fcinfo)
 {
 	FtcIdentity self;
 	FtcHash		member;
-	int64		incarnation;
 
-	if (!PG_ARGISNULL(2) && !PG_ARGISNULL(3))
+	if (PG_ARGISNULL(2))
 	{
-		member = ftc_arg_hash(PG_GETARG_DATUM(2), "origin");
-		return ftc_origin_find(&member, PG_GETARG_INT64(3));
+		ftc_identity_need(&self);
+		return self.origin;
 	}
-	ftc_identity_need(&self);
-	member = PG_ARGISNULL(2) ? self.member : ftc_arg_hash(PG_GETARG_DATUM(2), "origin");
-	incarnation = !PG_ARGISNULL(3) ? PG_GETARG_INT64(3)
-		: ftc_hash_equal(&member, &self.member) ? self.incarnation : 1;
-	return ftc_origin_find(&member, incarnation);
+	member = ftc_arg_hash(PG_GETARG_DATUM(2), "origin");
+	return ftc_origin_find(&member);
 }
 
 Datum
@@ -294,6 +293,7 @@ ftchain_receipt(PG_FUNCTION_ARGS)
 	text	   *result = NULL;
 	int32		origin;
 	int64		seq;
+	int64		incarnation = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT64(3);
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
@@ -303,7 +303,8 @@ ftchain_receipt(PG_FUNCTION_ARGS)
 	ftc_enter(&scope);
 	ftc_chain_need(&chain, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	origin = origin_arg(fcinfo);
-	if (ftc_run(&find_entry, Int32GetDatum(chain.id), Int32GetDatum(origin), Int64GetDatum(seq)) > 0)
+	if (ftc_run(&find_entry, Int32GetDatum(chain.id), Int32GetDatum(origin), Int64GetDatum(seq),
+				Int64GetDatum(incarnation)) > 0)
 	{
 		int64		entry = DatumGetInt64(ftc_value(0, 0));
 
@@ -322,7 +323,8 @@ ftchain_receipt(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(scope.caller);
 		result = cstring_to_text_with_len(json.data, json.len);
 	}
-	else if (ftc_run(&entry_exists, Int32GetDatum(chain.id), Int32GetDatum(origin), Int64GetDatum(seq)) == 0)
+	else if (ftc_run(&entry_exists, Int32GetDatum(chain.id), Int32GetDatum(origin), Int64GetDatum(seq),
+					 Int64GetDatum(incarnation)) == 0)
 		ereport(ERROR,
 				errcode(ERRCODE_NO_DATA_FOUND),
 				errmsg("chain \"%s\" has no entry %lld of that origin here", chain.name, (long long) seq));

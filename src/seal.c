@@ -79,24 +79,51 @@ static FtcStmt seal_state_set = {
 };
 
 static FtcStmt last_number = {
-	.sql = "SELECT coalesce(max(number), 0) FROM ftchain.bundle WHERE chain = $1 AND origin = $2",
-	.nargs = 2,
-	.argtypes = {INT4OID, INT4OID},
+	.sql = "SELECT coalesce(max(number), 0) FROM ftchain.bundle"
+	" WHERE chain = $1 AND origin = $2 AND incarnation = $3",
+	.nargs = 3,
+	.argtypes = {INT4OID, INT4OID, INT8OID},
 };
 
-static FtcStmt origins_with_bundles = {
-	.sql = "SELECT o.id FROM ftchain.origin o WHERE EXISTS"
-	" (SELECT FROM ftchain.bundle u WHERE u.chain = $1 AND u.origin = o.id)"
-	" ORDER BY o.member, o.incarnation",
+static FtcStmt pending_bundles = {
+	.sql = "SELECT u.id, u.number, u.count, u.bytes, u.head, u.signature, u.ids, u.leaves, u.origin, u.incarnation, o.member"
+	" FROM ftchain.pending_bundle p JOIN ftchain.bundle u ON u.id = p.bundle"
+	" JOIN ftchain.origin o ON o.id = u.origin WHERE p.chain = $1"
+	" ORDER BY o.member, u.incarnation, u.number, u.id LIMIT 1000",
 	.nargs = 1,
 	.argtypes = {INT4OID},
 };
 
-static FtcStmt pending_bundles = {
-	.sql = "SELECT id, number, count, bytes, head, signature, ids, leaves FROM ftchain.bundle"
-	" WHERE chain = $1 AND origin = $2 AND number > $3 ORDER BY number, id LIMIT 100",
+/* Seqs of a bundle that the main chain does not hold in another one. */
+static FtcStmt seqs_left = {
+	.sql = "SELECT $4 - coalesce((SELECT range_agg(s.r) FROM (SELECT unnest(u.seqs) AS r FROM ftchain.bundle u"
+	" JOIN ftchain.block_bundle b ON b.bundle = u.id JOIN ftchain.main_chain m ON m.block = b.block"
+	" WHERE u.chain = $1 AND u.origin = $2 AND u.incarnation = $3 AND u.seqs && $4) AS s), '{}'::int8multirange)",
+	.nargs = 4,
+	.argtypes = {INT4OID, INT4OID, INT8OID, INT8MULTIRANGEOID},
+};
+
+static FtcStmt bundle_release = {
+	.sql = "UPDATE ftchain.bundle SET ids = NULL, leaves = NULL, bytes = 0 WHERE id = $1",
+	.nargs = 1,
+	.argtypes = {INT8OID},
+};
+
+static FtcStmt pending_drop = {
+	.sql = "DELETE FROM ftchain.pending_bundle WHERE bundle = $1",
+	.nargs = 1,
+	.argtypes = {INT8OID},
+};
+
+static FtcStmt pending_own = {
+	.sql = "SELECT FROM ftchain.pending_bundle p JOIN ftchain.bundle u ON u.id = p.bundle"
+	" WHERE p.chain = $1 AND u.origin = $2 AND u.id <= $3 LIMIT 1",
 	.nargs = 3,
 	.argtypes = {INT4OID, INT4OID, INT8OID},
+};
+
+static FtcStmt last_bundle = {
+	.sql = "SELECT coalesce(max(id), 0) FROM ftchain.bundle",
 };
 
 static FtcStmt pending_controls = {
@@ -108,9 +135,10 @@ static FtcStmt pending_controls = {
 };
 
 static FtcStmt pending_entries = {
-	.sql = "SELECT coalesce(sum(u.count), 0)::int8 FROM ftchain.bundle u WHERE u.chain = $1 AND u.origin = $2 AND u.number > $3",
-	.nargs = 3,
-	.argtypes = {INT4OID, INT4OID, INT8OID},
+	.sql = "SELECT coalesce(sum(u.count), 0)::int8 FROM ftchain.pending_bundle p"
+	" JOIN ftchain.bundle u ON u.id = p.bundle WHERE p.chain = $1 AND u.origin = $2",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT4OID},
 };
 
 /* ----------------------------------------------------------------
@@ -234,7 +262,6 @@ encode_ranges(const FtcIds *ids)
 static void
 store_bundle(const FtcChain *chain, const FtcIdentity *self, const Bundling *b)
 {
-	int32		origin = ftc_origin_number(&self->member, (int64) b->incarnation);
 	FtcBundle	bundle = {
 		.origin = self->member,.incarnation = b->incarnation,.count = b->count,
 		.root = ftc_frontier_root(&b->tree),.nranges = (uint32) b->ids.n,.ranges = encode_ranges(&b->ids)
@@ -243,13 +270,82 @@ store_bundle(const FtcChain *chain, const FtcIdentity *self, const Bundling *b)
 	FtcSlice	head;
 	FtcHash		digest;
 
-	ftc_run(&last_number, Int32GetDatum(chain->id), Int32GetDatum(origin));
+	ftc_run(&last_number, Int32GetDatum(chain->id), Int32GetDatum(self->origin),
+			Int64GetDatum((int64) b->incarnation));
 	bundle.number = (uint64) DatumGetInt64(ftc_value(0, 0)) + 1;
 	FTC_ENCODE(head, ftc_bundle_leaf_encode, &bundle);
 	digest = ftc_bundle_digest(head);
 	ftc_keys_sign(FTC_DOMAIN_BUNDLE, &chain->genesis, &digest, &signature);
-	ftc_store_put_bundle(chain->id, origin, &bundle, head, &signature, &b->ids,
+	ftc_store_put_bundle(chain->id, self->origin, &bundle, head, &signature, &b->ids,
 						 ftc_slice(b->leaves, b->count * sizeof(FtcHash)), b->bytes);
+}
+
+/* A pending bundle whose number on the main chain is taken by another one. */
+typedef struct Superseded
+{
+	int64		id;
+	int32		origin;
+	int64		incarnation;
+	Datum		ids;
+} Superseded;
+
+static int
+list_superseded(const FtcChain *chain, Superseded **list)
+{
+	FtcBranch	branch = {.chain = chain->id,.fork_height = ftc_store_main_height(chain->id)};
+	uint64		rows = ftc_run(&pending_bundles, Int32GetDatum(chain->id));
+	SPITupleTable *table = SPI_tuptable;
+	int64		last = 0;
+	int			n = 0;
+
+	*list = palloc(Max(rows, 1) * sizeof(Superseded));
+	for (uint64 i = 0; i < rows; i++)
+	{
+		Superseded *s = &(*list)[n];
+		bool		isnull;
+
+		SPI_tuptable = table;
+		s->id = DatumGetInt64(ftc_value(i, 0));
+		s->origin = DatumGetInt32(ftc_value(i, 8));
+		s->incarnation = DatumGetInt64(ftc_value(i, 9));
+		s->ids = ftc_column(i, 6, &isnull);
+		if (i == 0 || s->origin != DatumGetInt32(ftc_value(i - 1, 8)) ||
+			s->incarnation != DatumGetInt64(ftc_value(i - 1, 9)))
+			last = ftc_branch_last_bundle(&branch, s->origin, s->incarnation);
+		SPI_tuptable = table;
+		n += !isnull && DatumGetInt64(ftc_value(i, 1)) <= last;
+	}
+	return n;
+}
+
+/*
+ * A database that was set back may have bundled anew what it had bundled
+ * before.  Where the chain holds the older bundle, the newer one can never
+ * stand there: its entries, but for those that the chain holds, go back to the
+ * backlog.
+ */
+static void
+settle_superseded(const FtcChain *chain, const FtcIdentity *self, FtcIds *backlog)
+{
+	Superseded *list;
+	int			n = list_superseded(chain, &list);
+
+	for (int i = 0; i < n; i++)
+	{
+		ftc_run(&pending_drop, Int64GetDatum(list[i].id));
+		if (list[i].origin == self->origin)
+		{
+			FtcIds		left;
+
+			ftc_run(&seqs_left, Int32GetDatum(chain->id), Int32GetDatum(list[i].origin),
+					Int64GetDatum(list[i].incarnation), list[i].ids);
+			left = ftc_ids_from_datum(ftc_value(0, 0));
+			for (int j = 0; j < left.n; j++)
+				ftc_ids_add(backlog, (int64) left.ranges[j].first, (int64) left.ranges[j].last);
+			ftc_store_write(&bundle_release, FTC_ARGS(Int64GetDatum(list[i].id)), NULL);
+		}
+	}
+	ftc_ids_sort(backlog);
 }
 
 bool
@@ -265,6 +361,7 @@ ftc_seal_bundle(const FtcChain *chain)
 	ftc_chain_lock(chain->id);
 	state = ftc_branch_current_state(chain->id);
 	read_backlog(chain, &self, &backlog);
+	settle_superseded(chain, &self, &backlog.ids);
 	rest = backlog.ids;
 	if (backlog.ids.n > 0)
 	{
@@ -393,42 +490,35 @@ collect_bundle(Parts *p, uint64 row)
  * member's losing block held is carried as well.
  */
 static void
-collect_origin(Parts *p, int32 origin)
-{
-	int64		last = ftc_branch_last_bundle(&p->branch, origin);
-	uint64		n = ftc_run(&pending_bundles, Int32GetDatum(p->chain->id), Int32GetDatum(origin),
-							Int64GetDatum(last));
-
-	for (uint64 i = 0; i < n; i++)
-	{
-		bool		absent;
-		int64		number = DatumGetInt64(ftc_value(i, 1));
-
-		(void) ftc_column(i, 6, &absent);
-		if (number != last + 1 || absent)
-			continue;			/* a gap, or a second one of that number */
-		if (!collect_bundle(p, i))
-			break;
-		last = number;
-	}
-}
-
-static void
 collect_bundles(Parts *p)
 {
-	uint64		n = ftc_run(&origins_with_bundles, Int32GetDatum(p->chain->id));
-	int32	   *origins = palloc(Max(n, 1) * sizeof(int32));
-	FtcHash		member;
-	int64		incarnation;
+	uint64		n = ftc_run(&pending_bundles, Int32GetDatum(p->chain->id));
+	SPITupleTable *table = SPI_tuptable;
+	FtcHash		member = {{0}};
+	int64		incarnation = 0;
+	int64		last = 0;
+	bool		fits = true;
 
-	for (uint64 i = 0; i < n; i++)
-		origins[i] = DatumGetInt32(ftc_value(i, 0));
 	p->bytes += 64;				/* what a body begins with */
 	for (uint64 i = 0; i < n; i++)
 	{
-		ftc_origin_load(origins[i], &member, &incarnation);
-		if (ftc_state_find(p->state, &member) != NULL)
-			collect_origin(p, origins[i]);
+		FtcHash		next;
+
+		SPI_tuptable = table;
+		next = ftc_hash_value(i, 10);
+		if (i == 0 || !ftc_hash_equal(&member, &next) || incarnation != DatumGetInt64(ftc_value(i, 9)))
+		{
+			member = next;
+			incarnation = DatumGetInt64(ftc_value(i, 9));
+			last = ftc_branch_last_bundle(&p->branch, DatumGetInt32(ftc_value(i, 8)), incarnation);
+			fits = ftc_state_find(p->state, &member) != NULL;
+			SPI_tuptable = table;
+		}
+		/* a gap, or a second one of its number, has to wait */
+		if (!fits || DatumGetInt64(ftc_value(i, 1)) != last + 1)
+			continue;
+		fits = collect_bundle(p, i);
+		last += fits;
 	}
 }
 
@@ -589,25 +679,21 @@ ftc_seal_publish(const FtcChain *chain, FtcCandidate *candidate)
  * ----------------------------------------------------------------
  */
 
-/* Number of the last bundle of this database, and whether the main chain has it. */
+/* Does the main chain hold all bundles of this database up to this one? */
 static bool
-is_sealed_up_to(const FtcChain *chain, int32 origin, int64 number)
-{
-	Parts		p;
-
-	load_main(chain, &p);
-	return ftc_branch_last_bundle(&p.branch, origin) >= number;
-}
-
-static int64
-bundles_so_far(const FtcChain *chain, int32 *origin)
+is_sealed_up_to(const FtcChain *chain, int64 bundle)
 {
 	FtcIdentity self;
 
-	if (!ftc_identity_load(&self))
-		return 0;
-	*origin = self.origin;
-	ftc_run(&last_number, Int32GetDatum(chain->id), Int32GetDatum(self.origin));
+	return !ftc_identity_load(&self) ||
+		ftc_run(&pending_own, Int32GetDatum(chain->id), Int32GetDatum(self.origin),
+				Int64GetDatum(bundle)) == 0;
+}
+
+static int64
+bundles_so_far(void)
+{
+	ftc_run(&last_bundle, 0);
 	return DatumGetInt64(ftc_value(0, 0));
 }
 
@@ -653,15 +739,14 @@ static void
 seal_chain(const FtcChain *chain, MemoryContext context)
 {
 	FtcScope	scope;
-	int32		origin = 0;
-	int64		number;
+	int64		bundle;
 	bool		more;
 
 	do
 	{
 		ftc_enter(&scope);
 		more = ftc_seal_bundle(chain);
-		number = more ? 0 : bundles_so_far(chain, &origin);
+		bundle = bundles_so_far();
 		ftc_leave(&scope);
 		ftc_procedure_commit();
 	} while (more);
@@ -671,7 +756,7 @@ seal_chain(const FtcChain *chain, MemoryContext context)
 		bool		done;
 
 		ftc_enter(&scope);
-		done = is_sealed_up_to(chain, origin, number);
+		done = is_sealed_up_to(chain, bundle);
 		ftc_leave(&scope);
 		if (done)
 			break;
@@ -717,15 +802,14 @@ ftchain_seal(PG_FUNCTION_ARGS)
 
 /* Entries of this database that wait: in the backlog, in bundles, not yet found. */
 static int64
-count_pending(const FtcChain *chain, const FtcIdentity *self, const Parts *p)
+count_pending(const FtcChain *chain, const FtcIdentity *self)
 {
 	Datum		since;
 	bool		first;
 	FtcIds		ids;
 	int64		bundled;
 
-	ftc_run(&pending_entries, Int32GetDatum(chain->id), Int32GetDatum(self->origin),
-			Int64GetDatum(ftc_branch_last_bundle(&p->branch, self->origin)));
+	ftc_run(&pending_entries, Int32GetDatum(chain->id), Int32GetDatum(self->origin));
 	bundled = DatumGetInt64(ftc_value(0, 0));
 	if (ftc_run(&seal_state_get, Int32GetDatum(chain->id)) == 0)
 		first = true, since = (Datum) 0, ftc_ids_init(&ids);
@@ -766,7 +850,7 @@ ftchain_chain_status(PG_FUNCTION_ARGS)
 				errmsg("chain %d does not exist", PG_GETARG_INT32(0)));
 	load_main(&chain, p);
 	have_self = ftc_identity_load(&self);
-	values[0] = Int64GetDatum(have_self ? count_pending(&chain, &self, p) : 0);
+	values[0] = Int64GetDatum(have_self ? count_pending(&chain, &self) : 0);
 	values[1] = Int32GetDatum(p->state->nmembers);
 	values[2] = BoolGetDatum(have_self && ftc_state_find(p->state, &self.member) != NULL);
 	ftc_leave(&scope);

@@ -110,10 +110,10 @@ static FtcStmt bundle_find = {
 };
 
 static FtcStmt bundle_put = {
-	.sql = "INSERT INTO ftchain.bundle (chain, origin, number, count, bytes, digest, head, signature, seqs, ids, leaves)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id",
-	.nargs = 11,
-	.argtypes = {INT4OID, INT4OID, INT8OID, INT4OID, INT8OID, BYTEAOID, BYTEAOID, BYTEAOID, INT8MULTIRANGEOID,
+	.sql = "INSERT INTO ftchain.bundle (chain, origin, incarnation, number, count, bytes, digest, head, signature, seqs, ids, leaves)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id",
+	.nargs = 12,
+	.argtypes = {INT4OID, INT4OID, INT8OID, INT8OID, INT4OID, INT8OID, BYTEAOID, BYTEAOID, BYTEAOID, INT8MULTIRANGEOID,
 	INT8MULTIRANGEOID, BYTEAOID},
 };
 
@@ -123,6 +123,40 @@ static FtcStmt bundle_hold = {
 	.argtypes = {INT8OID, INT8MULTIRANGEOID, BYTEAOID, INT8OID},
 };
 
+static FtcStmt pending_put = {
+	.sql = "INSERT INTO ftchain.pending_bundle (bundle, chain) VALUES ($1, $2)",
+	.nargs = 2,
+	.argtypes = {INT8OID, INT4OID},
+};
+
+/* Held bundles of a block that no block of the main chain holds. */
+static FtcStmt pending_put_of = {
+	.sql = "INSERT INTO ftchain.pending_bundle (bundle, chain) SELECT u.id, u.chain"
+	" FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
+	" WHERE b.block = $1 AND u.ids IS NOT NULL AND NOT EXISTS"
+	" (SELECT FROM ftchain.block_bundle o JOIN ftchain.main_chain m ON m.block = o.block WHERE o.bundle = u.id)"
+	" ON CONFLICT DO NOTHING",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+/* Those of the main chain above a height, which is about to be cut. */
+static FtcStmt pending_put_above = {
+	.sql = "INSERT INTO ftchain.pending_bundle (bundle, chain) SELECT u.id, u.chain"
+	" FROM ftchain.main_chain m JOIN ftchain.block_bundle b ON b.block = m.block"
+	" JOIN ftchain.bundle u ON u.id = b.bundle"
+	" WHERE m.chain = $1 AND m.height > $2 AND u.ids IS NOT NULL ON CONFLICT DO NOTHING",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8OID},
+};
+
+static FtcStmt pending_drop_of = {
+	.sql = "DELETE FROM ftchain.pending_bundle p USING ftchain.block_bundle b"
+	" WHERE b.block = $1 AND p.bundle = b.bundle",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
 static FtcStmt block_bundle_put = {
 	.sql = "INSERT INTO ftchain.block_bundle (block, \"position\", bundle) VALUES ($1, $2, $3)",
 	.nargs = 3,
@@ -130,7 +164,7 @@ static FtcStmt block_bundle_put = {
 };
 
 static FtcStmt bundles_of = {
-	.sql = "SELECT u.id, u.origin, u.number, u.count, u.bytes, u.head, u.signature, u.ids, u.leaves"
+	.sql = "SELECT u.id, u.origin, u.number, u.count, u.bytes, u.head, u.signature, u.ids, u.leaves, u.incarnation"
 	" FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
 	" WHERE b.block = $1 ORDER BY b.\"position\"",
 	.nargs = 1,
@@ -165,18 +199,18 @@ static FtcStmt incident_put = {
 };
 
 static FtcStmt entry_scan = {
-	.sql = "SELECT e.id, e.seq, e.origin, e.\"time\", e.author, e.kind, e.salt, e.payload"
+	.sql = "SELECT e.id, e.seq, e.origin, e.\"time\", e.author, e.kind, e.salt, e.payload, e.incarnation"
 	" FROM ftchain.entry e WHERE e.id BETWEEN $1 AND $2 AND e.chain = $3 ORDER BY e.id",
 	.nargs = 3,
 	.argtypes = {INT8OID, INT8OID, INT4OID},
 };
 
 static FtcStmt entries_put = {
-	.sql = "INSERT INTO ftchain.entry (id, seq, xid, \"time\", chain, origin, salt, author, kind, payload)"
-	" SELECT e.id, e.seq, NULL, e.\"time\", $1, $2, e.salt, e.author, e.kind, e.payload"
-	" FROM unnest($3, $4, $5, $6, $7, $8, $9) AS e (id, seq, \"time\", salt, author, kind, payload)",
-	.nargs = 9,
-	.argtypes = {INT4OID, INT4OID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, BYTEAARRAYOID,
+	.sql = "INSERT INTO ftchain.entry (id, seq, xid, \"time\", incarnation, chain, origin, salt, author, kind, payload)"
+	" SELECT e.id, e.seq, NULL, e.\"time\", $1, $2, $3, e.salt, e.author, e.kind, e.payload"
+	" FROM unnest($4, $5, $6, $7, $8, $9, $10) AS e (id, seq, \"time\", salt, author, kind, payload)",
+	.nargs = 10,
+	.argtypes = {INT8OID, INT4OID, INT4OID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, BYTEAARRAYOID,
 	TEXTARRAYOID, TEXTARRAYOID, JSONARRAYOID},
 };
 
@@ -381,8 +415,7 @@ put_bundles(int32 chain, const FtcHash *block, const FtcManifest *manifest)
 		if (ftc_run(&bundle_find, Int32GetDatum(chain), ftc_hash_datum(&digest)) > 0)
 			id = DatumGetInt64(ftc_value(0, 0));
 		else
-			id = ftc_store_put_bundle(chain,
-									  ftc_origin_number(&bundle.origin, (int64) bundle.incarnation),
+			id = ftc_store_put_bundle(chain, ftc_origin_number(&bundle.origin),
 									  &bundle, head, &signature, NULL, ftc_slice(NULL, 0), 0);
 		ftc_run(&block_bundle_put, ftc_hash_datum(block), Int32GetDatum(i), Int64GetDatum(id));
 	}
@@ -444,10 +477,14 @@ ftc_store_replace_block(const FtcHash *id, const FtcBlock *block)
 void
 ftc_store_switch(int32 chain, int64 fork_height, const FtcHash *blocks, int n)
 {
+	ftc_run(&pending_put_above, Int32GetDatum(chain), Int64GetDatum(fork_height));
 	ftc_store_write(&main_cut, FTC_ARGS(Int32GetDatum(chain), Int64GetDatum(fork_height)), NULL);
 	for (int i = 0; i < n; i++)
+	{
 		ftc_run(&main_add, Int32GetDatum(chain), Int64GetDatum(fork_height + 1 + i),
 				ftc_hash_datum(&blocks[i]));
+		ftc_run(&pending_drop_of, ftc_hash_datum(&blocks[i]));
+	}
 }
 
 /* ----------------------------------------------------------------
@@ -502,18 +539,23 @@ ftc_store_put_bundle(int32 chain, int32 origin, const FtcBundle *bundle, FtcSlic
 {
 	FtcHash		digest = ftc_bundle_digest(head);
 	FtcIds		seqs = ftc_ids_of_bundle(bundle);
+	int64		id;
 	Datum		args[] = {
-		Int32GetDatum(chain), Int32GetDatum(origin), Int64GetDatum((int64) bundle->number),
+		Int32GetDatum(chain), Int32GetDatum(origin), Int64GetDatum((int64) bundle->incarnation),
+		Int64GetDatum((int64) bundle->number),
 		Int32GetDatum(bundle->count), Int64GetDatum(bytes), ftc_hash_datum(&digest),
 		ftc_slice_datum(head), ftc_signature_datum(signature), ftc_ids_datum(&seqs),
 		ids == NULL ? (Datum) 0 : ftc_ids_datum(ids),
 		ids == NULL ? (Datum) 0 : ftc_slice_datum(leaves)
 	};
-	bool		nulls[11] = {false};
+	bool		nulls[12] = {false};
 
-	nulls[9] = nulls[10] = ids == NULL;
+	nulls[10] = nulls[11] = ids == NULL;
 	ftc_stmt_run(&bundle_put, args, nulls);
-	return DatumGetInt64(ftc_value(0, 0));
+	id = DatumGetInt64(ftc_value(0, 0));
+	if (ids != NULL)
+		ftc_run(&pending_put, Int64GetDatum(id), Int32GetDatum(chain));
+	return id;
 }
 
 int
@@ -529,6 +571,7 @@ ftc_store_bundles(const FtcHash *block, FtcStoredBundle **bundles)
 
 		bundle->id = DatumGetInt64(ftc_value(i, 0));
 		bundle->origin = DatumGetInt32(ftc_value(i, 1));
+		bundle->incarnation = DatumGetInt64(ftc_value(i, 9));
 		bundle->number = DatumGetInt64(ftc_value(i, 2));
 		bundle->count = DatumGetInt32(ftc_value(i, 3));
 		bundle->bytes = DatumGetInt64(ftc_value(i, 4));
@@ -564,6 +607,7 @@ entry_from_row(HeapTuple row, TupleDesc desc, int64 *id, int32 *origin, FtcEntry
 	entry->kind = ftc_datum_slice(SPI_getbinval(row, desc, 6, &isnull));
 	entry->salt = ftc_datum_slice(SPI_getbinval(row, desc, 7, &isnull));
 	entry->payload = ftc_datum_slice(SPI_getbinval(row, desc, 8, &isnull));
+	entry->incarnation = DatumGetInt64(SPI_getbinval(row, desc, 9, &isnull));
 	entry->payload_hash = ftc_payload_hash(entry->salt, entry->payload);
 }
 
@@ -577,7 +621,6 @@ typedef struct EntryScan
 	int			at;				/* range that the next id may be in */
 	int32		origin;			/* whose member is known */
 	FtcHash		member;
-	int64		incarnation;
 	MemoryContext context;		/* for one batch of rows */
 	FtcEntryCallback callback;
 	void	   *arg;
@@ -602,13 +645,12 @@ scan_row(EntryScan *scan, HeapTuple row, TupleDesc desc)
 		SPITupleTable *table = SPI_tuptable;
 		uint64		processed = SPI_processed;
 
-		ftc_origin_load(origin, &scan->member, &scan->incarnation);
+		scan->member = ftc_origin_member(origin);
 		SPI_tuptable = table;
 		SPI_processed = processed;
 		scan->origin = origin;
 	}
 	entry.origin = scan->member;
-	entry.incarnation = scan->incarnation;
 	return scan->callback(scan->arg, id, &entry);
 }
 
@@ -714,9 +756,9 @@ array_of(Datum *elements, int n, Oid type, int len, bool byval, char align)
 }
 
 static void
-columns_insert(const Columns *c, int32 chain, int32 origin)
+columns_insert(const Columns *c, int32 chain, const FtcStoredBundle *stored)
 {
-	ftc_run(&entries_put, Int32GetDatum(chain), Int32GetDatum(origin),
+	ftc_run(&entries_put, Int64GetDatum(stored->incarnation), Int32GetDatum(chain), Int32GetDatum(stored->origin),
 			array_of(c->id, c->n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),
 			array_of(c->seq, c->n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),
 			array_of(c->time, c->n, TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),
@@ -775,7 +817,7 @@ put_bundle_entries(FtcBodyReader *reader, int32 chain, const FtcStoredBundle *st
 		leaves[i] = ftc_entry_leaf_hash(&entry);
 		bytes += ftc_body_entry_len(&entry);
 	}
-	columns_insert(&columns, chain, stored->origin);
+	columns_insert(&columns, chain, stored);
 	ftc_store_write(&bundle_hold, FTC_ARGS(Int64GetDatum(stored->id), ftc_ids_datum(&ids),
 										   ftc_slice_datum(ftc_slice(leaves, count * sizeof(FtcHash))),
 										   Int64GetDatum(bytes)), NULL);
@@ -836,6 +878,7 @@ void
 ftc_store_put_body(int32 chain, const FtcHash *block, FtcSlice body)
 {
 	visit_body(chain, block, body, hold_bundle);
+	ftc_run(&pending_put_of, ftc_hash_datum(block));
 }
 
 static void

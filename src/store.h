@@ -35,6 +35,7 @@ typedef struct FtcStoredBundle
 {
 	int64		id;
 	int32		origin;
+	int64		incarnation;
 	int64		number;
 	int32		count;
 	int64		bytes;
@@ -100,7 +101,10 @@ extern int64 ftc_store_put_bundle(int32 chain, int32 origin, const FtcBundle *bu
 typedef bool (*FtcEntryCallback) (void *arg, int64 id, const FtcEntry *entry);
 extern void ftc_store_scan(int32 chain, const FtcIds *ids, FtcEntryCallback callback, void *arg);
 
-/* Replace the main chain above the fork by these blocks, lowest first. */
+/*
+ * Replace the main chain above the fork by these blocks, lowest first; bundles
+ * of those that go are pending again, of those that come no longer.
+ */
 extern void ftc_store_switch(int32 chain, int64 fork_height, const FtcHash *blocks, int n);
 
 extern void ftc_store_incident(int32 chain, const char *kind, int64 height,

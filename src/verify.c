@@ -315,12 +315,11 @@ check_bundles(Verification *v, const Row *row)
 		FtcSignature signature;
 		FtcSlice	head = ftc_manifest_next_bundle(&at, &bundle, &signature);
 		FtcHash		member;
-		int64		incarnation;
 
-		ftc_origin_load(bundles[i].origin, &member, &incarnation);
+		member = ftc_origin_member(bundles[i].origin);
 		if (!same_slice(head, bundles[i].head) ||
 			memcmp(signature.b, bundles[i].signature.b, FTC_SIGNATURE_LEN) != 0 ||
-			!ftc_hash_equal(&member, &bundle.origin) || incarnation != (int64) bundle.incarnation ||
+			!ftc_hash_equal(&member, &bundle.origin) || bundles[i].incarnation != (int64) bundle.incarnation ||
 			bundles[i].number != (int64) bundle.number || bundles[i].count != (int32) bundle.count)
 			fault(v, row->height, &row->id, 0, "bundle changed",
 				  psprintf("bundle " UINT64_FORMAT " as the manifest says", bundle.number), NULL);

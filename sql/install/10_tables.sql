@@ -6,10 +6,9 @@ CREATE TABLE ftchain.identity (
     member bytea NOT NULL,
     algorithm smallint NOT NULL,
     public_key bytea NOT NULL,
-    incarnation bigint NOT NULL,
+    origin integer NOT NULL,
     database oid NOT NULL,
-    system_identifier bigint NOT NULL,
-    timeline integer NOT NULL,
+    set_back bigint NOT NULL DEFAULT 0,
     created timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE ftchain.identity IS 'who this database is; never dumped, so that a copy is nobody';
@@ -17,10 +16,9 @@ COMMENT ON COLUMN ftchain.identity.this IS 'always true: there is one row at mos
 COMMENT ON COLUMN ftchain.identity.member IS 'member id: SHA-256 of domain, algorithm and first public key';
 COMMENT ON COLUMN ftchain.identity.algorithm IS 'signature algorithm: 1 is Ed25519';
 COMMENT ON COLUMN ftchain.identity.public_key IS 'the current public key; the secret one is in a file';
-COMMENT ON COLUMN ftchain.identity.incarnation IS 'rises when the database may have been set back, so that no seq is issued twice';
+COMMENT ON COLUMN ftchain.identity.origin IS 'local number of the member as an origin of entries';
 COMMENT ON COLUMN ftchain.identity.database IS 'the database this row was made in';
-COMMENT ON COLUMN ftchain.identity.system_identifier IS 'the cluster this row was last used in';
-COMMENT ON COLUMN ftchain.identity.timeline IS 'the timeline this row was last used on';
+COMMENT ON COLUMN ftchain.identity.set_back IS 'when it was last noticed that the database had been set back, microseconds since 1970; 0 if never';
 COMMENT ON COLUMN ftchain.identity.created IS 'when';
 
 CREATE TABLE ftchain.chain (
@@ -39,14 +37,11 @@ COMMENT ON COLUMN ftchain.chain.created IS 'when this database created or joined
 
 CREATE TABLE ftchain.origin (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    member bytea NOT NULL,
-    incarnation bigint NOT NULL,
-    UNIQUE (member, incarnation)
+    member bytea NOT NULL UNIQUE
 );
-COMMENT ON TABLE ftchain.origin IS 'short numbers for who took an entry, and in which incarnation';
+COMMENT ON TABLE ftchain.origin IS 'short numbers for the members that took entries';
 COMMENT ON COLUMN ftchain.origin.id IS 'local number';
 COMMENT ON COLUMN ftchain.origin.member IS 'member id';
-COMMENT ON COLUMN ftchain.origin.incarnation IS 'incarnation of that member''s database';
 
 CREATE SEQUENCE ftchain.entry_id CACHE 1;
 COMMENT ON SEQUENCE ftchain.entry_id IS 'local numbers of the entries appended here, which are their seqs too';
@@ -61,6 +56,7 @@ CREATE TABLE ftchain.entry (
     seq bigint NOT NULL,
     xid xid8,
     "time" timestamptz NOT NULL,
+    incarnation bigint NOT NULL,
     chain integer NOT NULL,
     origin integer NOT NULL,
     salt bytea NOT NULL,
@@ -76,6 +72,7 @@ COMMENT ON COLUMN ftchain.entry.id IS 'local number; bundles name their entries 
 COMMENT ON COLUMN ftchain.entry.seq IS 'number given by the origin; equal to id for entries appended here';
 COMMENT ON COLUMN ftchain.entry.xid IS 'the transaction that appended it here; null for copies';
 COMMENT ON COLUMN ftchain.entry."time" IS 'when the origin took it';
+COMMENT ON COLUMN ftchain.entry.incarnation IS 'of the origin''s database, when it took it';
 COMMENT ON COLUMN ftchain.entry.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.entry.origin IS 'local number of the origin';
 COMMENT ON COLUMN ftchain.entry.salt IS '16 random bytes hashed with the payload, so that an erased payload cannot be guessed';
@@ -87,6 +84,7 @@ CREATE TABLE ftchain.bundle (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     chain integer NOT NULL,
     origin integer NOT NULL,
+    incarnation bigint NOT NULL,
     number bigint NOT NULL,
     count integer NOT NULL,
     bytes bigint NOT NULL,
@@ -99,13 +97,14 @@ CREATE TABLE ftchain.bundle (
     UNIQUE (chain, digest)
 );
 ALTER TABLE ftchain.bundle ALTER COLUMN leaves SET STORAGE EXTERNAL;
-CREATE INDEX bundle_number ON ftchain.bundle (chain, origin, number);
+CREATE INDEX bundle_number ON ftchain.bundle (chain, origin, incarnation, number);
 CREATE INDEX bundle_seqs ON ftchain.bundle USING gist (seqs);
 CREATE INDEX bundle_ids ON ftchain.bundle USING gist (ids);
 COMMENT ON TABLE ftchain.bundle IS 'entries of one origin, numbered and signed by it as a whole; what proposers carry';
 COMMENT ON COLUMN ftchain.bundle.id IS 'local number';
 COMMENT ON COLUMN ftchain.bundle.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.bundle.origin IS 'local number of the origin';
+COMMENT ON COLUMN ftchain.bundle.incarnation IS 'of the origin''s database';
 COMMENT ON COLUMN ftchain.bundle.number IS 'the origin''s number of the bundle, from 1, gapless';
 COMMENT ON COLUMN ftchain.bundle.count IS 'number of entries';
 COMMENT ON COLUMN ftchain.bundle.bytes IS 'length of the entries in an encoded body; 0 if not known here';
@@ -115,6 +114,14 @@ COMMENT ON COLUMN ftchain.bundle.signature IS 'the origin''s signature';
 COMMENT ON COLUMN ftchain.bundle.seqs IS 'the origin''s numbers of its entries';
 COMMENT ON COLUMN ftchain.bundle.ids IS 'ids of its entries here; null if they are not held';
 COMMENT ON COLUMN ftchain.bundle.leaves IS 'leaf hashes of its entries, 32 bytes each; null if they are not held';
+
+CREATE TABLE ftchain.pending_bundle (
+    bundle bigint PRIMARY KEY,
+    chain integer NOT NULL
+);
+COMMENT ON TABLE ftchain.pending_bundle IS 'bundles that are held and in no block of the main chain';
+COMMENT ON COLUMN ftchain.pending_bundle.bundle IS 'local number of the bundle';
+COMMENT ON COLUMN ftchain.pending_bundle.chain IS 'local number of the chain';
 
 CREATE TABLE ftchain.block (
     id bytea NOT NULL,

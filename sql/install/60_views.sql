@@ -27,7 +27,7 @@ COMMENT ON COLUMN ftchain.blocks.header IS 'the bytes of the header';
 COMMENT ON COLUMN ftchain.blocks.signature IS 'the proposer''s signature';
 
 CREATE VIEW ftchain.entries AS
-    SELECT c.name AS chain, o.member AS origin, o.incarnation, e.seq, e."time", e.author, e.kind, e.payload,
+    SELECT c.name AS chain, o.member AS origin, e.incarnation, e.seq, e."time", e.author, e.kind, e.payload,
            s.height, s.block, e.id
       FROM ftchain.entry e
       JOIN ftchain.chain c ON c.id OPERATOR(pg_catalog.=) e.chain
