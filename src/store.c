@@ -17,6 +17,7 @@
 #include "commands/trigger.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -29,8 +30,18 @@
 
 PG_FUNCTION_INFO_V1(ftchain_refuse_change);
 
-/* Set only while one of our own statements runs. */
+/*
+ * Set only while one of our own statements runs, and at what depth of triggers
+ * it does: what triggers of others do meanwhile is theirs.
+ */
 static bool writing = false;
+static int	writing_depth = 0;
+
+static int
+trigger_depth(void)
+{
+	return DatumGetInt32(pg_trigger_depth(NULL));
+}
 
 static FtcStmt block_load = {
 	.sql = "SELECT b.chain, b.arrival, b.header, b.signature, b.manifest, b.proof, b.tip,"
@@ -237,7 +248,7 @@ ftchain_refuse_change(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				errmsg("function \"%s\" was not called by a trigger", "ftchain.refuse_change"));
-	if (!writing)
+	if (!writing || trigger_depth() != writing_depth + 1)
 		ereport(ERROR,
 				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				errmsg("cannot %s table \"ftchain.%s\"",
@@ -253,6 +264,7 @@ ftc_store_write(FtcStmt *stmt, const Datum *args, const bool *nulls)
 {
 	uint64		n;
 
+	writing_depth = trigger_depth();
 	writing = true;
 	PG_TRY();
 	{

@@ -142,7 +142,7 @@ ftc_pow_next_bits(const FtcAnchor *anchor, uint64_t height, int64_t time,
 	__int128	late = (__int128) time - anchor->parent_time - (__int128) spacing * blocks;
 	__int128	exponent = late * 65536 / half_life;	/* toward zero */
 	__int128	whole = exponent >> 16; /* toward minus infinity */
-	uint64_t	fraction = (uint64_t) (exponent - (whole << 16));
+	uint64_t	fraction = (uint64_t) ((unsigned __int128) exponent & 0xffff);
 	int64_t		shift = whole > 1000 ? 1000 : whole < -1000 ? -1000 : (int64_t) whole;
 	FtcU256		base;
 	FtcU256		limit;
