@@ -56,9 +56,34 @@ static FtcStmt branch_controls = {
 	.argtypes = {INT4OID, INT8OID, INT8OID, INT8OID, BYTEAARRAYOID},
 };
 
-static FtcStmt better_blocks = {
+static FtcStmt incomplete_put = {
+	.sql = "INSERT INTO ftchain.incomplete_block (block, chain, parent) VALUES ($1, $2, $3)",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, INT4OID, BYTEAOID},
+};
+
+static FtcStmt incomplete_get = {
+	.sql = "SELECT parent FROM ftchain.incomplete_block WHERE block = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt incomplete_drop = {
+	.sql = "DELETE FROM ftchain.incomplete_block WHERE block = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt incomplete_children = {
+	.sql = "SELECT block FROM ftchain.incomplete_block WHERE parent = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt overlooked = {
 	.sql = "SELECT b.id FROM ftchain.block b WHERE b.chain = $1 AND b.work > $2"
-	" ORDER BY b.work DESC, b.arrival LIMIT 100",
+	" AND NOT EXISTS (SELECT FROM ftchain.incomplete_block i WHERE i.block = b.id)"
+	" ORDER BY b.work DESC, b.arrival LIMIT 1",
 	.nargs = 2,
 	.argtypes = {INT4OID, BYTEAOID},
 };
@@ -110,11 +135,8 @@ ftc_branch_of(const FtcStored *block, int64 head_height, int64 limit, FtcBranch 
 			branch->side = repalloc(branch->side, size * sizeof(FtcHash));
 		}
 		branch->side[branch->nside++] = at.id;
-		if (!ftc_store_load(&prev, &at))
-			ereport(ERROR,
-					errcode(ERRCODE_DATA_CORRUPTED),
-					errmsg("parent %s of block %s is missing",
-						   ftc_hash_hex(&prev), ftc_hash_hex(&branch->side[branch->nside - 1])));
+		if (ftc_store_read(&prev, &at) != FTC_OK || at.chain != block->chain)
+			return false;
 	}
 	branch->fork_height = (int64) at.header.height;
 	for (int i = 0; i < branch->nside / 2; i++)
@@ -248,15 +270,6 @@ ftc_branch_is_available(const FtcHash *id)
 	return nowners > 0 && stating >= Min(state->params.stored_quorum, nowners);
 }
 
-static bool
-all_available(const FtcBranch *branch)
-{
-	for (int i = 0; i < branch->nside; i++)
-		if (!ftc_branch_is_available(&branch->side[i]))
-			return false;
-	return true;
-}
-
 static void
 switch_to(const FtcBranch *branch, const FtcStored *head, const FtcStored *best)
 {
@@ -275,34 +288,106 @@ switch_to(const FtcBranch *branch, const FtcStored *head, const FtcStored *best)
 		ftc_chain_invalidate();
 }
 
+/* Make a complete block the head, if it has more work than the head has. */
 bool
-ftc_branch_choose(int32 chain)
+ftc_branch_choose(int32 chain, const FtcHash *id)
 {
 	FtcStored	head;
+	FtcStored	best;
 	FtcState   *state;
-	FtcHash		work;
-	FtcHash    *better;
-	uint64		n;
+	FtcBranch	branch;
 
 	ftc_store_load_head(chain, &head);
 	state = ftc_store_load_state(&head.header.state);
-	work = ftc_u256_to_hash(&head.tip.work);
-	n = ftc_run(&better_blocks, Int32GetDatum(chain), ftc_hash_datum(&work));
-	better = palloc(Max(n, 1) * sizeof(FtcHash));
-	for (uint64 i = 0; i < n; i++)
-		better[i] = ftc_hash_value(i, 0);
-	for (uint64 i = 0; i < n; i++)
-	{
-		FtcStored	best;
-		FtcBranch	branch;
+	if (ftc_store_read(id, &best) != FTC_OK ||
+		ftc_u256_compare(&best.tip.work, &head.tip.work) <= 0 ||
+		!ftc_branch_of(&best, (int64) head.header.height, state->params.reorg_limit, &branch))
+		return false;
+	switch_to(&branch, &head, &best);
+	ftc_worker_wake_at_commit(FTC_WAKE_ALL | FTC_WAKE_NEW_HEAD);
+	return true;
+}
 
-		if (!ftc_store_load(&better[i], &best) ||
-			!ftc_branch_of(&best, (int64) head.header.height, state->params.reorg_limit, &branch) ||
-			!all_available(&branch))
-			continue;
-		switch_to(&branch, &head, &best);
-		ftc_worker_wake_at_commit(FTC_WAKE_ALL | FTC_WAKE_NEW_HEAD);
-		return true;
+static bool
+is_incomplete(const FtcHash *id)
+{
+	return ftc_run(&incomplete_get, ftc_hash_datum(id)) > 0;
+}
+
+/*
+ * Of the blocks that waited for this one, now complete, those that are
+ * available are complete as well, and so on upwards.  Gives the highest, which
+ * has the most work of its branch; of several branches each end is chosen in
+ * turn, so that the best of them stays.
+ */
+static bool
+complete(int32 chain, const FtcHash *id)
+{
+	List	   *ready = list_make1(unconstify(FtcHash *, id));
+	bool		changed = false;
+
+	while (ready != NIL)
+	{
+		FtcHash    *block = llast(ready);
+		uint64		n = ftc_run(&incomplete_children, ftc_hash_datum(block));
+		FtcHash    *children = palloc(Max(n, 1) * sizeof(FtcHash));
+		bool		is_end = true;
+
+		ready = list_delete_last(ready);
+		for (uint64 i = 0; i < n; i++)
+			children[i] = ftc_hash_value(i, 0);
+		for (uint64 i = 0; i < n; i++)
+			if (ftc_branch_is_available(&children[i]))
+			{
+				ftc_run(&incomplete_drop, ftc_hash_datum(&children[i]));
+				ready = lappend(ready, &children[i]);
+				is_end = false;
+			}
+		if (is_end)
+			changed |= ftc_branch_choose(chain, block);
 	}
+	return changed;
+}
+
+bool
+ftc_branch_enter(int32 chain, const FtcHash *id, const FtcHash *parent)
+{
+	if (!is_incomplete(parent) && ftc_branch_is_available(id))
+		return complete(chain, id);
+	ftc_run(&incomplete_put, ftc_hash_datum(id), Int32GetDatum(chain), ftc_hash_datum(parent));
 	return false;
+}
+
+bool
+ftc_branch_reconsider(int32 chain, const FtcHash *id)
+{
+	FtcHash		parent;
+
+	if (ftc_run(&incomplete_get, ftc_hash_datum(id)) == 0)
+		return false;
+	parent = ftc_hash_value(0, 0);
+	if (is_incomplete(&parent) || !ftc_branch_is_available(id))
+		return false;
+	ftc_run(&incomplete_drop, ftc_hash_datum(id));
+	return complete(chain, id);
+}
+
+bool
+ftc_branch_overlooked(int32 chain, FtcHash *id)
+{
+	FtcStored	head;
+	FtcStored	best;
+	FtcBranch	branch;
+	FtcState   *state;
+	FtcHash		work;
+
+	ftc_store_load_head(chain, &head);
+	work = ftc_u256_to_hash(&head.tip.work);
+	if (ftc_run(&overlooked, Int32GetDatum(chain), ftc_hash_datum(&work)) == 0)
+		return false;
+	*id = ftc_hash_value(0, 0);
+	state = ftc_store_load_state(&head.header.state);
+	/* what leaves the main chain too far below is never chosen */
+	return ftc_store_read(id, &best) == FTC_OK && !best.on_main &&
+		ftc_branch_of(&best, (int64) head.header.height, state->params.reorg_limit, &branch);
 }

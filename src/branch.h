@@ -22,7 +22,7 @@ typedef struct FtcBranch
 
 /*
  * The branch that ends in a stored block.  False if it leaves the main chain
- * more than limit blocks below its head.
+ * more than limit blocks below its head, or cannot be read down to there.
  */
 extern bool ftc_branch_of(const FtcStored *block, int64 head_height, int64 limit,
 						  FtcBranch *branch);
@@ -48,8 +48,22 @@ extern FtcState *ftc_branch_current_state(int32 chain);
 /* Is the body here, or stated to be stored by enough of its owners? */
 extern bool ftc_branch_is_available(const FtcHash *id);
 
-/* Make the best available branch the main chain; true if the head changed. */
-extern bool ftc_branch_choose(int32 chain);
+/*
+ * A block is complete when its body and those of all blocks before it are
+ * available.  Only complete blocks are chosen.  To be called once when a block
+ * has been stored, and when its body or a statement about it has come; the
+ * main chain then is the complete branch with the most work, of equal ones the
+ * first.  True if the head changed.
+ */
+extern bool ftc_branch_enter(int32 chain, const FtcHash *id, const FtcHash *parent);
+extern bool ftc_branch_reconsider(int32 chain, const FtcHash *id);
+
+/*
+ * A complete block with more work than the head, which thus should be the
+ * head: never there unless somebody changed the tables.
+ */
+extern bool ftc_branch_overlooked(int32 chain, FtcHash *id);
+extern bool ftc_branch_choose(int32 chain, const FtcHash *id);
 
 /*
  * Is a branch with more work known whose bodies are still on their way?  Then

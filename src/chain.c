@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
@@ -299,9 +300,12 @@ static uint64
 interval_arg(Interval *interval, const char *name)
 {
 	const uint64 most = UINT64CONST(31557600000000);
-	int64		us = interval->time + (int64) interval->day * USECS_PER_DAY;
+	int64		us;
 
-	if (interval->month != 0 || us < 1 || (uint64) us > most)
+	if (interval->month != 0 ||
+		pg_mul_s64_overflow(interval->day, USECS_PER_DAY, &us) ||
+		pg_add_s64_overflow(us, interval->time, &us) ||
+		us < 1 || (uint64) us > most)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("\"%s\" is out of range", name),

@@ -44,4 +44,18 @@
 #define WaitEventExtensionNew(name) ((void) (name), PG_WAIT_EXTENSION)
 #endif
 
+/* 16: what json parsing calls back may refuse; 17: the lexer may be on the stack */
+#if PG_VERSION_NUM < 160000
+#define FTC_JSON_ACTION void
+#define FTC_JSON_DONE return
+#else
+#define FTC_JSON_ACTION JsonParseErrorType
+#define FTC_JSON_DONE return JSON_SUCCESS
+#endif
+#if PG_VERSION_NUM < 170000
+#define ftc_json_lexer(json) makeJsonLexContext((json), true)
+#else
+#define ftc_json_lexer(json) makeJsonLexContext(NULL, (json), true)
+#endif
+
 #endif							/* FTC_COMPAT_H */

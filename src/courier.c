@@ -532,6 +532,29 @@ take_hello(Contact *c, struct pg_result *result, const FtcIdentity *self)
 	return true;
 }
 
+/*
+ * Who stores the body of a block, with their signatures; so that it need not be
+ * fetched by who should not hold it.  One that is no good is as good as none.
+ */
+static void
+take_statements(const FtcChain *chain, const FtcHash *block, FtcSlice stored)
+{
+	FtcReader	at = ftc_reader(stored);
+
+	while (at.left > 0)
+	{
+		FtcSlice	member = ftc_get_slice(&at, FTC_HASH_LEN);
+		FtcSlice	signature = ftc_get_slice(&at, FTC_SIGNATURE_LEN);
+		uint8		reference[2 * FTC_HASH_LEN];
+
+		if (at.bad)
+			return;
+		memcpy(reference, block->b, FTC_HASH_LEN);
+		memcpy(reference + FTC_HASH_LEN, member.data, FTC_HASH_LEN);
+		(void) ftc_inbox_stored(chain, ftc_slice(reference, sizeof(reference)), signature);
+	}
+}
+
 static bool
 take_blocks(Contact *c, struct pg_result *result)
 {
@@ -553,8 +576,8 @@ take_blocks(Contact *c, struct pg_result *result)
 		if (ftc_header_decode(&header, block.header) == FTC_OK)
 			c->line->reached = ftc_header_id(&header);
 		c->line->has_reached = true;
+		take_statements(&c->chain, &c->line->reached, ftc_peer_bytes(result, taken, 1));
 	}
-	(void) ftc_branch_choose(c->chain.id);
 	/* go on until it has no more to give */
 	c->line->behind = n > 0 && reason == FTC_OK;
 	if (!c->line->behind)
@@ -602,7 +625,6 @@ take_block(Contact *c, struct pg_result *result)
 	reason = ftc_inbox_block(&c->chain, &block, &c->peer.member);
 	if (reason != FTC_OK)
 		leave_line(c, psprintf("body refused: %s", ftc_reason_text(reason)));
-	(void) ftc_branch_choose(c->chain.id);
 	return true;
 }
 

@@ -58,6 +58,11 @@ static FtcStmt identity_set_back = {
 	.argtypes = {INT8OID},
 };
 
+/* Two that want to be somebody at once become the same. */
+static FtcStmt identity_lock = {
+	.sql = "LOCK TABLE ftchain.identity IN SHARE ROW EXCLUSIVE MODE",
+};
+
 static FtcStmt origin_get = {
 	.sql = "SELECT id FROM ftchain.origin WHERE member = $1",
 	.nargs = 1,
@@ -98,11 +103,11 @@ ftc_origin_number(const FtcHash *member)
 FtcHash
 ftc_origin_member(int32 origin)
 {
-	if (ftc_run(&origin_member, Int32GetDatum(origin)) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_DATA_CORRUPTED),
-				errmsg("origin %d is missing", origin));
-	return ftc_hash_value(0, 0);
+	FtcHash		member = ftc_hash_zero;
+
+	if (ftc_run(&origin_member, Int32GetDatum(origin)) > 0)
+		(void) ftc_datum_hash(ftc_value(0, 0), &member);
+	return member;
 }
 
 bool
@@ -142,6 +147,9 @@ ftc_identity_ensure(FtcIdentity *identity)
 	FtcHash		member;
 	FtcKey		key;
 
+	if (ftc_identity_load(identity))
+		return;
+	ftc_run(&identity_lock, 0);
 	if (ftc_identity_load(identity))
 		return;
 

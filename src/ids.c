@@ -98,15 +98,14 @@ multirange_type(void)
 	return lookup_type_cache(INT8MULTIRANGEOID, TYPECACHE_MULTIRANGE_INFO);
 }
 
-FtcIds
-ftc_ids_from_datum(Datum multirange)
+bool
+ftc_ids_read(Datum multirange, FtcIds *ids)
 {
 	TypeCacheEntry *rangetype = multirange_type()->rngtype;
 	RangeType **ranges;
 	int32		n;
-	FtcIds		ids;
 
-	ftc_ids_init(&ids);
+	ftc_ids_init(ids);
 	multirange_deserialize(rangetype, DatumGetMultirangeTypeP(multirange), &n, &ranges);
 	for (int32 i = 0; i < n; i++)
 	{
@@ -115,14 +114,30 @@ ftc_ids_from_datum(Datum multirange)
 		bool		empty;
 
 		range_deserialize(rangetype, ranges[i], &lower, &upper, &empty);
-		if (empty || lower.infinite || upper.infinite)
-			ereport(ERROR,
-					errcode(ERRCODE_DATA_CORRUPTED),
-					errmsg("a list of entry ids has no bounds"));
+		if (empty || lower.infinite || upper.infinite || DatumGetInt64(lower.val) < 0)
+			return false;
 		/* canonical int8 ranges are [first, last + 1) */
-		ftc_ids_add(&ids, DatumGetInt64(lower.val), DatumGetInt64(upper.val) - 1);
+		ftc_ids_add(ids, DatumGetInt64(lower.val), DatumGetInt64(upper.val) - 1);
 	}
+	return true;
+}
+
+FtcIds
+ftc_ids_from_datum(Datum multirange)
+{
+	FtcIds		ids;
+
+	if (!ftc_ids_read(multirange, &ids))
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("a list of entry ids has no bounds"));
 	return ids;
+}
+
+bool
+ftc_ids_equal(const FtcIds *a, const FtcIds *b)
+{
+	return a->n == b->n && memcmp(a->ranges, b->ranges, a->n * sizeof(FtcRange)) == 0;
 }
 
 Datum

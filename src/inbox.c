@@ -330,6 +330,8 @@ store_arrival(Arrival *a)
 		take_body(a->chain, &a->id, a->block->body, a->current);
 	else
 		want_body(a);
+	if (ftc_branch_enter(a->chain->id, &a->id, &a->header.prev))
+		FTC_FAILPOINT("receive-switched");
 }
 
 /* A block that is known: only its body may be news. */
@@ -350,6 +352,7 @@ take_known(Arrival *a, const FtcStored *stored)
 		return reason;
 	}
 	take_body(a->chain, &a->id, a->block->body, ftc_branch_current_state(a->chain->id));
+	(void) ftc_branch_reconsider(a->chain->id, &a->id);
 	return FTC_OK;
 }
 
@@ -412,8 +415,9 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 		return FTC_NOT_A_MEMBER;
 	if (ftc_verify(&owner->key, FTC_DOMAIN_STORED, &chain->genesis, &block, &signed_by) != FTC_OK)
 		return FTC_BAD_SIGNATURE;
-	ftc_run(&replica_put, ftc_hash_datum(&block), ftc_hash_datum(&member),
-			ftc_signature_datum(&signed_by));
+	if (ftc_run(&replica_put, ftc_hash_datum(&block), ftc_hash_datum(&member),
+				ftc_signature_datum(&signed_by)) > 0)
+		(void) ftc_branch_reconsider(chain->id, &block);
 	return FTC_OK;
 }
 

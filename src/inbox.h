@@ -14,13 +14,13 @@
 /*
  * Verify a block and store it; under the chain's lock.  source is the member
  * it came from, NULL for our own.  FTC_OK also if it was known; a body that
- * came along is stored if it is wanted here.  What is refused is recorded.
- * Call ftc_branch_choose() afterwards.
+ * came along is stored if it is wanted here.  What is refused is recorded.  The
+ * main chain changes if that makes another branch the best.
  */
 extern FtcReason ftc_inbox_block(const FtcChain *chain, const FtcBlock *block,
 								 const FtcHash *source);
 
-/* A member's statement that it stores a body. */
+/* A member's statement that it stores a body; may change the main chain, too. */
 extern FtcReason ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature);
 
 /* Say that this database stores the body of a block, if it should hold it. */

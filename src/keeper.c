@@ -119,7 +119,7 @@ repair_all(void *arg)
 	{
 		ftc_worker_progress("repairing");
 		foreach(cell, ftc_chain_list())
-			* left += ftc_repair(lfirst(cell), false, GetUserId(), note_action, NULL);
+			* left += ftc_repair(lfirst(cell), false, false, GetUserId(), note_action, NULL);
 	}
 	ftc_leave(&scope);
 	ftc_step_end();

@@ -96,7 +96,7 @@ extern struct pg_result *ftc_peer_ask(FtcPeer *peer, const char *sql, const FtcP
 #define FTC_CALL_GENESIS	"SELECT ftchain.peer_genesis($1::text)"
 #define FTC_CALL_HELLO		"SELECT * FROM ftchain.peer_hello($1::int4, $2::bytea, $3::bytea)"
 #define FTC_CALL_RECEIVE	"SELECT * FROM ftchain.peer_receive($1::bytea, $2::bytea, $3::bytea[], $4::bytea)"
-#define FTC_CALL_BLOCKS		"SELECT ftchain.peer_blocks($1::bytea, $2::bytea[], $3::int4)"
+#define FTC_CALL_BLOCKS		"SELECT block, stored FROM ftchain.peer_blocks($1::bytea, $2::bytea[], $3::int4)"
 #define FTC_CALL_BLOCK		"SELECT ftchain.peer_block($1::bytea, $2::bytea)"
 
 #endif							/* FTC_PEER_H */

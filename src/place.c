@@ -22,10 +22,19 @@ PG_FUNCTION_INFO_V1(ftchain_place);
 PG_FUNCTION_INFO_V1(ftchain_ring);
 PG_FUNCTION_INFO_V1(ftchain_members);
 
-/* The ring last used; rings cost milliseconds to build and little to keep. */
-static MemoryContext ring_context = NULL;
-static FtcHash ring_state;
-static FtcRing ring;
+/*
+ * The rings last used: they cost milliseconds to build and little to keep, and
+ * while members change that of now and that of a block take turns.
+ */
+typedef struct CachedRing
+{
+	MemoryContext context;
+	FtcHash		state;			/* root of the state it was made from */
+	FtcRing		ring;
+} CachedRing;
+
+static CachedRing rings[4];
+static int	oldest_ring = 0;
 
 /* Zones as numbers: that of the first member in the same zone. */
 static uint32
@@ -43,18 +52,22 @@ static const FtcRing *
 ring_of(const FtcState *state)
 {
 	FtcHash		root = ftc_state_root(state);
+	CachedRing *cached;
 	MemoryContext outer;
 	FtcRingMember *members;
 	FtcRingPoint *points;
 	uint32		npoints;
 
-	if (ring_context != NULL && ftc_hash_equal(&root, &ring_state))
-		return &ring;
-	if (ring_context == NULL)
-		ring_context = AllocSetContextCreate(TopMemoryContext, "ftchain ring", ALLOCSET_DEFAULT_SIZES);
-	MemoryContextReset(ring_context);
-	memset(&ring_state, 0, sizeof(ring_state));
-	outer = MemoryContextSwitchTo(ring_context);
+	for (size_t i = 0; i < lengthof(rings); i++)
+		if (rings[i].context != NULL && ftc_hash_equal(&root, &rings[i].state))
+			return &rings[i].ring;
+	cached = &rings[oldest_ring];
+	oldest_ring = (oldest_ring + 1) % (int) lengthof(rings);
+	if (cached->context == NULL)
+		cached->context = AllocSetContextCreate(TopMemoryContext, "ftchain ring", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(cached->context);
+	memset(&cached->state, 0, sizeof(cached->state));
+	outer = MemoryContextSwitchTo(cached->context);
 	members = palloc(Max(state->nmembers, 1) * sizeof(FtcRingMember));
 	for (uint32 i = 0; i < state->nmembers; i++)
 	{
@@ -64,11 +77,11 @@ ring_of(const FtcState *state)
 	}
 	npoints = ftc_ring_count_points(members, state->nmembers);
 	points = palloc_extended(Max(npoints, 1) * 2 * sizeof(FtcRingPoint), MCXT_ALLOC_HUGE);
-	ftc_ring_build(&ring, members, state->nmembers, points,
+	ftc_ring_build(&cached->ring, members, state->nmembers, points,
 				   palloc(ftc_ring_count_buckets(npoints) * sizeof(uint32)), points + npoints);
 	MemoryContextSwitchTo(outer);
-	ring_state = root;
-	return &ring;
+	cached->state = root;
+	return &cached->ring;
 }
 
 uint32

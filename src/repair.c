@@ -26,6 +26,7 @@
 #include "failpoint.h"
 #include "peer.h"
 #include "repair.h"
+#include "restore.h"
 #include "stmt.h"
 #include "store.h"
 #include "verify.h"
@@ -45,17 +46,25 @@ static FtcStmt damage_put = {
 
 static FtcStmt damaged_blocks = {
 	.sql = "SELECT d.height, d.block, string_agg(DISTINCT d.what, ', '),"
-	" bool_or(d.what LIKE 'entry%' OR d.what LIKE 'leaf%' OR d.what LIKE 'list%'),"
-	" bool_or(NOT (d.what LIKE 'entry%' OR d.what LIKE 'leaf%' OR d.what LIKE 'list%')),"
+	" bool_or(d.what LIKE 'entry%' OR d.what LIKE 'leaf%' OR d.what LIKE 'list%' OR d.what LIKE 'body%'),"
+	" bool_or(NOT (d.what LIKE 'entry%' OR d.what LIKE 'leaf%' OR d.what LIKE 'list%' OR d.what LIKE 'body%')),"
 	" bool_or(d.what LIKE 'state%')"
-	" FROM ftchain.damage d WHERE d.chain = $1 AND d.repaired IS NULL AND d.block IS NOT NULL"
+	" FROM ftchain.damage d WHERE d.chain = $1 AND d.repaired IS NULL AND d.block IS NOT NULL AND d.height > $2"
+	" AND d.what NOT IN ('height missing', 'broken link', 'head changed')"
 	" GROUP BY d.height, d.block ORDER BY d.height LIMIT 20",
-	.nargs = 1,
-	.argtypes = {INT4OID},
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8OID},
 };
 
 static FtcStmt own_row = {
 	.sql = "SELECT header, signature, manifest, proof FROM ftchain.block WHERE id = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+/* The same bytes under another id. */
+static FtcStmt stray_row = {
+	.sql = "SELECT header, signature, manifest, proof FROM ftchain.block WHERE sha256(header) = $1 LIMIT 1",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
@@ -80,9 +89,28 @@ static FtcStmt state_drop = {
 	.argtypes = {BYTEAOID},
 };
 
+/* Those that are in no bundle now: where lists were repaired, they belong again. */
 static FtcStmt stray_damage = {
-	.sql = "SELECT entry FROM ftchain.damage WHERE chain = $1 AND repaired IS NULL AND what = 'extra entry'"
-	" ORDER BY entry",
+	.sql = "SELECT d.entry FROM ftchain.damage d WHERE d.chain = $1 AND d.repaired IS NULL AND d.what = 'extra entry'"
+	" AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.ids @> d.entry) ORDER BY d.entry",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+/*
+ * While it is not known which entries bundles hold, one that seems to belong
+ * nowhere may belong to them.
+ */
+static FtcStmt lists_damaged = {
+	.sql = "SELECT FROM ftchain.damage WHERE chain = $1 AND repaired IS NULL"
+	" AND what NOT IN ('extra entry', 'entry changed', 'entry missing', 'leaf hashes changed') LIMIT 1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt stray_settled = {
+	.sql = "UPDATE ftchain.damage d SET repaired = now() WHERE d.chain = $1 AND d.repaired IS NULL AND d.what = 'extra entry'"
+	" AND EXISTS (SELECT FROM ftchain.bundle u WHERE u.ids @> d.entry)",
 	.nargs = 1,
 	.argtypes = {INT4OID},
 };
@@ -120,24 +148,20 @@ static FtcStmt quarantine_entries = {
 };
 
 
-static FtcStmt bundle_fix = {
-	.sql = "UPDATE ftchain.bundle SET head = $2, signature = $3, number = $4, count = $5, digest = $6, seqs = $7"
-	" WHERE id = $1",
-	.nargs = 7,
-	.argtypes = {INT8OID, BYTEAOID, BYTEAOID, INT8OID, INT4OID, BYTEAOID, INT8MULTIRANGEOID},
-};
-
-static FtcStmt controls_drop = {
-	.sql = "DELETE FROM ftchain.control WHERE block = $1",
+/* Damage that lies in the list of the main chain, or may. */
+static FtcStmt link_damage = {
+	.sql = "SELECT string_agg(DISTINCT what, ', '), min(height) FROM ftchain.damage WHERE chain = $1 AND repaired IS NULL"
+	" AND what IN ('height missing', 'broken link', 'head changed', 'block missing', 'height')",
 	.nargs = 1,
-	.argtypes = {BYTEAOID},
+	.argtypes = {INT4OID},
 };
 
-static FtcStmt control_put = {
-	.sql = "INSERT INTO ftchain.control (block, \"position\", chain, height, id, leaf)"
-	" VALUES ($1, $2, $3, $4, $5, $6)",
-	.nargs = 6,
-	.argtypes = {BYTEAOID, INT4OID, INT4OID, INT8OID, BYTEAOID, BYTEAOID},
+/* What is found again is recorded again. */
+static FtcStmt links_repaired = {
+	.sql = "UPDATE ftchain.damage SET repaired = now() WHERE chain = $1 AND repaired IS NULL"
+	" AND what IN ('height missing', 'broken link', 'head changed', 'block missing', 'height')",
+	.nargs = 1,
+	.argtypes = {INT4OID},
 };
 
 /* ----------------------------------------------------------------
@@ -145,18 +169,55 @@ static FtcStmt control_put = {
  * ----------------------------------------------------------------
  */
 
+/*
+ * Faults are written down after the look at the chain.  Of a chain that is
+ * damaged all over some suffice: when they are repaired the rest is found.
+ */
+#define FAULTS_MAX 100000
+
 typedef struct Scrub
 {
-	const FtcChain *chain;
-	int64		faults;
+	List	   *faults;			/* of FtcFault */
+	MemoryContext context;
 } Scrub;
 
+static char *
+copy_string(const char *string)
+{
+	return string == NULL ? NULL : pstrdup(string);
+}
+
 static void
-record_fault(void *arg, const FtcFault *f)
+keep_fault(void *arg, const FtcFault *f)
 {
 	Scrub	   *scrub = arg;
+	MemoryContext outer = MemoryContextSwitchTo(scrub->context);
+	FtcFault   *copy;
+	FtcHash    *block;
+
+	if (list_length(scrub->faults) < FAULTS_MAX)
+	{
+		copy = palloc(sizeof(FtcFault));
+		*copy = *f;
+		if (f->block != NULL)
+		{
+			block = palloc(sizeof(FtcHash));
+			*block = *f->block;
+			copy->block = block;
+		}
+		copy->what = copy_string(f->what);
+		copy->expected = copy_string(f->expected);
+		copy->found = copy_string(f->found);
+		scrub->faults = lappend(scrub->faults, copy);
+	}
+	MemoryContextSwitchTo(outer);
+}
+
+static void
+record_fault(const FtcChain *chain, const FtcFault *f)
+{
 	Datum		args[] = {
-		Int32GetDatum(scrub->chain->id), Int64GetDatum(f->height),
+		Int32GetDatum(chain->id), Int64GetDatum(f->height),
 		f->block == NULL ? (Datum) 0 : ftc_hash_datum(f->block), Int64GetDatum(f->entry),
 		CStringGetTextDatum(f->what),
 		f->expected == NULL ? (Datum) 0 : CStringGetTextDatum(f->expected),
@@ -164,24 +225,24 @@ record_fault(void *arg, const FtcFault *f)
 	};
 	bool		nulls[] = {false, f->height < 0, f->block == NULL, f->entry == 0, false,
 	f->expected == NULL, f->found == NULL};
-	SPITupleTable *table = SPI_tuptable;
 
 	if (ftc_stmt_run(&damage_put, args, nulls) > 0)
-		ftc_store_incident(scrub->chain->id, "damage", f->height, f->block, NULL,
+		ftc_store_incident(chain->id, "damage", f->height, f->block, NULL,
 						   f->entry != 0 ? psprintf("%s: entry " INT64_FORMAT, f->what, f->entry) : f->what);
-	SPI_tuptable = table;
-	scrub->faults++;
 }
 
 int64
 ftc_scrub(const FtcChain *chain, int64 from, int64 to, bool strays)
 {
-	Scrub		scrub = {.chain = chain};
+	Scrub		scrub = {.context = CurrentMemoryContext};
+	ListCell   *cell;
 
-	ftc_verify_chain(chain, from, to, strays, record_fault, &scrub);
-	if (scrub.faults > 0)
+	ftc_verify_chain(chain, from, to, strays, keep_fault, &scrub);
+	foreach(cell, scrub.faults)
+		record_fault(chain, lfirst(cell));
+	if (scrub.faults != NIL)
 		ftc_worker_wake_at_commit(FTC_WAKE_KEEPER);
-	return scrub.faults;
+	return list_length(scrub.faults);
 }
 
 Datum
@@ -237,7 +298,7 @@ is_sound(const FtcBlock *block, const FtcHash *id, const FtcHash *genesis, bool 
 static bool
 find_here(const FtcChain *chain, const FtcHash *id, bool with_body, FtcBlock *block)
 {
-	if (ftc_run(&own_row, ftc_hash_datum(id)) == 0)
+	if (ftc_run(&own_row, ftc_hash_datum(id)) == 0 && ftc_run(&stray_row, ftc_hash_datum(id)) == 0)
 		return false;
 	memset(block, 0, sizeof(*block));
 	block->header = ftc_slice_value(0, 0);
@@ -364,69 +425,6 @@ fetch(const FtcChain *chain, const FtcHash *id, bool with_body, Source *sources,
  * ----------------------------------------------------------------
  */
 
-static void
-fix_controls(const FtcChain *chain, const FtcHash *id, const FtcHeader *header, const FtcManifest *manifest)
-{
-	FtcReader	at = manifest->controls;
-
-	ftc_store_write(&controls_drop, FTC_ARGS(ftc_hash_datum(id)), NULL);
-	for (uint32 i = 0; i < manifest->ncontrols; i++)
-	{
-		FtcControl	control;
-		FtcSlice	leaf = ftc_manifest_next_control(&at, &control);
-		FtcHash		leaf_hash = ftc_merkle_leaf(leaf);
-
-		ftc_run(&control_put, ftc_hash_datum(id), Int32GetDatum(i), Int32GetDatum(chain->id),
-				Int64GetDatum((int64) header->height), ftc_hash_datum(&leaf_hash), ftc_slice_datum(leaf));
-	}
-}
-
-/* Bundle rows as the manifest says. */
-static void
-fix_bundles(const FtcHash *id, const FtcManifest *manifest)
-{
-	FtcStoredBundle *bundles;
-	int			n = ftc_store_bundles(id, &bundles);
-	FtcReader	at = manifest->bundles;
-
-	if (n != (int) manifest->nbundles)
-		ereport(ERROR,
-				errcode(ERRCODE_DATA_CORRUPTED),
-				errmsg("block %s lists %d bundles here and %u in its manifest", ftc_hash_hex(id), n,
-					   manifest->nbundles));
-	for (int i = 0; i < n; i++)
-	{
-		FtcBundle	bundle;
-		FtcSignature signature;
-		FtcSlice	head = ftc_manifest_next_bundle(&at, &bundle, &signature);
-		FtcHash		digest = ftc_bundle_digest(head);
-		FtcIds		seqs = ftc_ids_of_bundle(&bundle);
-
-		if (head.len == bundles[i].head.len && memcmp(head.data, bundles[i].head.data, head.len) == 0 &&
-			memcmp(signature.b, bundles[i].signature.b, FTC_SIGNATURE_LEN) == 0 &&
-			bundles[i].number == (int64) bundle.number && bundles[i].count == (int32) bundle.count)
-			continue;
-		ftc_store_write(&bundle_fix, FTC_ARGS(Int64GetDatum(bundles[i].id), ftc_slice_datum(head), ftc_signature_datum(&signature),
-											  Int64GetDatum((int64) bundle.number), Int32GetDatum(bundle.count),
-											  ftc_hash_datum(&digest), ftc_ids_datum(&seqs)), NULL);
-	}
-}
-
-/* The block row, and what other tables say of it. */
-static void
-fix_block(const FtcChain *chain, const FtcHash *id, const FtcBlock *block)
-{
-	FtcHeader	header;
-	FtcManifest manifest;
-
-	if (ftc_header_decode(&header, block->header) != FTC_OK ||
-		ftc_manifest_decode(&manifest, block->manifest) != FTC_OK)
-		elog(ERROR, "a sound block became unsound");
-	ftc_store_replace_block(id, block);
-	fix_controls(chain, id, &header, &manifest);
-	fix_bundles(id, &manifest);
-}
-
 /* A damaged block: which part of it, and what is to take its place. */
 typedef struct Damaged
 {
@@ -479,16 +477,19 @@ apply_copy(const FtcChain *chain, Damaged *d)
 	const char *done = d->server == NULL ? "rebuilt from what is here"
 	: psprintf("replaced by the copy at server \"%s\"", d->server);
 	bool		sound = true;
+	FtcStored	stored;
 
 	ftc_run(&quarantine_block, ftc_hash_datum(&action->block));
 	ftc_run(&quarantine_entries, Int32GetDatum(chain->id), Int64GetDatum(0), ftc_hash_datum(&action->block));
 	FTC_FAILPOINT("repair-quarantined");
 	if (d->block)
-		fix_block(chain, &action->block, &d->copy);
+		ftc_restore_block(chain, &action->block, &d->copy);
 	if (d->body)
 		ftc_store_replace_body(chain->id, &action->block, d->copy.body);
 	FTC_FAILPOINT("repair-replaced");
-	ftc_verify_chain(chain, action->height, action->height, false, ignore_fault, &sound);
+	/* one that was not there at all is still to be put on the list */
+	if (ftc_store_load(&action->block, &stored) && stored.on_main)
+		ftc_verify_chain(chain, action->height, action->height, false, ignore_fault, &sound);
 	if (!sound)
 	{
 		action->action = psprintf("%s, but not all is well yet", done);
@@ -505,9 +506,13 @@ apply_copy(const FtcChain *chain, Damaged *d)
 static void
 repair_strays(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, void *arg)
 {
-	uint64		n = ftc_run(&stray_damage, Int32GetDatum(chain->id));
-	int64	   *entries = palloc(Max(n, 1) * sizeof(int64));
+	uint64		n;
+	int64	   *entries;
 
+	if (!dry_run)
+		ftc_run(&stray_settled, Int32GetDatum(chain->id));
+	n = ftc_run(&stray_damage, Int32GetDatum(chain->id));
+	entries = palloc(Max(n, 1) * sizeof(int64));
 	for (uint64 i = 0; i < n; i++)
 		entries[i] = DatumGetInt64(ftc_value(i, 0));
 	for (uint64 i = 0; i < n; i++)
@@ -533,9 +538,9 @@ repair_strays(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, v
 }
 
 static Damaged *
-list_damaged(const FtcChain *chain, int *n)
+list_damaged(const FtcChain *chain, int64 above_height, int *n)
 {
-	uint64		rows = ftc_run(&damaged_blocks, Int32GetDatum(chain->id));
+	uint64		rows = ftc_run(&damaged_blocks, Int32GetDatum(chain->id), Int64GetDatum(above_height));
 	Damaged    *damaged = palloc0(Max(rows, 1) * sizeof(Damaged));
 
 	for (uint64 i = 0; i < rows; i++)
@@ -650,25 +655,88 @@ find_copies(const FtcChain *chain, Damaged *damaged, int n, bool dry_run, Oid fo
 	PG_END_TRY();
 }
 
-int
-ftc_repair(const FtcChain *chain, bool dry_run, Oid for_role, FtcRepairCallback callback, void *arg)
+/*
+ * The list of the main chain.  If a block of it is not here at all, that is
+ * recorded as damage, so that it is asked for with the others.  Gives whether
+ * the list is sound.
+ */
+static bool
+repair_links(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, void *arg)
+{
+	FtcRepairAction action = {.height = -1};
+	FtcHash		missing;
+	FtcFault	fault = {.block = &missing,.what = "block missing"};
+	FtcRelinked relinked;
+	bool		none;
+	Datum		what;
+
+	ftc_run(&link_damage, Int32GetDatum(chain->id));
+	what = ftc_column(0, 0, &none);
+	if (none)
+		return true;
+	action.what = TextDatumGetCString(what);
+	if (!dry_run)
+		ftc_chain_lock(chain->id);
+	relinked = ftc_restore_links(chain, dry_run, &missing, &fault.height);
+	if (relinked == FTC_LINKS_BROKEN)
+	{
+		if (!dry_run && fault.height >= 0)
+		{
+			ftc_run(&links_repaired, Int32GetDatum(chain->id));
+			record_fault(chain, &fault);
+		}
+		return false;
+	}
+	if (relinked == FTC_LINKS_RESTORED)
+	{
+		action.action = dry_run ? "rebuild the main chain from the links" : "rebuilt the main chain from the links";
+		callback(arg, chain, &action);
+		if (!dry_run)
+			ftc_store_incident(chain->id, "repair", -1, NULL, NULL, psprintf("%s: %s", action.what, action.action));
+	}
+	if (!dry_run)
+		ftc_run(&links_repaired, Int32GetDatum(chain->id));
+	return true;
+}
+
+/* One batch of damaged blocks: gives how many there were, and where it ended. */
+static int
+repair_batch(const FtcChain *chain, bool dry_run, Oid for_role, int64 *height, int *left,
+			 FtcRepairCallback callback, void *arg)
 {
 	int			n;
-	int			left = 0;
-	Damaged    *damaged = list_damaged(chain, &n);
+	Damaged    *damaged = list_damaged(chain, *height, &n);
 
-	if (!dry_run)
-		repair_states(chain);
 	find_copies(chain, damaged, n, dry_run, for_role);
 	if (n > 0 && !dry_run)
 		ftc_chain_lock(chain->id);
 	for (int i = 0; i < n; i++)
 	{
 		if (!damaged[i].found || (!dry_run && !apply_copy(chain, &damaged[i])))
-			left++;
+			(*left)++;
+		*height = damaged[i].action.height;
 		callback(arg, chain, &damaged[i].action);
 	}
-	repair_strays(chain, dry_run, callback, arg);
+	return n;
+}
+
+int
+ftc_repair(const FtcChain *chain, bool dry_run, bool all, Oid for_role, FtcRepairCallback callback, void *arg)
+{
+	int			left = 0;
+	int64		height = -1;
+
+	if (!dry_run)
+		repair_states(chain);
+	(void) repair_links(chain, dry_run, callback, arg);
+	while (repair_batch(chain, dry_run, for_role, &height, &left, callback, arg) > 0 && all)
+		CHECK_FOR_INTERRUPTS();
+	/* the block that was not here may be here now */
+	if (!dry_run && !repair_links(chain, dry_run, callback, arg))
+		left++;
+
+	if (dry_run || ftc_run(&lists_damaged, Int32GetDatum(chain->id)) == 0)
+		repair_strays(chain, dry_run, callback, arg);
 	return left;
 }
 
@@ -702,7 +770,7 @@ ftchain_repair(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	ftc_enter(&scope);
 	foreach(cell, ftc_chain_list_named(name))
-		(void) ftc_repair(lfirst(cell), dry_run, caller, return_action, fcinfo->resultinfo);
+		(void) ftc_repair(lfirst(cell), dry_run, true, caller, return_action, fcinfo->resultinfo);
 	ftc_leave(&scope);
 	return (Datum) 0;
 }

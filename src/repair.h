@@ -25,10 +25,11 @@ typedef struct FtcRepairAction
 typedef void (*FtcRepairCallback) (void *arg, const FtcChain *chain, const FtcRepairAction *action);
 
 /*
- * Repair what is recorded as damaged, at most twenty blocks at once.  Talks to
- * peers first, then writes.  Gives how many of them could not be repaired.
+ * Repair what is recorded as damaged: all of it, or some twenty blocks.  Of so
+ * many at a time, it talks to peers first, then writes.  Gives how many could
+ * not be repaired.
  */
-extern int	ftc_repair(const FtcChain *chain, bool dry_run, Oid for_role,
+extern int	ftc_repair(const FtcChain *chain, bool dry_run, bool all, Oid for_role,
 					   FtcRepairCallback callback, void *arg);
 
 #endif							/* FTC_REPAIR_H */

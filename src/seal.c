@@ -184,7 +184,7 @@ read_backlog(const FtcChain *chain, const FtcIdentity *self, Backlog *backlog)
 
 	ftc_run(&seal_state_make, Int32GetDatum(chain->id));
 	/* after the lock of the chain, so that we see what the last sealer did */
-	PushActiveSnapshot(GetTransactionSnapshot());
+	ftc_push_snapshot();
 	ftc_read(&seal_state_get, Int32GetDatum(chain->id));
 	since = ftc_column(0, 0, &first);
 	if (!first)
@@ -655,23 +655,26 @@ ftc_seal_publish(const FtcChain *chain, FtcCandidate *candidate)
 {
 	uint8	   *bytes = palloc(FTC_HEADER_LEN);
 	FtcHash		id = ftc_header_id(&candidate->header);
+	FtcStored	head;
 	FtcReason	reason;
-	bool		changed;
 
 	ftc_header_encode(&candidate->header, bytes);
 	candidate->block.header = ftc_slice(bytes, FTC_HEADER_LEN);
 	ftc_keys_sign(FTC_DOMAIN_BLOCK, &chain->genesis, &id, &candidate->block.signature);
 	FTC_FAILPOINT("seal-block-signed");
 	ftc_chain_lock(chain->id);
+	/* another one, maybe of another session here, was faster: no fork of ours */
+	ftc_store_load_head(chain->id, &head);
+	if (!ftc_hash_equal(&head.id, &candidate->header.prev))
+		return false;
 	reason = ftc_inbox_block(chain, &candidate->block, NULL);
 	if (reason != FTC_OK)
 		ereport(ERROR,
 				errcode(ERRCODE_INTERNAL_ERROR),
 				errmsg("block %lld of chain \"%s\", made here, is not valid: %s",
 					   (long long) candidate->header.height, chain->name, ftc_reason_text(reason)));
-	changed = ftc_branch_choose(chain->id);
 	FTC_FAILPOINT("seal-block-before-commit");
-	return changed;
+	return true;
 }
 
 /* ----------------------------------------------------------------
@@ -820,7 +823,7 @@ count_pending(const FtcChain *chain, const FtcIdentity *self)
 			since = PointerGetDatum(PG_DETOAST_DATUM_COPY(since));
 		ids = ftc_ids_from_datum(ftc_value(0, 1));
 	}
-	PushActiveSnapshot(GetTransactionSnapshot());
+	ftc_push_snapshot();
 	fetch_ids(first ? &fresh_first : &fresh_since,
 			  FTC_ARGS(Int32GetDatum(chain->id), ftc_hash_datum(&self->member), since), &ids);
 	PopActiveSnapshot();

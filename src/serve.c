@@ -50,12 +50,6 @@ static FtcStmt link_in_get = {
 	.argtypes = {INT4OID, BYTEAOID},
 };
 
-static FtcStmt link_in_lock = {
-	.sql = "SELECT epoch, next, value FROM ftchain.link_in WHERE chain = $1 AND member = $2 FOR NO KEY UPDATE",
-	.nargs = 2,
-	.argtypes = {INT4OID, BYTEAOID},
-};
-
 static FtcStmt link_in_set = {
 	.sql = "UPDATE ftchain.link_in SET epoch = $3, next = $4, value = $5, received = received + $6,"
 	" duplicates = duplicates + $7, refused = refused + $8, last_reason = coalesce($9, last_reason),"
@@ -68,6 +62,12 @@ static FtcStmt locate = {
 	.sql = "SELECT max(m.height) FROM ftchain.main_chain m WHERE m.chain = $1 AND m.block = ANY ($2)",
 	.nargs = 2,
 	.argtypes = {INT4OID, BYTEAARRAYOID},
+};
+
+static FtcStmt statements_of = {
+	.sql = "SELECT string_agg(member || signature, '') FROM ftchain.replica WHERE block = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
 };
 
 static void
@@ -235,15 +235,17 @@ typedef struct Intake
 	bool		behind;			/* a parent was missing */
 } Intake;
 
+/* Where the link is; the lock of the chain keeps it there. */
 static void
-lock_link(Intake *r)
+load_link(Intake *r)
 {
-	ftc_run(&link_in_make, Int32GetDatum(r->chain.id), ftc_hash_datum(&r->sender));
-	if (ftc_run(&link_in_lock, Int32GetDatum(r->chain.id), ftc_hash_datum(&r->sender)) == 0)
-		elog(ERROR, "link vanished");
+	r->end.epoch = 0;
+	r->end.next = 1;
+	memset(&r->end.value, 0, sizeof(r->end.value));
+	if (ftc_run(&link_in_get, Int32GetDatum(r->chain.id), ftc_hash_datum(&r->sender)) == 0)
+		return;
 	r->end.epoch = (uint64) DatumGetInt64(ftc_value(0, 0));
 	r->end.next = (uint64) DatumGetInt64(ftc_value(0, 1));
-	memset(&r->end.value, 0, sizeof(r->end.value));
 	if (r->end.epoch > 0)
 		r->end.value = ftc_hash_value(0, 2);
 }
@@ -372,6 +374,10 @@ save_link(const Intake *r)
 	bool		nulls[10] = {false};
 
 	nulls[8] = r->refused == 0;
+	/* a call that brings nothing leaves nothing: its sender has shown no key */
+	if (r->applied + r->duplicates == 0)
+		return;
+	ftc_run(&link_in_make, Int32GetDatum(r->chain.id), ftc_hash_datum(&r->sender));
 	ftc_stmt_run(&link_in_set, args, nulls);
 	if (r->behind)
 		ftc_worker_wake_at_commit(FTC_WAKE_COURIER);
@@ -411,15 +417,13 @@ ftchain_peer_receive(PG_FUNCTION_ARGS)
 	need_chain(&r.chain, PG_GETARG_DATUM(0));
 	ftc_identity_need(&r.self);
 	ftc_chain_lock(r.chain.id);
-	lock_link(&r);
+	load_link(&r);
 	fresh = palloc(Max(n, 1) * sizeof(FtcMessage));
 	n = sort_out(&r, elements, element_nulls, n, fresh, &end);
 	if (n > 0)
 		check_account(&r, &end, PG_GETARG_DATUM(3));
 	apply_all(&r, fresh, n);
 	r.end = end;
-	if (ftc_branch_choose(r.chain.id))
-		FTC_FAILPOINT("receive-switched");
 	save_link(&r);
 	FTC_FAILPOINT("receive-before-commit");
 	ftc_leave(&scope);
@@ -467,7 +471,7 @@ ftchain_peer_blocks(PG_FUNCTION_ARGS)
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("\"most\" is out of range: %d", most),
 				errdetail("It may be from 1 to %d.", FTC_CALL_BLOCKS_MAX));
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	InitMaterializedSRF(fcinfo, 0);
 	ftc_enter(&scope);
 	need_chain(&chain, PG_GETARG_DATUM(0));
 	height = first_height(&chain, PG_GETARG_DATUM(1));
@@ -475,15 +479,17 @@ ftchain_peer_blocks(PG_FUNCTION_ARGS)
 	{
 		FtcStored	stored;
 		FtcSlice	encoded;
-		Datum		value;
-		bool		isnull = false;
+		Datum		values[2];
+		bool		nulls[2] = {false};
 
 		if (!ftc_store_load_main(chain.id, height, &stored))
 			break;
 		FTC_ENCODE(encoded, ftc_block_encode, &stored.block);
-		value = ftc_slice_datum(encoded);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value, &isnull);
-		bytes += encoded.len;
+		values[0] = ftc_slice_datum(encoded);
+		ftc_run(&statements_of, ftc_hash_datum(&stored.id));
+		values[1] = ftc_column(0, 0, &nulls[1]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		bytes += encoded.len + (nulls[1] ? 0 : VARSIZE_ANY_EXHDR(DatumGetPointer(values[1])));
 	}
 	ftc_leave(&scope);
 	return (Datum) 0;

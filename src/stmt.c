@@ -10,16 +10,22 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 
 #include "datum.h"
 #include "guc.h"
 #include "stmt.h"
+
+/* Of the scope that is open; an error closes it, and the next one starts anew. */
+static bool frozen = false;
 
 static void
 become_worker(FtcScope *scope)
 {
 	Oid			worker = get_role_oid(ftc_guc_worker_role, false);
 
+	scope->frozen = frozen;
+	frozen = false;
 	scope->caller = CurrentMemoryContext;
 	GetUserIdAndSecContext(&scope->user, &scope->context);
 	SetUserIdAndSecContext(worker, scope->context | SECURITY_LOCAL_USERID_CHANGE);
@@ -58,6 +64,27 @@ ftc_leave(const FtcScope *scope)
 		AtEOXact_GUC(true, scope->guc_level);
 	SetUserIdAndSecContext(scope->user, scope->context);
 	MemoryContextSwitchTo(scope->caller);
+	frozen = scope->frozen;
+}
+
+void
+ftc_freeze(void)
+{
+	PushActiveSnapshot(GetTransactionSnapshot());
+	frozen = true;
+}
+
+void
+ftc_push_snapshot(void)
+{
+	PushActiveSnapshot(frozen ? GetActiveSnapshot() : GetTransactionSnapshot());
+}
+
+void
+ftc_thaw(void)
+{
+	frozen = false;
+	PopActiveSnapshot();
 }
 
 static void
@@ -85,7 +112,7 @@ execute(FtcStmt *stmt, const Datum *args, const bool *nulls, bool read_only)
 	prepare(stmt);
 	for (int i = 0; i < stmt->nargs; i++)
 		marks[i] = nulls != NULL && nulls[i] ? 'n' : ' ';
-	result = SPI_execute_plan(stmt->plan, unconstify(Datum *, args), marks, read_only, 0);
+	result = SPI_execute_plan(stmt->plan, unconstify(Datum *, args), marks, read_only || frozen, 0);
 	if (result < 0)
 		elog(ERROR, "could not run \"%s\": %s", stmt->sql, SPI_result_code_string(result));
 	return SPI_processed;

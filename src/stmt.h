@@ -33,6 +33,7 @@ typedef struct FtcScope
 	Oid			user;
 	int			context;
 	int			guc_level;
+	bool		frozen;
 	MemoryContext caller;		/* for what shall outlive the scope */
 } FtcScope;
 
@@ -45,6 +46,16 @@ extern void ftc_enter(FtcScope *scope);
  */
 extern void ftc_enter_bare(FtcScope *scope);
 extern void ftc_leave(const FtcScope *scope);
+
+/*
+ * Between the two every statement of the scope sees what is committed now, and
+ * nothing that comes later; none may write.
+ */
+extern void ftc_freeze(void);
+extern void ftc_thaw(void);
+
+/* Make what statements see now the active snapshot, for a cursor. */
+extern void ftc_push_snapshot(void);
 
 /*
  * Run a statement; gives the number of rows.  Its result is in

@@ -89,10 +89,11 @@ static FtcStmt block_put = {
 };
 
 static FtcStmt block_replace = {
-	.sql = "UPDATE ftchain.block SET header = $2, signature = $3, manifest = $4, proof = $5, tip = $6, work = $7, height = $8"
-	" WHERE id = $1",
-	.nargs = 8,
-	.argtypes = {BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID, INT8OID},
+	.sql = "INSERT INTO ftchain.block (id, chain, height, header, signature, manifest, proof, tip, work)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE SET chain = $2, height = $3,"
+	" header = $4, signature = $5, manifest = $6, proof = $7, tip = $8, work = $9",
+	.nargs = 9,
+	.argtypes = {BYTEAOID, INT4OID, INT8OID, BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID},
 };
 
 static FtcStmt control_put = {
@@ -302,51 +303,52 @@ ftc_store_incident(int32 chain, const char *kind, int64 height,
 
 /* What is stored must decode; if not, verify() and scrub() say more. */
 static void
-damaged(const FtcHash *id, const char *what, FtcReason reason)
+damaged(const FtcHash *id, FtcReason reason)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_DATA_CORRUPTED),
-			errmsg("block %s is damaged: %s: %s", ftc_hash_hex(id), what, ftc_reason_text(reason)),
+			errmsg("block %s is damaged: %s", ftc_hash_hex(id), ftc_reason_text(reason)),
 			errhint("See ftchain.verify() and ftchain.repair()."));
 }
 
-/* Nothing is ever built on a block whose bytes have changed here. */
-static bool
-is_header_of(const FtcHeader *header, const FtcHash *id)
-{
-	FtcHash		found = ftc_header_id(header);
-
-	return ftc_hash_equal(&found, id);
-}
-
-bool
-ftc_store_load(const FtcHash *id, FtcStored *stored)
+FtcReason
+ftc_store_read(const FtcHash *id, FtcStored *stored)
 {
 	FtcSlice	tip;
 	FtcReason	reason;
+	FtcHash		found;
 
 	if (ftc_run(&block_load, ftc_hash_datum(id)) == 0)
-		return false;
+		return FTC_UNKNOWN_PARENT;
 	memset(stored, 0, sizeof(*stored));
 	stored->id = *id;
 	stored->chain = DatumGetInt32(ftc_value(0, 0));
 	stored->arrival = DatumGetInt64(ftc_value(0, 1));
 	stored->block.header = ftc_slice_value(0, 2);
 	if (!ftc_datum_signature(ftc_value(0, 3), &stored->block.signature))
-		damaged(id, "signature", FTC_BAD_LENGTH);
+		return FTC_BAD_LENGTH;
 	stored->block.manifest = ftc_slice_value(0, 4);
 	stored->block.proof = ftc_slice_value(0, 5);
 	tip = ftc_slice_value(0, 6);
 	stored->on_main = DatumGetBool(ftc_value(0, 7));
 	reason = ftc_header_decode(&stored->header, stored->block.header);
 	if (reason != FTC_OK)
-		damaged(id, "header", reason);
-	if (!is_header_of(&stored->header, id))
-		damaged(id, "header", FTC_WRONG_DIGEST);
-	reason = ftc_tip_decode(&stored->tip, &stored->header, tip);
-	if (reason != FTC_OK)
-		damaged(id, "tip", reason);
-	return true;
+		return reason;
+	/* nothing is ever built on a block whose bytes have changed here */
+	found = ftc_header_id(&stored->header);
+	if (!ftc_hash_equal(&found, id))
+		return FTC_WRONG_DIGEST;
+	return ftc_tip_decode(&stored->tip, &stored->header, tip);
+}
+
+bool
+ftc_store_load(const FtcHash *id, FtcStored *stored)
+{
+	FtcReason	reason = ftc_store_read(id, stored);
+
+	if (reason != FTC_OK && reason != FTC_UNKNOWN_PARENT)
+		damaged(id, reason);
+	return reason == FTC_OK;
 }
 
 bool
@@ -395,8 +397,8 @@ ftc_store_reject(int32 chain, const FtcHash *id, const char *reason, const FtcHa
 	ftc_stmt_run(&rejected_put, args, nulls);
 }
 
-static void
-put_controls(int32 chain, const FtcHash *block, const FtcHeader *header, const FtcManifest *manifest)
+void
+ftc_store_put_controls(int32 chain, const FtcHash *block, const FtcHeader *header, const FtcManifest *manifest)
 {
 	FtcReader	at = manifest->controls;
 
@@ -411,8 +413,8 @@ put_controls(int32 chain, const FtcHash *block, const FtcHeader *header, const F
 	}
 }
 
-static void
-put_bundles(int32 chain, const FtcHash *block, const FtcManifest *manifest)
+void
+ftc_store_put_bundles(int32 chain, const FtcHash *block, const FtcManifest *manifest)
 {
 	FtcReader	at = manifest->bundles;
 
@@ -453,13 +455,13 @@ ftc_store_put_block(int32 chain, const FtcBlock *block, const FtcHeader *header,
 	nulls[9] = source == NULL;
 	ftc_store_put_state(state);
 	ftc_stmt_run(&block_put, args, nulls);
-	put_controls(chain, &tip->id, header, manifest);
-	put_bundles(chain, &tip->id, manifest);
+	ftc_store_put_controls(chain, &tip->id, header, manifest);
+	ftc_store_put_bundles(chain, &tip->id, manifest);
 }
 
 /* Put back what a block's row should say; id and the rest of the branch stay. */
 void
-ftc_store_replace_block(const FtcHash *id, const FtcBlock *block)
+ftc_store_replace_block(int32 chain, const FtcHash *id, const FtcBlock *block)
 {
 	FtcHeader	header;
 	FtcStored	parent;
@@ -479,11 +481,11 @@ ftc_store_replace_block(const FtcHash *id, const FtcBlock *block)
 	else
 		ftc_refuse(FTC_UNKNOWN_PARENT, "header");
 	work = ftc_u256_to_hash(&tip.work);
-	ftc_store_write(&block_replace, FTC_ARGS(ftc_hash_datum(id), ftc_slice_datum(block->header),
-											 ftc_signature_datum(&block->signature), ftc_slice_datum(block->manifest),
-											 ftc_slice_datum(block->proof),
+	ftc_store_write(&block_replace, FTC_ARGS(ftc_hash_datum(id), Int32GetDatum(chain), Int64GetDatum((int64) header.height),
+											 ftc_slice_datum(block->header), ftc_signature_datum(&block->signature),
+											 ftc_slice_datum(block->manifest), ftc_slice_datum(block->proof),
 											 ftc_slice_datum(ftc_slice(tip_bytes, ftc_tip_encode(&tip, tip_bytes))),
-											 ftc_hash_datum(&work), Int64GetDatum((int64) header.height)), NULL);
+											 ftc_hash_datum(&work)), NULL);
 }
 
 void
@@ -589,7 +591,7 @@ ftc_store_bundles(const FtcHash *block, FtcStoredBundle **bundles)
 		bundle->bytes = DatumGetInt64(ftc_value(i, 4));
 		bundle->head = ftc_slice_value(i, 5);
 		if (!ftc_datum_signature(ftc_value(i, 6), &bundle->signature))
-			damaged(block, "signature of a bundle", FTC_BAD_LENGTH);
+			damaged(block, FTC_BAD_LENGTH);
 		bundle->ids = ftc_column(i, 7, &isnull);
 		bundle->held = !isnull;
 		if (bundle->held)
@@ -707,7 +709,7 @@ ftc_store_scan(int32 chain, const FtcIds *ids, FtcEntryCallback callback, void *
 
 	scan.context = AllocSetContextCreate(CurrentMemoryContext, "ftchain scan",
 										 ALLOCSET_DEFAULT_SIZES);
-	PushActiveSnapshot(GetTransactionSnapshot());
+	ftc_push_snapshot();
 	while (i < ids->n)
 	{
 		int			j = i;

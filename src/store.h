@@ -57,8 +57,13 @@ typedef struct FtcIds
 /* Run a statement that the guards would refuse to others. */
 extern uint64 ftc_store_write(FtcStmt *stmt, const Datum *args, const bool *nulls);
 
-/* Blocks.  height < 0 means the head of the main chain. */
+/*
+ * Blocks.  height < 0 means the head of the main chain.  A block that is not
+ * there gives false, FTC_UNKNOWN_PARENT; one that is damaged an error, its
+ * reason.
+ */
 extern bool ftc_store_load(const FtcHash *id, FtcStored *stored);
+extern FtcReason ftc_store_read(const FtcHash *id, FtcStored *stored);
 extern bool ftc_store_load_main(int32 chain, int64 height, FtcStored *stored);
 extern void ftc_store_load_head(int32 chain, FtcStored *stored);	/* or an error */
 extern int64 ftc_store_main_height(int32 chain);	/* -1 if there is none */
@@ -85,7 +90,10 @@ extern bool ftc_store_load_body(int32 chain, const FtcHash *block, FtcSlice mani
 
 /* Put the entries of one bundle of a checked body in place of what is there. */
 extern void ftc_store_replace_body(int32 chain, const FtcHash *block, FtcSlice body);
-extern void ftc_store_replace_block(const FtcHash *id, const FtcBlock *block);
+extern void ftc_store_replace_block(int32 chain, const FtcHash *id, const FtcBlock *block);
+extern void ftc_store_put_controls(int32 chain, const FtcHash *block, const FtcHeader *header,
+								   const FtcManifest *manifest);
+extern void ftc_store_put_bundles(int32 chain, const FtcHash *block, const FtcManifest *manifest);
 extern int64 ftc_store_delete_entries(const FtcIds *ids);
 
 /* Bundles. */
@@ -115,8 +123,10 @@ extern void ftc_ids_init(FtcIds *ids);
 extern void ftc_ids_add(FtcIds *ids, int64 first, int64 last);	/* any order, disjoint */
 extern void ftc_ids_sort(FtcIds *ids);
 extern int64 ftc_ids_count(const FtcIds *ids);
-extern FtcIds ftc_ids_from_datum(Datum multirange);
+extern bool ftc_ids_read(Datum multirange, FtcIds *ids);	/* false without bounds */
+extern FtcIds ftc_ids_from_datum(Datum multirange); /* or an error */
 extern FtcIds ftc_ids_of_bundle(const FtcBundle *bundle);	/* its seqs */
 extern Datum ftc_ids_datum(const FtcIds *ids);
+extern bool ftc_ids_equal(const FtcIds *a, const FtcIds *b);
 
 #endif							/* FTC_STORE_H */

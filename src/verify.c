@@ -38,7 +38,7 @@ static FtcStmt main_range = {
 };
 
 static FtcStmt controls_of = {
-	.sql = "SELECT leaf, height, chain FROM ftchain.control WHERE block = $1 ORDER BY \"position\"",
+	.sql = "SELECT leaf, height, chain, id, \"position\" FROM ftchain.control WHERE block = $1 ORDER BY \"position\"",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
@@ -47,6 +47,24 @@ static FtcStmt state_exists = {
 	.sql = "SELECT content FROM ftchain.epoch_state WHERE root = $1",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt bundles_of = {
+	.sql = "SELECT b.\"position\", u.chain, o.member, u.incarnation, u.number, u.count, u.digest, u.head, u.signature, u.seqs"
+	" FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
+	" LEFT JOIN ftchain.origin o ON o.id = u.origin WHERE b.block = $1 ORDER BY b.\"position\"",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+/* Bodies that this database has signed it stores. */
+static FtcStmt bodies_lost = {
+	.sql = "SELECT m.height, m.block FROM ftchain.replica r JOIN ftchain.main_chain m ON m.block = r.block"
+	" WHERE m.chain = $1 AND m.height BETWEEN $2 AND $3 AND r.member = $4 AND EXISTS"
+	" (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
+	" WHERE b.block = m.block AND u.ids IS NULL) ORDER BY m.height",
+	.nargs = 4,
+	.argtypes = {INT4OID, INT8OID, INT8OID, BYTEAOID},
 };
 
 static FtcStmt held_bundles = {
@@ -73,11 +91,19 @@ static FtcStmt leaves_of = {
 	.argtypes = {INT8OID},
 };
 
-static FtcStmt entry_kind = {
-	.sql = "SELECT xid IS NOT NULL AND origin IN (SELECT id FROM ftchain.origin WHERE member = $2)"
-	" FROM ftchain.entry WHERE id = $1",
-	.nargs = 2,
-	.argtypes = {INT8OID, BYTEAOID},
+/*
+ * Entries of a range of ids that belong nowhere: neither to a bundle nor to
+ * what the sealer has still to find.  A copy of a database has no identity, and
+ * what waited in the original waits there.
+ */
+static FtcStmt extra_entries = {
+	.sql = "SELECT e.id FROM ftchain.entry e LEFT JOIN ftchain.seal_state s ON s.chain = e.chain"
+	" WHERE e.id BETWEEN $1 AND $2 AND e.chain = $3 AND (e.xid IS NULL OR NOT ($4 IS NULL OR"
+	" e.origin IN (SELECT id FROM ftchain.origin WHERE member = $4) AND"
+	" (s.snapshot IS NULL OR s.backlog @> e.id OR NOT pg_visible_in_snapshot(e.xid, s.snapshot))))"
+	" ORDER BY e.id",
+	.nargs = 4,
+	.argtypes = {INT8OID, INT8OID, INT4OID, BYTEAOID},
 };
 
 typedef struct Verification
@@ -85,6 +111,7 @@ typedef struct Verification
 	const FtcChain *chain;
 	FtcFaultCallback callback;
 	void	   *arg;
+	int64		faults;
 
 	/* the blocks so far */
 	bool		has_tip;		/* the parent was sound */
@@ -94,11 +121,12 @@ typedef struct Verification
 } Verification;
 
 static void
-fault(const Verification *v, int64 height, const FtcHash *block, int64 entry,
+fault(Verification *v, int64 height, const FtcHash *block, int64 entry,
 	  const char *what, const char *expected, const char *found)
 {
 	FtcFault	f = {height, block, entry, what, expected, found};
 
+	v->faults++;
 	v->callback(v->arg, &f);
 }
 
@@ -128,7 +156,7 @@ read_row(uint64 i, Row *row)
 {
 	memset(row, 0, sizeof(*row));
 	row->height = DatumGetInt64(ftc_value(i, 0));
-	row->id = ftc_hash_value(i, 1);
+	(void) ftc_datum_hash(ftc_value(i, 1), &row->id);
 	(void) ftc_column(i, 2, &row->missing);
 	if (row->missing)
 		return;
@@ -276,6 +304,14 @@ same_slice(FtcSlice a, FtcSlice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+static bool
+is_hash(Datum datum, const FtcHash *expected)
+{
+	FtcHash		found;
+
+	return ftc_datum_hash(datum, &found) && ftc_hash_equal(&found, expected);
+}
+
 static void
 check_controls(Verification *v, const Row *row)
 {
@@ -287,40 +323,56 @@ check_controls(Verification *v, const Row *row)
 	{
 		FtcControl	control;
 		FtcSlice	leaf = ftc_manifest_next_control(&at, &control);
+		FtcHash		id = ftc_merkle_leaf(leaf);
 
 		same = same_slice(leaf, ftc_slice_value(i, 0)) &&
 			DatumGetInt64(ftc_value(i, 1)) == row->height &&
-			DatumGetInt32(ftc_value(i, 2)) == v->chain->id;
+			DatumGetInt32(ftc_value(i, 2)) == v->chain->id &&
+			is_hash(ftc_value(i, 3), &id) && DatumGetInt32(ftc_value(i, 4)) == (int32) i;
 	}
 	if (!same)
 		fault(v, row->height, &row->id, 0, "controls changed", "as the manifest says", NULL);
 }
 
+/* Does a row of bundles_of say what a bundle head of the manifest says? */
+static bool
+is_bundle(uint64 i, int32 chain, const FtcBundle *bundle, FtcSlice head, const FtcSignature *signature)
+{
+	FtcHash		digest = ftc_bundle_digest(head);
+	FtcIds		seqs = ftc_ids_of_bundle(bundle);
+	FtcIds		stored;
+	bool		no_origin;
+	Datum		member = ftc_column(i, 2, &no_origin);
+
+	return DatumGetInt32(ftc_value(i, 0)) == (int32) i && DatumGetInt32(ftc_value(i, 1)) == chain &&
+		!no_origin && is_hash(member, &bundle->origin) &&
+		DatumGetInt64(ftc_value(i, 3)) == (int64) bundle->incarnation &&
+		DatumGetInt64(ftc_value(i, 4)) == (int64) bundle->number &&
+		DatumGetInt32(ftc_value(i, 5)) == (int32) bundle->count &&
+		is_hash(ftc_value(i, 6), &digest) && same_slice(head, ftc_slice_value(i, 7)) &&
+		same_slice(ftc_slice(signature->b, FTC_SIGNATURE_LEN), ftc_slice_value(i, 8)) &&
+		ftc_ids_read(ftc_value(i, 9), &stored) && ftc_ids_equal(&seqs, &stored);
+}
+
 static void
 check_bundles(Verification *v, const Row *row)
 {
-	FtcStoredBundle *bundles;
-	int			n = ftc_store_bundles(&row->id, &bundles);
+	uint64		n = ftc_run(&bundles_of, ftc_hash_datum(&row->id));
 	FtcReader	at = row->manifest.bundles;
 
-	if (n != (int) row->manifest.nbundles)
+	if (n != row->manifest.nbundles)
 	{
 		fault(v, row->height, &row->id, 0, "bundles changed", psprintf("%u bundles", row->manifest.nbundles),
-			  psprintf("%d", n));
+			  psprintf(UINT64_FORMAT, n));
 		return;
 	}
-	for (int i = 0; i < n; i++)
+	for (uint64 i = 0; i < n; i++)
 	{
 		FtcBundle	bundle;
 		FtcSignature signature;
 		FtcSlice	head = ftc_manifest_next_bundle(&at, &bundle, &signature);
-		FtcHash		member;
 
-		member = ftc_origin_member(bundles[i].origin);
-		if (!same_slice(head, bundles[i].head) ||
-			memcmp(signature.b, bundles[i].signature.b, FTC_SIGNATURE_LEN) != 0 ||
-			!ftc_hash_equal(&member, &bundle.origin) || bundles[i].incarnation != (int64) bundle.incarnation ||
-			bundles[i].number != (int64) bundle.number || bundles[i].count != (int32) bundle.count)
+		if (!is_bundle(i, v->chain->id, &bundle, head, &signature))
 			fault(v, row->height, &row->id, 0, "bundle changed",
 				  psprintf("bundle " UINT64_FORMAT " as the manifest says", bundle.number), NULL);
 	}
@@ -564,23 +616,49 @@ collect_spans(Pass *p, int64 from, int64 to)
 	for (uint64 i = 0; i < n; i++)
 	{
 		Held	   *held = read_held(i);
-		FtcIds		ids = ftc_ids_from_datum(ftc_value(i, 4));
+		FtcIds		ids;
+		bool		bounded = ftc_ids_read(ftc_value(i, 4), &ids);
 
-		held->left = (uint32) ftc_ids_count(&ids);
-		if (ftc_ids_count(&ids) != held->count)
+		/* a list of another length is no list: what it names is not checked */
+		if (!bounded || ftc_ids_count(&ids) != held->count)
 			entry_fault(p, held, 0, "list of entries changed", psprintf("%u entries", held->count),
-						psprintf(INT64_FORMAT, ftc_ids_count(&ids)));
-		add_spans(p, held, &ids);
+						bounded ? psprintf(INT64_FORMAT, ftc_ids_count(&ids)) : NULL);
+		else
+		{
+			held->left = held->count;
+			add_spans(p, held, &ids);
+		}
 	}
 	if (!p->strays)
 		return;
 	n = ftc_run(&loose_bundles, Int32GetDatum(p->v->chain->id));
 	for (uint64 i = 0; i < n; i++)
 	{
-		FtcIds		ids = ftc_ids_from_datum(ftc_value(i, 0));
+		FtcIds		ids;
 
-		add_spans(p, NULL, &ids);
+		if (ftc_ids_read(ftc_value(i, 0), &ids))
+			add_spans(p, NULL, &ids);
 	}
+}
+
+/* Put the spans in order.  No entry belongs to two bundles. */
+static void
+sort_spans(Pass *p)
+{
+	int			out = 0;
+
+	if (p->nspans == 0)
+		return;
+	qsort(p->spans, p->nspans, sizeof(Span), compare_spans);
+	for (int i = 1; i < p->nspans; i++)
+	{
+		if (p->spans[i].first > p->spans[out].last)
+			p->spans[++out] = p->spans[i];
+		else
+			entry_fault(p, p->spans[i].held, 0, "list of entries changed", "entries of its own",
+						psprintf("entry " UINT64_FORMAT " of another bundle", p->spans[i].first));
+	}
+	p->nspans = out + 1;
 }
 
 /* Ids that should have come before this one, in the span being read and after. */
@@ -648,20 +726,48 @@ check_entry(void *arg, int64 id, const FtcEntry *entry)
 	return true;
 }
 
-/* An entry in no bundle: one of our own that waits, or one that does not belong. */
+/* Entries in no bundle: those that wait for the sealer, and what does not belong. */
 static void
 check_strays(Pass *p)
 {
 	FtcIdentity self;
-	FtcHash		member = {{0}};
+	bool		nulls[4] = {false};
 
-	if (ftc_identity_load(&self))
-		member = self.member;
+	nulls[3] = !ftc_identity_load(&self);
 	for (int i = 0; i < p->stray.n; i++)
-		for (uint64 id = p->stray.ranges[i].first; id <= p->stray.ranges[i].last; id++)
-			if (ftc_run(&entry_kind, Int64GetDatum((int64) id), ftc_hash_datum(&member)) > 0 &&
-				!DatumGetBool(ftc_value(0, 0)))
-				fault(p->v, -1, NULL, (int64) id, "extra entry", NULL, psprintf("entry " UINT64_FORMAT, id));
+	{
+		Datum		args[] = {Int64GetDatum((int64) p->stray.ranges[i].first),
+			Int64GetDatum((int64) p->stray.ranges[i].last), Int32GetDatum(p->v->chain->id),
+		nulls[3] ? (Datum) 0 : ftc_hash_datum(&self.member)};
+		uint64		n = ftc_stmt_run(&extra_entries, args, nulls);
+
+		for (uint64 j = 0; j < n; j++)
+		{
+			int64		id = DatumGetInt64(ftc_value(j, 0));
+
+			fault(p->v, -1, NULL, id, "extra entry", NULL, psprintf("entry " INT64_FORMAT, id));
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+}
+
+static void
+check_promises(Verification *v, int64 from, int64 to)
+{
+	FtcIdentity self;
+	uint64		n;
+
+	if (!ftc_identity_load(&self))
+		return;
+	n = ftc_run(&bodies_lost, Int32GetDatum(v->chain->id), Int64GetDatum(from), Int64GetDatum(to),
+				ftc_hash_datum(&self.member));
+	for (uint64 i = 0; i < n; i++)
+	{
+		FtcHash		block = ftc_hash_value(i, 1);
+
+		fault(v, DatumGetInt64(ftc_value(i, 0)), &block, 0, "body missing",
+			  "a body that this database has signed it stores", NULL);
+	}
 }
 
 static void
@@ -672,8 +778,7 @@ check_entries(Verification *v, int64 from, int64 to, bool strays)
 
 	ftc_ids_init(&p.stray);
 	collect_spans(&p, from, to);
-	if (p.nspans > 0)
-		qsort(p.spans, p.nspans, sizeof(Span), compare_spans);
+	sort_spans(&p);
 	p.next = p.nspans > 0 ? p.spans[0].first : 0;
 	ftc_ids_init(&all);
 	if (strays)
@@ -686,6 +791,16 @@ check_entries(Verification *v, int64 from, int64 to, bool strays)
 	check_strays(&p);
 }
 
+/* Is the head the best block?  Asked only if all blocks are sound. */
+static void
+check_head(Verification *v, int64 top)
+{
+	FtcHash		best;
+
+	if (v->faults == 0 && ftc_branch_overlooked(v->chain->id, &best))
+		fault(v, top, &v->parent, 0, "head changed", ftc_hash_hex(&best), ftc_hash_hex(&v->parent));
+}
+
 void
 ftc_verify_chain(const FtcChain *chain, int64 from, int64 to, bool strays,
 				 FtcFaultCallback callback, void *arg)
@@ -696,13 +811,18 @@ ftc_verify_chain(const FtcChain *chain, int64 from, int64 to, bool strays,
 	v->chain = chain;
 	v->callback = callback;
 	v->arg = arg;
+	ftc_freeze();
 	top = ftc_store_main_height(chain->id);
 	if (top < 0)
 		fault(v, 0, NULL, 0, "height missing", "0", NULL);
 	if (to < 0 || to > top)
 		to = top;
 	check_blocks(v, from, to);
+	if (to == top && from <= to)
+		check_head(v, top);
 	check_entries(v, from, to, strays);
+	check_promises(v, from, to);
+	ftc_thaw();
 }
 
 /* ----------------------------------------------------------------

@@ -25,7 +25,8 @@ typedef void (*FtcFaultCallback) (void *arg, const FtcFault *fault);
 /*
  * Check the main chain from one height to another (to < 0: to the head), and
  * the bodies held of these blocks; with strays, also for entries that belong
- * nowhere.  Every fault is reported; damage never stops it.
+ * nowhere.  Every fault is reported; damage never stops it.  All is seen as it
+ * was at one moment, and callback must not write.
  */
 extern void ftc_verify_chain(const FtcChain *chain, int64 from, int64 to, bool strays,
 							 FtcFaultCallback callback, void *arg);

@@ -419,6 +419,13 @@ ftc_procedure_begin(FunctionCallInfo fcinfo, const char *name)
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	in_procedure = true;
+
+	/*
+	 * What the transaction around has done becomes visible to others now: a
+	 * sealer that saw its own entries, not committed yet, would see them a
+	 * second time.
+	 */
+	ftc_procedure_commit();
 }
 
 void

@@ -166,6 +166,17 @@ COMMENT ON COLUMN ftchain.block_bundle.block IS 'block id';
 COMMENT ON COLUMN ftchain.block_bundle."position" IS 'position among the block''s bundles, from 0';
 COMMENT ON COLUMN ftchain.block_bundle.bundle IS 'local number of the bundle';
 
+CREATE TABLE ftchain.incomplete_block (
+    block bytea PRIMARY KEY,
+    chain integer NOT NULL,
+    parent bytea NOT NULL
+);
+CREATE INDEX incomplete_block_parent ON ftchain.incomplete_block (parent);
+COMMENT ON TABLE ftchain.incomplete_block IS 'blocks that cannot be chosen yet: of their body, or of one before them, it is not known that it is stored';
+COMMENT ON COLUMN ftchain.incomplete_block.block IS 'block id';
+COMMENT ON COLUMN ftchain.incomplete_block.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.incomplete_block.parent IS 'id of the block before it';
+
 CREATE TABLE ftchain.main_chain (
     chain integer NOT NULL,
     height bigint NOT NULL,
@@ -427,7 +438,8 @@ BEGIN
     FOREACH t IN ARRAY ARRAY[
         'ftchain.chain', 'ftchain.chain_id_seq', 'ftchain.origin', 'ftchain.origin_id_seq',
         'ftchain.entry', 'ftchain.entry_id', 'ftchain.copy_id', 'ftchain.bundle', 'ftchain.bundle_id_seq',
-        'ftchain.block', 'ftchain.block_arrival_seq', 'ftchain.block_bundle', 'ftchain.main_chain',
+        'ftchain.block', 'ftchain.block_arrival_seq', 'ftchain.block_bundle', 'ftchain.incomplete_block',
+        'ftchain.main_chain',
         'ftchain.control', 'ftchain.epoch_state', 'ftchain.replica', 'ftchain.peer',
         'ftchain.incident', 'ftchain.incident_id_seq',
         'ftchain.quarantine', 'ftchain.quarantine_id_seq']::regclass[]

@@ -49,11 +49,12 @@ CREATE FUNCTION ftchain.receipt(chain text, seq bigint, origin bytea DEFAULT NUL
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_receipt';
 COMMENT ON FUNCTION ftchain.receipt(text, bigint, bytea, bigint) IS 'proof that an entry is in a block of the chain; null while it is not sealed';
 
-CREATE FUNCTION ftchain.check_receipt(receipt json, genesis bytea DEFAULT NULL,
+CREATE FUNCTION ftchain.check_receipt(receipt json, genesis bytea DEFAULT NULL, head bytea DEFAULT NULL,
         OUT valid boolean, OUT reason text, OUT genesis_id bytea, OUT block bytea, OUT height bigint,
-        OUT "time" timestamptz, OUT origin bytea, OUT incarnation bigint, OUT seq bigint)
+        OUT "time" timestamptz, OUT origin bytea, OUT incarnation bigint, OUT seq bigint,
+        OUT head_id bytea, OUT head_height bigint)
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'ftchain_check_receipt';
-COMMENT ON FUNCTION ftchain.check_receipt(json, bytea) IS 'check a receipt from its own bytes, without any table; pass the genesis id that you know';
+COMMENT ON FUNCTION ftchain.check_receipt(json, bytea, bytea) IS 'check a receipt from its own bytes, without any table; pass the genesis id that you know, and the id of the head it was made at if you do not trust its giver';
 
 -- Damage.
 

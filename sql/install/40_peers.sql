@@ -47,9 +47,9 @@ CREATE FUNCTION ftchain.peer_receive(genesis bytea, sender bytea, messages bytea
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_receive';
 COMMENT ON FUNCTION ftchain.peer_receive(bytea, bytea, bytea[], bytea) IS 'for peers: take messages of a link, in order and each once; gives how far the link is';
 
-CREATE FUNCTION ftchain.peer_blocks(genesis bytea, locator bytea[], most integer) RETURNS SETOF bytea
+CREATE FUNCTION ftchain.peer_blocks(genesis bytea, locator bytea[], most integer) RETURNS TABLE (block bytea, stored bytea)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_blocks';
-COMMENT ON FUNCTION ftchain.peer_blocks(bytea, bytea[], integer) IS 'for peers: blocks of the main chain after the first of these ids that is on it, without bodies';
+COMMENT ON FUNCTION ftchain.peer_blocks(bytea, bytea[], integer) IS 'for peers: blocks of the main chain after the first of these ids that is on it, without bodies, and the statements of those who store the bodies';
 
 CREATE FUNCTION ftchain.peer_block(genesis bytea, block bytea) RETURNS bytea
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_block';

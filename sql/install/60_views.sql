@@ -65,7 +65,7 @@ COMMENT ON COLUMN ftchain.entries.block IS 'id of its block; null while it is pe
 COMMENT ON COLUMN ftchain.entries.id IS 'local number';
 
 CREATE VIEW ftchain.links AS
-    SELECT c.name AS chain, o.member, p.server,
+    SELECT c.name AS chain, l.member, p.server,
            o.epoch, o.acked OPERATOR(pg_catalog.-) o.base AS acked,
            (SELECT coalesce(max(seq), 0) FROM ftchain.outbox q WHERE q.chain OPERATOR(pg_catalog.=) o.chain)
                OPERATOR(pg_catalog.-) o.acked AS waiting,
@@ -73,9 +73,10 @@ CREATE VIEW ftchain.links AS
            i.epoch AS epoch_in, i.next OPERATOR(pg_catalog.-) 1 AS taken, i.received, i.duplicates, i.refused,
            i.last_reason, i.behind, i.received_at
       FROM ftchain.link_out o
-      JOIN ftchain.chain c ON c.id OPERATOR(pg_catalog.=) o.chain
-      LEFT JOIN ftchain.link_in i ON i.chain OPERATOR(pg_catalog.=) o.chain AND i.member OPERATOR(pg_catalog.=) o.member
-      LEFT JOIN ftchain.peer p ON p.member OPERATOR(pg_catalog.=) o.member;
+      FULL JOIN ftchain.link_in i ON i.chain OPERATOR(pg_catalog.=) o.chain AND i.member OPERATOR(pg_catalog.=) o.member,
+           LATERAL (SELECT coalesce(o.chain, i.chain) AS chain, coalesce(o.member, i.member) AS member) l
+      JOIN ftchain.chain c ON c.id OPERATOR(pg_catalog.=) l.chain
+      LEFT JOIN ftchain.peer p ON p.member OPERATOR(pg_catalog.=) l.member;
 COMMENT ON VIEW ftchain.links IS 'the links to and from other members';
 COMMENT ON COLUMN ftchain.links.chain IS 'name of the chain';
 COMMENT ON COLUMN ftchain.links.member IS 'the other member';

@@ -128,9 +128,10 @@ bench_wait_sealed()
 		"SELECT pending = 0 FROM ftchain.status WHERE chain = 'bench'"
 }
 
-bench_checkpoint()
+# What autovacuum and the checkpointer do in production.
+bench_settle()
 {
-	ftc_query "$1" CHECKPOINT
+	ftc_psql "$1" -c 'VACUUM ANALYZE' -c CHECKPOINT
 }
 
 # bench_time NAME SQL: how long the statement takes, in ms, as psql times it

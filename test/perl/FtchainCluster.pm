@@ -45,10 +45,11 @@ sub new_node
 {
 	my ($class, $name, %params) = @_;
 	my $conf = delete $params{conf} // [];
+	my $init = delete $params{init} // {};
 	my $start = delete $params{start} // 1;
 	my $node = $class->new($name);
 
-	$node->init(%params);
+	$node->init(%params, %$init);
 	$node->append_conf('postgresql.conf', join("\n", @$conf)) if @$conf;
 	$node->start if $start;
 	return $node;
@@ -91,6 +92,25 @@ host	all			all	127.0.0.1/32	scram-sha-256
 host	replication	all	127.0.0.1/32	scram-sha-256
 END
 	close $out;
+	return;
+}
+
+# What is copied by the tests' own copy of a data directory has lost its
+# permissions.
+sub init_from_backup
+{
+	my ($self, @parameters) = @_;
+
+	$self->SUPER::init_from_backup(@parameters);
+	$self->close_keys;
+	return;
+}
+
+sub close_keys
+{
+	my $self = shift;
+
+	chmod(0600, glob($self->data_dir . '/ftchain_keys/*'));
 	return;
 }
 
@@ -370,6 +390,31 @@ sub forget_setting
 	return;
 }
 
+# $node->crashes_at(failpoint, cause): a test, the server ends at that step
+#
+# The cause is called again and again, as workers take note of the setting a
+# little later.  Leaves the server down and the setting forgotten.
+sub crashes_at
+{
+	my ($self, $failpoint, $cause) = @_;
+	my $postmaster = $self->{_pid};
+	my $ended;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$self->query("ALTER SYSTEM SET ftchain.failpoint = '$failpoint'");
+	$self->try_query('SELECT pg_reload_conf()');
+	$ended = wait_until(
+		"a crash at $failpoint",
+		30,
+		sub {
+			$cause->();
+			return !grep { $_ == $postmaster } $self->processes;
+		});
+	$self->kill9;
+	$self->forget_setting('ftchain.failpoint');
+	return Test::More::ok($ended, "$failpoint: " . $self->name . ' crashes');
+}
+
 # Does this build have failpoints?
 sub has_failpoints
 {
@@ -402,7 +447,7 @@ sub network
 		"ftchain.databases = '" . ($workers ? 'postgres' : '') . "'",
 		@{ $params{conf} // [] });
 	my @nodes =
-	  map { $class->new_node($_, conf => \@conf, %{ $params{init} // {} }) } @$names;
+	  map { $class->new_node($_, conf => \@conf, init => $params{init}) } @$names;
 	my $founder = $nodes[0];
 	my $genesis;
 
@@ -540,6 +585,22 @@ sub holds_its_share
 SELECT count(*) FROM ftchain.blocks b WHERE chain = '$CHAIN' AND NOT held
    AND (SELECT member FROM ftchain.identity) IN (SELECT member FROM ftchain.place('$CHAIN', b.id))
 END
+}
+
+# $node->tamper(statement, ...): do what the guards would not let pass
+sub tamper
+{
+	my ($self, @statements) = @_;
+	my @guarded = qw(entry bundle block block_bundle main_chain control epoch_state origin);
+
+	$self->query(join(
+			";\n",
+			'BEGIN',
+			(map { "ALTER TABLE ftchain.$_ DISABLE TRIGGER guard" } @guarded),
+			@statements,
+			(map { "ALTER TABLE ftchain.$_ ENABLE ALWAYS TRIGGER guard" } @guarded),
+			'COMMIT'));
+	return;
 }
 
 

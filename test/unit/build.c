@@ -407,8 +407,7 @@ block_sign(TestBlock *block, const TestPerson *proposer, const FtcHash *genesis)
 {
 	FtcHash		id = ftc_header_id(&block->header);
 
-	block->signature = signed_by(proposer, FTC_DOMAIN_BLOCK,
-								 block->header.height == 0 ? &id : genesis, &id);
+	block->signature = signed_by(proposer, FTC_DOMAIN_BLOCK, genesis != NULL ? genesis : &id, &id);
 }
 
 void

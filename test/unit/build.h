@@ -138,8 +138,10 @@ extern TestChain *chain_found(const FtcParams *params, uint32_t nfounders, uint3
 extern TestBlock chain_block(const TestChain *chain, TestBody *body, uint32_t proposer,
 							 uint64_t time);
 
-/* Mine and sign again, after the header was changed. */
+/* Mine and sign again, after the header was changed; or only sign. */
 extern void block_seal(TestBlock *block, const TestPerson *proposer, const FtcHash *genesis);
+
+/* Without a genesis it is one, and signed for the chain that it founds. */
 extern void block_sign(TestBlock *block, const TestPerson *proposer, const FtcHash *genesis);
 
 /* Make a block the tip; it must be valid. */

@@ -1,0 +1,46 @@
+/*-------------------------------------------------------------------------
+ *
+ * receipt.h
+ *	  Receipts: proof that an entry is in a block of a chain.
+ *
+ * A receipt is json.  Hashes and hashed bytes are base64, 64-bit numbers are
+ * strings of digits, since many readers of json know no integers of that size.
+ *
+ *		version		1
+ *		genesis		id of the chain
+ *		leaf		bytes of the entry's leaf
+ *		leaf_index, body_path	its inclusion in the body of the block
+ *		salt, payload			what the leaf's payload hash is of
+ *		header, signature		of the block
+ *		member		leaf bytes of its proposer in the state
+ *		member_index, members, state_path	their inclusion in that state
+ *		head, head_signature, head_member, head_member_index, head_members,
+ *		head_state_path			the same of a later block, or of this one
+ *		history_path			inclusion of the block's id in head's history
+ *		genesis_path			inclusion of the genesis id in head's history
+ *
+ * What it proves: that those who hold the keys of the two proposers signed the
+ * blocks, and that entry, block and genesis are what head commits to.  Who may
+ * propose is told by states that the receipt brings along itself; whoever does
+ * not trust its giver compares head with a block of the chain that he knows.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_RECEIPT_H
+#define FTC_RECEIPT_H
+
+/* The fields that speak of one block. */
+typedef struct FtcReceiptBlockNames
+{
+	const char *header;
+	const char *signature;
+	const char *member;
+	const char *member_index;
+	const char *members;
+	const char *state_path;
+} FtcReceiptBlockNames;
+
+extern const FtcReceiptBlockNames ftc_receipt_block;
+extern const FtcReceiptBlockNames ftc_receipt_head;
+
+#endif							/* FTC_RECEIPT_H */

@@ -1,0 +1,486 @@
+/*-------------------------------------------------------------------------
+ *
+ * test_link.c
+ *	  Tests of link.c: messages, the chain of a link, and what its ends do.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "test_util.h"
+
+#include "link.h"
+#include "mutate.h"
+#include "sha256.h"
+
+static FtcMessage
+some_message(FtcMessageKind kind)
+{
+	FtcMessage	message = {0};
+
+	message.kind = (uint8_t) kind;
+	message.epoch = UINT64_C(0x0102030405060708);
+	message.seq = UINT64_C(0x1112131415161718);
+	message.reference = text ("reference");
+	message.attachment = text ("attached");
+
+	message.id = ftc_message_id(message.kind, message.reference);
+	message.digest = ftc_message_digest(message.kind, message.reference);
+	return message;
+}
+
+static FtcSlice
+encoded(const FtcMessage *message)
+{
+	size_t		len = ftc_message_encode(message, NULL, 0);
+	uint8_t    *bytes = keep(len);
+
+	ftc_message_encode(message, bytes, len);
+	return ftc_slice(bytes, len);
+}
+
+static void
+check(const FtcMessage *message, FtcReason expected)
+{
+	check_reason(&codec_message, encoded(message), expected);
+}
+
+/* The table in link.h. */
+static void
+test_layout(void **state)
+{
+	FtcMessage	message = some_message(FTC_MESSAGE_STORED);
+	FtcSlice	bytes = encoded(&message);
+
+	(void) state;
+	assert_int_equal(bytes.len, FTC_MESSAGE_FIXED + 4 + 9 + 4 + 8);
+	assert_memory_equal(bytes.data, "\x01\x02\0\0\1\2\3\4\5\6\7\x08", 12);
+	assert_memory_equal(bytes.data + 12, "\x11\x12\x13\x14\x15\x16\x17\x18", 8);
+	assert_memory_equal(bytes.data + 20, message.id.b, 32);
+	assert_memory_equal(bytes.data + 52, message.digest.b, 32);
+	assert_memory_equal(bytes.data + 84, "\0\0\0\x09reference\0\0\0\x08" "attached", 25);
+}
+
+static void
+test_decode(void **state)
+{
+	FtcMessage	message = some_message(FTC_MESSAGE_BUNDLE);
+	FtcMessage	found;
+
+	(void) state;
+	assert_reason(ftc_message_decode(&found, encoded(&message)), FTC_OK);
+	assert_int_equal(found.kind, message.kind);
+	assert_int_equal(found.stream, message.stream);
+	assert_int_equal(found.epoch, message.epoch);
+	assert_int_equal(found.seq, message.seq);
+	assert_hash_equal(&found.id, &message.id);
+	assert_hash_equal(&found.digest, &message.digest);
+	assert_slice_equal(found.reference, message.reference);
+	assert_slice_equal(found.attachment, message.attachment);
+}
+
+static void
+test_mutations(void **state)
+{
+	for (int kind = FTC_MESSAGE_BLOCK; kind <= FTC_MESSAGE_BUNDLE; kind++)
+	{
+		FtcMessage	message = some_message((FtcMessageKind) kind);
+		FtcSlice	bytes = encoded(&message);
+
+		(void) state;
+		assert_int_equal(check_lengths(&codec_message, bytes), 0);
+		for (size_t len = 0; len < bytes.len; len++)
+			check_reason(&codec_message, ftc_slice(bytes.data, len), FTC_BAD_LENGTH);
+		/* id and attachment may be anything here, epoch and seq nearly so */
+		assert_in_range(check_bytes(&codec_message, bytes), (32 + 8 + 14) * 255, (32 + 8 + 16) * 255);
+		for (size_t size = 0; size < bytes.len; size++)
+			assert_int_equal(ftc_message_encode(&message, keep(size), size), bytes.len);
+	}
+}
+
+static void
+test_refused(void **state)
+{
+	FtcMessage	message = some_message(FTC_MESSAGE_BLOCK);
+	FtcSlice	bytes = encoded(&message);
+
+	(void) state;
+	check_reason(&codec_message, with_byte(bytes, 0, 0), FTC_BAD_VERSION);
+	check_reason(&codec_message, with_byte(bytes, 0, 2), FTC_BAD_VERSION);
+	check_reason(&codec_message, with_byte(bytes, 1, 0), FTC_BAD_KIND);
+	for (int kind = FTC_MESSAGE_BUNDLE + 1; kind < 256; kind++)
+		check_reason(&codec_message, with_byte(bytes, 1, (uint8_t) kind), FTC_BAD_KIND);
+	check_reason(&codec_message, with_be(bytes, 2, 1, 2), FTC_WRONG_LINK);
+	check_reason(&codec_message, with_be(bytes, 2, 0x100, 2), FTC_WRONG_LINK);
+	/* the digest is of the kind and the reference */
+	check_reason(&codec_message, with_byte(bytes, 1, FTC_MESSAGE_STORED), FTC_WRONG_DIGEST);
+	check_reason(&codec_message, with_byte(bytes, 88, 'R'), FTC_WRONG_DIGEST);
+	for (size_t at = 52; at < 84; at++)
+		check_reason(&codec_message, with_byte(bytes, at, bytes.data[at] ^ 1), FTC_WRONG_DIGEST);
+}
+
+static void
+test_ranges(void **state)
+{
+	FtcMessage	message = some_message(FTC_MESSAGE_BLOCK);
+
+	(void) state;
+	message.epoch = 0;
+	check(&message, FTC_OUT_OF_RANGE);
+	message.epoch = INT64_MAX;
+	check(&message, FTC_OK);
+	message.epoch++;
+	check(&message, FTC_OUT_OF_RANGE);
+	message.epoch = 1;
+	message.seq = 0;
+	check(&message, FTC_OUT_OF_RANGE);
+	message.seq = INT64_MAX;
+	check(&message, FTC_OK);
+	message.seq++;
+	check(&message, FTC_OUT_OF_RANGE);
+	message.seq = 1;
+	check(&message, FTC_OK);
+}
+
+static void
+test_sizes(void **state)
+{
+	FtcMessage	message = some_message(FTC_MESSAGE_BLOCK);
+	size_t		most = FTC_BODY_MAX + (1 << 20);
+
+	(void) state;
+	message.reference = filled('r', FTC_REFERENCE_MAX);
+	message.digest = ftc_message_digest(message.kind, message.reference);
+	check(&message, FTC_OK);
+	message.reference = filled('r', FTC_REFERENCE_MAX + 1);
+	message.digest = ftc_message_digest(message.kind, message.reference);
+	check(&message, FTC_TOO_LARGE);
+	message.reference = text ("");
+
+	message.digest = ftc_message_digest(message.kind, message.reference);
+	message.attachment = text ("");
+
+	check(&message, FTC_OK);
+	message.attachment = filled('a', most + 1);
+	message.attachment.len--;
+	check(&message, FTC_OK);
+	message.attachment.len++;
+	check(&message, FTC_TOO_LARGE);
+}
+
+/* Ids and digests as link.h writes them down. */
+static void
+test_message_hashes(void **state)
+{
+	uint8_t		bytes[FTC_DOMAIN_LEN + 4] = "ftchain message v1";
+	FtcHash		found = ftc_message_id(3, text ("ref"));
+	FtcHash		expected;
+
+	(void) state;
+	memcpy(bytes + FTC_DOMAIN_LEN, "\3ref", 4);
+	expected = ftc_sha256(ftc_slice(bytes, sizeof(bytes)));
+	assert_hash_equal(&found, &expected);
+	found = ftc_message_digest(3, text ("ref"));
+	expected = ftc_sha256(text ("\3ref"));
+	assert_hash_equal(&found, &expected);
+}
+
+static void
+test_chain_values(void **state)
+{
+	uint8_t		bytes[FTC_DOMAIN_LEN + 3 * 32 + 10] = "ftchain link v1";
+	FtcHash		genesis = hash_of("genesis", 0);
+	FtcHash		sender = hash_of("sender", 0);
+	FtcHash		receiver = hash_of("receiver", 0);
+	FtcHash		found = ftc_link_start(&genesis, &sender, &receiver, 0x0102, 0x0304);
+	FtcHash		expected;
+
+	(void) state;
+	memcpy(bytes + 32, genesis.b, 32);
+	memcpy(bytes + 64, sender.b, 32);
+	memcpy(bytes + 96, receiver.b, 32);
+	memcpy(bytes + 128, "\1\2\0\0\0\0\0\0\3\4", 10);
+	expected = ftc_sha256(ftc_slice(bytes, sizeof(bytes)));
+	assert_hash_equal(&found, &expected);
+	found = ftc_link_advance(&genesis, &sender, &receiver);
+	expected = ftc_sha256(ftc_slice(bytes + 32, 96));
+	assert_hash_equal(&found, &expected);
+}
+
+static void
+test_receive(void **state)
+{
+	FtcLinkEnd	end = {5, 10, {{0}}};
+	FtcMessage	message = some_message(FTC_MESSAGE_BLOCK);
+
+	(void) state;
+	for (message.epoch = 1; message.epoch <= 9; message.epoch++)
+		for (message.seq = 1; message.seq <= 20; message.seq++)
+		{
+			FtcLinkVerdict expected = message.seq < 10 ? FTC_LINK_DUPLICATE
+			: message.seq == 10 ? FTC_LINK_APPLY : FTC_LINK_GAP;
+
+			if (message.epoch < 5)
+				expected = FTC_LINK_STALE;
+			if (message.epoch > 5)
+				expected = message.seq == 1 ? FTC_LINK_NEW_EPOCH : FTC_LINK_GAP;
+			assert_int_equal(ftc_link_receive(&end, &message), expected);
+		}
+}
+
+/* An end that has seen nothing waits for the first of some epoch. */
+static void
+test_receive_first(void **state)
+{
+	FtcLinkEnd	end = {0, 1, {{0}}};
+	FtcMessage	message = some_message(FTC_MESSAGE_BLOCK);
+
+	(void) state;
+	message.seq = 2;
+	assert_int_equal(ftc_link_receive(&end, &message), FTC_LINK_GAP);
+	message.seq = 1;
+	assert_int_equal(ftc_link_receive(&end, &message), FTC_LINK_NEW_EPOCH);
+	message.epoch = INT64_MAX;
+	assert_int_equal(ftc_link_receive(&end, &message), FTC_LINK_NEW_EPOCH);
+}
+
+static void
+check_hello(uint64_t sender_epoch, uint64_t sent, uint64_t receiver_epoch, uint64_t receiver_next,
+			int agree, FtcLinkAction action, uint64_t next, uint64_t epoch)
+{
+	FtcHash		value = hash_of("value", 0);
+	FtcHash		other = hash_of("value", 1);
+	FtcLinkEnd	sender = {sender_epoch, 1, {{0}}};
+	FtcLinkEnd	receiver = {receiver_epoch, receiver_next, value};
+	uint64_t	found_next = 0;
+	uint64_t	found_epoch = 0;
+
+	assert_int_equal(ftc_link_hello(&sender, sent, &receiver,
+									agree < 0 ? NULL : agree ? &value : &other,
+									&found_next, &found_epoch), action);
+	assert_int_equal(found_next, next);
+	assert_int_equal(found_epoch, epoch);
+}
+
+static void
+test_hello(void **state)
+{
+	(void) state;
+	/* the same epoch, and the values agree: go on, from the first to the last */
+	check_hello(3, 10, 3, 1, 1, FTC_LINK_STREAM, 1, 3);
+	check_hello(3, 10, 3, 4, 1, FTC_LINK_STREAM, 4, 3);
+	check_hello(3, 10, 3, 10, 1, FTC_LINK_STREAM, 10, 3);
+	/* it has what was never sent, or what cannot be */
+	check_hello(3, 10, 3, 11, 1, FTC_LINK_RESTART, 1, 4);
+	check_hello(3, 10, 3, UINT64_MAX, 1, FTC_LINK_RESTART, 1, 4);
+	check_hello(3, 10, 3, 0, 1, FTC_LINK_RESTART, 1, 4);
+	/* the values differ, or cannot be told */
+	check_hello(3, 10, 3, 4, 0, FTC_LINK_RESTART, 1, 4);
+	check_hello(3, 10, 3, 4, -1, FTC_LINK_RESTART, 1, 4);
+	/* it is in another epoch: one that neither has seen follows */
+	check_hello(3, 10, 2, 4, 1, FTC_LINK_RESTART, 1, 4);
+	check_hello(3, 10, 7, 4, 1, FTC_LINK_RESTART, 1, 8);
+	check_hello(3, 10, 0, 1, 1, FTC_LINK_RESTART, 1, 4);
+	/* an epoch in which nothing was sent can be had without another */
+	check_hello(3, 1, 2, 9, -1, FTC_LINK_STREAM, 1, 3);
+	check_hello(3, 1, 0, 1, -1, FTC_LINK_STREAM, 1, 3);
+	check_hello(3, 1, 4, 1, -1, FTC_LINK_RESTART, 1, 5);
+	check_hello(3, 1, 3, 1, 1, FTC_LINK_STREAM, 1, 3);
+	check_hello(3, 1, 3, 2, 1, FTC_LINK_RESTART, 1, 4);
+	/* the very first */
+	check_hello(0, 1, 0, 1, 1, FTC_LINK_RESTART, 1, 1);
+	check_hello(0, 1, 6, 3, 1, FTC_LINK_RESTART, 1, 7);
+}
+
+/*
+ * Two ends, of which either may fall back to what it was before, as from a
+ * backup.  Messages of an epoch are numbers never used twice.
+ */
+#define LINK_MAX 40
+
+typedef struct End
+{
+	uint64_t	epoch;
+	uint64_t	count;			/* of messages sent, or applied */
+	FtcHash		message[LINK_MAX];
+	FtcHash		value[LINK_MAX + 1];
+} End;
+
+typedef struct Ends
+{
+	TestRandom	random;
+	End			sender;
+	End			receiver;
+	End			sender_backup;
+	End			receiver_backup;
+	int			streams;
+	int			restarts;
+} Ends;
+
+static void
+end_restart(End *end, uint64_t epoch)
+{
+	FtcHash		id = hash_of("end", 0);
+
+	end->epoch = epoch;
+	end->count = 0;
+	end->value[0] = ftc_link_start(&id, &id, &id, FTC_STREAM_LEDGER, epoch);
+}
+
+static void
+end_append(End *end, const FtcHash *message)
+{
+	end->message[end->count] = *message;
+	end->value[end->count + 1] = ftc_link_advance(&end->value[end->count], message, message);
+	end->count++;
+}
+
+static void
+send_some(Ends *ends)
+{
+	FtcHash		message = random_hash(&ends->random);
+
+	if (ends->sender.epoch > 0 && ends->sender.count < LINK_MAX)
+		end_append(&ends->sender, &message);
+}
+
+/* The sender sends a message it has, rightly or not; the receiver judges. */
+static void
+deliver(Ends *ends, uint64_t seq)
+{
+	End		   *to = &ends->receiver;
+	FtcLinkEnd	end = {to->epoch, to->count + 1, to->value[to->count]};
+	FtcMessage	message = {.epoch = ends->sender.epoch,.seq = seq};
+
+	if (seq == 0 || seq > ends->sender.count)
+		return;
+	switch (ftc_link_receive(&end, &message))
+	{
+		case FTC_LINK_NEW_EPOCH:
+			end_restart(to, message.epoch);
+			end_append(to, &ends->sender.message[seq - 1]);
+			break;
+		case FTC_LINK_APPLY:
+			end_append(to, &ends->sender.message[seq - 1]);
+			break;
+		default:
+			break;
+	}
+}
+
+/* Whatever the receiver has of the epoch is how the sender's begins. */
+static void
+check_agreement(const Ends *ends)
+{
+	assert_true(ends->receiver.count <= ends->sender.count);
+	for (uint64_t i = 0; i < ends->receiver.count; i++)
+		assert_hash_equal(&ends->receiver.message[i], &ends->sender.message[i]);
+}
+
+static void
+hello(Ends *ends)
+{
+	End		   *s = &ends->sender;
+	End		   *r = &ends->receiver;
+	FtcLinkEnd	sender = {s->epoch, 1, s->value[0]};
+	FtcLinkEnd	receiver = {r->epoch, r->count + 1, r->value[r->count]};
+	bool		known = r->epoch == s->epoch && r->count <= s->count;
+	uint64_t	next;
+	uint64_t	epoch;
+
+	if (ftc_link_hello(&sender, s->count + 1, &receiver, known ? &s->value[r->count] : NULL,
+					   &next, &epoch) == FTC_LINK_RESTART)
+	{
+		assert_true(epoch > s->epoch && epoch > r->epoch);
+		end_restart(s, epoch);
+		next = 1;
+		ends->restarts++;
+	}
+	else
+	{
+		assert_int_equal(epoch, s->epoch);
+		ends->streams++;
+		if (r->epoch == s->epoch)
+			check_agreement(ends);
+		else
+			assert_true(s->count == 0 && next == 1);
+	}
+	/* from here on all is delivered, though some of it twice or too early */
+	for (int i = 0; i < 5; i++)
+		send_some(ends);
+	for (uint64_t seq = next; seq <= s->count; seq++)
+	{
+		deliver(ends, 1 + random_below(&ends->random, s->count));
+		deliver(ends, seq);
+	}
+	assert_int_equal(r->epoch, s->epoch);
+	assert_int_equal(r->count, s->count);
+	check_agreement(ends);
+}
+
+static void
+test_ends(void **state)
+{
+	Ends		ends = {.random = random_from(1)};
+
+	(void) state;
+	for (int i = 0; i < 20000; i++)
+	{
+		switch (random_below(&ends.random, 10))
+		{
+			case 0:
+				ends.sender_backup = ends.sender;
+				break;
+			case 1:
+				ends.receiver_backup = ends.receiver;
+				break;
+			case 2:
+				ends.sender = ends.sender_backup;
+				hello(&ends);
+				break;
+			case 3:
+				ends.receiver = ends.receiver_backup;
+				hello(&ends);
+				break;
+			case 4:
+				hello(&ends);
+				break;
+			default:
+				send_some(&ends);
+				break;
+		}
+		/* full: a new life for both */
+		if (ends.sender.count > LINK_MAX - 8)
+		{
+			TestRandom	random = ends.random;
+			int			streams = ends.streams;
+			int			restarts = ends.restarts;
+
+			memset(&ends, 0, sizeof(ends));
+			ends.random = random;
+			ends.streams = streams;
+			ends.restarts = restarts;
+		}
+	}
+	assert_true(ends.streams > 500);
+	assert_true(ends.restarts > 500);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		test(test_layout),
+		test(test_decode),
+		test(test_mutations),
+		test(test_refused),
+		test(test_ranges),
+		test(test_sizes),
+		test(test_message_hashes),
+		test(test_chain_values),
+		test(test_receive),
+		test(test_receive_first),
+		test(test_hello),
+		test(test_ends),
+	};
+
+	return cmocka_run_group_tests_name("link", tests, NULL, NULL);
+}
