@@ -60,7 +60,7 @@ SELECT b.id = :'genesis' AS id, b.id = sha256(b.header) AS sha256, b.height, len
   FROM ftchain.block b, ftchain.decode_header(b.header) h;
 \x off
 SELECT height, block = :'genesis' AS genesis FROM ftchain.main_chain;
-SELECT "position", height, id = ftchain.leaf_hash(leaf) AS id, length(leaf) > 100 AS leaf FROM ftchain.control ORDER BY "position";
+SELECT "position", height, id = sha256(substr(leaf, 1, length(leaf) - 1)) AS id, length(leaf) > 100 AS leaf FROM ftchain.control ORDER BY "position";
 SELECT * FROM ftchain.verify('plain');
 -- the founder: a governor, named after the database
 SELECT m.member = i.member AS self, m.name = current_database() AS named, m.zone, m.weight, m.governor, m.full_copy, m.public_key = i.public_key AS key

@@ -21,6 +21,8 @@
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -70,6 +72,11 @@ check_payload(const FtcChainCache *chain, Datum payload)
 				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				errmsg("payload has %zu bytes", (size_t) len),
 				errdetail("Chain \"%s\" allows %u.", chain->name, chain->max_payload));
+	if (ftc_json_is_too_deep(ftc_datum_slice(payload)))
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("payload is nested too deeply"),
+				errdetail("It may have up to %d levels.", FTC_JSON_DEPTH_MAX));
 }
 
 static void
@@ -82,11 +89,26 @@ need_arguments(FunctionCallInfo fcinfo, const char *function)
 					errmsg("arguments of %s must not be null", function));
 }
 
-/* The author is who logged in, whatever role is set now. */
+/*
+ * The author is who logged in, whatever role is set now.  The names of roles are
+ * shared by databases of any encoding; an entry is UTF-8, so bytes that are not
+ * are written out.
+ */
 static Datum
 author(void)
 {
-	return CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));
+	char	   *name = GetUserNameFromId(GetSessionUserId(), false);
+	StringInfoData escaped;
+
+	if (pg_verify_mbstr(PG_UTF8, name, (int) strlen(name), true))
+		return CStringGetTextDatum(name);
+	initStringInfo(&escaped);
+	for (const char *c = name; *c != '\0'; c++)
+		if (IS_HIGHBIT_SET(*c))
+			appendStringInfo(&escaped, "\\x%02x", (unsigned char) *c);
+		else
+			appendStringInfoChar(&escaped, *c);
+	return CStringGetTextDatum(escaped.data);
 }
 
 static Datum

@@ -103,7 +103,7 @@ static FtcStmt statements = {
 
 static FtcStmt better_coming = {
 	.sql = "SELECT FROM ftchain.block WHERE chain = $1 AND work > $2"
-	" AND received > now() - interval '30 s' LIMIT 1",
+	" AND received > now() - interval '3 s' LIMIT 1",
 	.nargs = 2,
 	.argtypes = {INT4OID, BYTEAOID},
 };
@@ -189,6 +189,9 @@ ftc_branch_state(const FtcBranch *branch, const FtcStored *parent, int64 height)
 		return state;
 	n = ftc_run(&branch_controls, Int32GetDatum(branch->chain), Int64GetDatum((int64) state->folded),
 				Int64GetDatum((int64) bound), Int64GetDatum(branch->fork_height), side_datum(branch));
+	/* each of them may add a member */
+	state->capacity = (uint32) Min(state->nmembers + n, FTC_MEMBERS_MAX);
+	state->members = repalloc(state->members, Max(state->capacity, 1) * sizeof(FtcMember));
 	for (uint64 i = 0; i < n; i++)
 	{
 		FtcControl	control;

@@ -61,6 +61,12 @@ static FtcStmt chain_lock = {
 	.argtypes = {INT4OID},
 };
 
+static FtcStmt seal_state_put = {
+	.sql = "INSERT INTO ftchain.seal_state (chain, snapshot) VALUES ($1, '3:3:')",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
 static FtcStmt chain_put = {
 	.sql = "INSERT INTO ftchain.chain (name, genesis, pinned) VALUES ($1, $2, $3) RETURNING id",
 	.nargs = 3,
@@ -289,6 +295,7 @@ ftc_chain_found(FtcChain *chain, const char *name, const FtcBlock *block, bool p
 	chain->id = DatumGetInt32(ftc_value(0, 0));
 	chain->name = pstrdup(name);
 	chain->genesis = tip.id;
+	ftc_run(&seal_state_put, Int32GetDatum(chain->id));
 	ftc_chain_lock(chain->id);
 	ftc_store_put_block(chain->id, block, &header, &manifest, &tip, &state, NULL);
 	ftc_store_switch(chain->id, -1, &tip.id, 1);

@@ -53,9 +53,9 @@
 #define FTC_JSON_DONE return JSON_SUCCESS
 #endif
 #if PG_VERSION_NUM < 170000
-#define ftc_json_lexer(json) makeJsonLexContext((json), true)
+#define ftc_json_lexer(json, escapes) makeJsonLexContext((json), (escapes))
 #else
-#define ftc_json_lexer(json) makeJsonLexContext(NULL, (json), true)
+#define ftc_json_lexer(json, escapes) makeJsonLexContext(NULL, (json), (escapes))
 #endif
 
 #endif							/* FTC_COMPAT_H */

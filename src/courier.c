@@ -82,7 +82,8 @@ typedef struct Line
 	bool		synced;			/* nothing was left to do, at the last look */
 	FtcHash		reached;		/* the last block it gave us, to go on from */
 	bool		has_reached;
-	int64		wanted_above;	/* bodies up to this height it did not have */
+	FtcWanted	wanted;			/* the body asked for last */
+	bool		wanted_all;		/* all of them have been asked for */
 } Line;
 
 /* A peer, as the courier keeps it. */
@@ -212,7 +213,7 @@ line_of(Contact *c, int32 chain)
 	{
 		memset(empty, 0, sizeof(*empty));
 		empty->chain = chain;
-		empty->wanted_above = -1;
+		empty->wanted.height = -1;
 	}
 	return empty;
 }
@@ -372,17 +373,17 @@ is_asked_for(const FtcHash *block)
 	return false;
 }
 
+/* If the peer has it not, the next one is asked for, and this again next round. */
 static bool
 call_block(Contact *c)
 {
 	FtcPeerArgs args = {0};
-	int64		height;
 
-	while (ftc_inbox_next_wanted(&c->chain, c->line->wanted_above, &c->block, &height))
+	while (!c->line->wanted_all)
 	{
-		/* if the peer has it not, the next one is tried, then this one again */
-		c->line->wanted_above = height;
-		if (is_asked_for(&c->block))
+		c->line->wanted_all = !ftc_inbox_next_wanted(&c->chain, &c->line->wanted);
+		c->block = c->line->wanted.block;
+		if (c->line->wanted_all || is_asked_for(&c->block))
 			continue;
 		ftc_peer_arg_bytes(&args, ftc_slice(c->chain.genesis.b, FTC_HASH_LEN));
 		ftc_peer_arg_bytes(&args, ftc_slice(c->block.b, FTC_HASH_LEN));
@@ -507,7 +508,16 @@ take_hello(Contact *c, struct pg_result *result, const FtcIdentity *self)
 	FtcLinkEnd	end;
 	FtcStored	ours;
 	FtcStored	known;
+	int64		protocol;
 
+	if (!ftc_peer_int(result, 0, 0, &protocol))
+		return malformed(c);
+	if (protocol < FTC_PROTOCOL_MIN || protocol > FTC_PROTOCOL)
+	{
+		leave_line(c, psprintf("it speaks protocol %lld, and this server %d to %d", (long long) protocol,
+							   FTC_PROTOCOL_MIN, FTC_PROTOCOL));
+		return true;
+	}
 	if (!ftc_peer_hash(result, 0, 1, &member) || !ftc_peer_hash(result, 0, 3, &head) ||
 		!ftc_peer_hash(result, 0, 4, &work) || !get_link_end(result, 5, &end))
 		return malformed(c);
@@ -527,7 +537,11 @@ take_hello(Contact *c, struct pg_result *result, const FtcIdentity *self)
 	}
 	c->line->greeted = true;
 	c->line->failures = 0;
-	c->line->wanted_above = -1;
+	if (c->line->wanted_all)
+	{
+		c->line->wanted_all = false;
+		c->line->wanted.height = -1;
+	}
 	c->line->hello_at = ftc_clock_now() + (uint64) ftc_guc_heartbeat * 1000;
 	return true;
 }

@@ -8,8 +8,11 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/jsonapi.h"
 #include "utils/builtins.h"
+#include "utils/jsonfuncs.h"
 
+#include "compat.h"
 #include "datum.h"
 
 FtcSlice
@@ -112,6 +115,38 @@ ftc_hashes_array(const FtcHash *hashes, int n)
 	for (int i = 0; i < n; i++)
 		elements[i] = ftc_hash_datum(&hashes[i]);
 	return construct_array(elements, n, BYTEAOID, -1, false, TYPALIGN_INT);
+}
+
+bool
+ftc_json_is_too_deep(FtcSlice text)
+{
+	bool		in_string = false;
+	int			depth = 0;
+
+	for (size_t i = 0; i < text.len; i++)
+	{
+		uint8		c = text.data[i];
+
+		if (c == '"')
+			in_string = !in_string;
+		else if (in_string)
+			i += c == '\\';
+		else if (c == '[' || c == '{')
+		{
+			if (++depth > FTC_JSON_DEPTH_MAX)
+				return true;
+		}
+		else if (c == ']' || c == '}')
+			depth--;
+	}
+	return false;
+}
+
+bool
+ftc_datum_is_json(FtcSlice text)
+{
+	return !ftc_json_is_too_deep(text) &&
+		pg_parse_json(ftc_json_lexer(ftc_slice_text(text), false), &nullSemAction) == JSON_SUCCESS;
 }
 
 FtcSlice

@@ -66,7 +66,7 @@ define_strings(void)
 							   NULL, &ftc_guc_databases, "",
 							   PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("ftchain.key_directory",
-							   "Directory that holds the secret keys and signing guards.",
+							   "Directory that holds the secret keys.",
 							   "A relative path is taken from the data directory. Put it elsewhere, so that a base backup does not copy the keys.",
 							   &ftc_guc_key_directory, "ftchain_keys",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);

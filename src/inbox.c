@@ -13,6 +13,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "branch.h"
@@ -41,9 +42,9 @@ static FtcStmt wanted_drop = {
 
 static FtcStmt wanted_next = {
 	.sql = "SELECT block, height, since < now() - interval '500 ms' FROM ftchain.wanted"
-	" WHERE chain = $1 AND height > $2 ORDER BY height LIMIT 20",
-	.nargs = 2,
-	.argtypes = {INT4OID, INT8OID},
+	" WHERE chain = $1 AND (height, block) > ($2, $3) ORDER BY height, block LIMIT 20",
+	.nargs = 3,
+	.argtypes = {INT4OID, INT8OID, BYTEAOID},
 };
 
 static FtcStmt main_without_body = {
@@ -83,6 +84,19 @@ typedef struct Arrival
 	bool		permanent;		/* the reason lies in what the id commits to */
 } Arrival;
 
+/* Blocks are not judged by a state that has changed here. */
+static void
+need_sound_state(const FtcStored *block)
+{
+	FtcHash		root = ftc_state_root(ftc_store_load_state(&block->header.state));
+
+	if (!ftc_hash_equal(&root, &block->header.state))
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("epoch state %s is damaged", ftc_hash_hex(&block->header.state)),
+				errhint("See ftchain.verify() and ftchain.repair()."));
+}
+
 /* The parent, the branch and the state: what the rules need. */
 static FtcReason
 find_branch(Arrival *a)
@@ -105,6 +119,7 @@ find_branch(Arrival *a)
 	if (!ftc_branch_of(&a->parent, (int64) head.header.height,
 					   a->current->params.reorg_limit, &a->branch))
 		return FTC_TOO_DEEP;
+	need_sound_state(&a->parent);
 	a->state = ftc_branch_state(&a->branch, &a->parent, (int64) a->header.height);
 	return FTC_OK;
 }
@@ -115,8 +130,8 @@ check_header(Arrival *a)
 	FtcReason	reason = ftc_rules_header(&a->header, &a->block->signature, &a->parent.tip, a->state,
 										  &a->chain->genesis, ftc_clock_now());
 
-	/* the signature is not part of what the id commits to; the clock moves on */
-	a->permanent = reason != FTC_BAD_SIGNATURE && reason != FTC_TIME_TOO_LATE;
+	/* it costs nothing to make, and little to find out again */
+	a->permanent = false;
 	return reason;
 }
 
@@ -134,6 +149,30 @@ check_manifest(Arrival *a)
 	reason = ftc_rules_manifest(&a->manifest, &a->header, a->state, &a->chain->genesis);
 	/* controls carry their signatures in the leaf, bundles beside it */
 	a->permanent = reason != FTC_BAD_SIGNATURE;
+	return reason;
+}
+
+/* What the core cannot tell of an entry: that it is there, and is json. */
+static FtcReason
+check_entries(FtcBodyReader *reader)
+{
+	MemoryContext one = AllocSetContextCreate(CurrentMemoryContext, "ftchain entry", ALLOCSET_DEFAULT_SIZES);
+	FtcReason	reason = FTC_OK;
+
+	for (uint64 i = 0; i < reader->manifest.entries && reason == FTC_OK; i++)
+	{
+		MemoryContext outer = MemoryContextSwitchTo(one);
+		FtcEntry	entry;
+
+		reason = ftc_body_next(reader, &entry);
+		if (reason == FTC_OK && entry.erased)
+			reason = FTC_BAD_BODY;
+		if (reason == FTC_OK && !ftc_datum_is_json(entry.payload))
+			reason = FTC_BAD_TEXT;
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(one);
+	}
+	MemoryContextDelete(one);
 	return reason;
 }
 
@@ -156,7 +195,8 @@ check_body(Arrival *a)
 	if (reader.manifest.bytes.len != a->block->manifest.len ||
 		memcmp(reader.manifest.bytes.data, a->block->manifest.data, a->block->manifest.len) != 0)
 		return FTC_BAD_BODY;
-	return ftc_body_check(a->block->body, &a->header.body, a->header.leaves);
+	reason = ftc_body_check(a->block->body, &a->header.body, a->header.leaves);
+	return reason == FTC_OK ? check_entries(&reader) : reason;
 }
 
 /* A bundle in our name that we do not remember: we were set back. */
@@ -175,6 +215,18 @@ notice_own(Arrival *a, const FtcBundle *bundle, FtcSlice head)
 								   (unsigned long long) bundle->number, (long long) self.incarnation));
 }
 
+/* Add seqs to those of the same origin and incarnation; false if any is there. */
+static bool
+add_seqs(FtcIds *seen, const FtcIds *seqs)
+{
+	int64		count = ftc_ids_count(seen) + ftc_ids_count(seqs);
+
+	for (int i = 0; i < seqs->n; i++)
+		ftc_ids_add(seen, (int64) seqs->ranges[i].first, (int64) seqs->ranges[i].last);
+	ftc_ids_sort(seen);
+	return ftc_ids_count(seen) == count;
+}
+
 /*
  * Bundles come in the order of their numbers, each once, and no seq twice.
  * The manifest is sorted, so bundles of one origin stand side by side.
@@ -184,6 +236,7 @@ check_bundles(Arrival *a)
 {
 	FtcReader	at = a->manifest.bundles;
 	FtcBundle	before = {0};
+	FtcIds		seen;
 
 	for (uint32 i = 0; i < a->manifest.nbundles; i++)
 	{
@@ -192,26 +245,17 @@ check_bundles(Arrival *a)
 		FtcSlice	head = ftc_manifest_next_bundle(&at, &bundle, &signature);
 		bool		follows = i > 0 && ftc_hash_equal(&before.origin, &bundle.origin) &&
 		before.incarnation == bundle.incarnation;
-		int32		origin = ftc_origin_number(&bundle.origin);
+		int32		origin = ftc_origin_find(&bundle.origin);
 		uint64		last = follows ? before.number : (uint64) ftc_branch_last_bundle(&a->branch, origin, (int64) bundle.incarnation);
 		FtcIds		seqs = ftc_ids_of_bundle(&bundle);
 
 		a->permanent = true;
 		if (bundle.number != last + 1)
 			return FTC_BUNDLE_OUT_OF_ORDER;
-		/* within the block, seqs that only ascend cannot meet */
-		if (follows && ftc_bundle_range(&bundle, 0).first <=
-			ftc_bundle_range(&before, before.nranges - 1).last)
-		{
-			FtcIds		earlier = ftc_ids_of_bundle(&before);
-
-			for (int j = 0; j < earlier.n; j++)
-				for (int k = 0; k < seqs.n; k++)
-					if (earlier.ranges[j].first <= seqs.ranges[k].last &&
-						seqs.ranges[k].first <= earlier.ranges[j].last)
-						return FTC_ENTRY_TWICE;
-		}
-		if (ftc_branch_has_seqs(&a->branch, origin, (int64) bundle.incarnation, &seqs))
+		if (!follows)
+			ftc_ids_init(&seen);
+		if (!add_seqs(&seen, &seqs) ||
+			ftc_branch_has_seqs(&a->branch, origin, (int64) bundle.incarnation, &seqs))
 			return FTC_ENTRY_TWICE;
 		notice_own(a, &bundle, head);
 		before = bundle;
@@ -230,7 +274,9 @@ check_controls(Arrival *a)
 	{
 		FtcControl	control;
 
-		ids[i] = ftc_merkle_leaf(ftc_manifest_next_control(&at, &control));
+		/* by what was signed: other signatures do not make it another one */
+		(void) ftc_manifest_next_control(&at, &control);
+		ids[i] = ftc_control_digest(control.core);
 		for (uint32 j = 0; j < i; j++)
 			if (ftc_hash_equal(&ids[i], &ids[j]))
 				return FTC_CONTROL_TWICE;
@@ -422,23 +468,36 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 }
 
 /*
+ * A body that is here by another way, as when two blocks hold the same bundles,
+ * or that enough others hold, is not wanted any more.
+ */
+static void
+settle_wanted(const FtcChain *chain, const FtcHash *block, bool holder)
+{
+	ftc_chain_lock(chain->id);
+	ftc_run(&wanted_drop, ftc_hash_datum(block));
+	if (holder)
+		ftc_inbox_state_stored(chain, block);
+	(void) ftc_branch_reconsider(chain->id, block);
+}
+
+/*
  * A body is fetched by who should hold it; and by anybody, after a while, if
  * the block could not be built on otherwise.
  */
 bool
-ftc_inbox_next_wanted(const FtcChain *chain, int64 above_height, FtcHash *block, int64 *height)
+ftc_inbox_next_wanted(const FtcChain *chain, FtcWanted *at)
 {
 	FtcState   *current;
 	uint64		n;
-	FtcHash		blocks[20];
-	int64		heights[20];
+	FtcWanted	rows[20];
 	bool		patient[20];
 
-	n = ftc_run(&wanted_next, Int32GetDatum(chain->id), Int64GetDatum(above_height));
+	n = ftc_run(&wanted_next, Int32GetDatum(chain->id), Int64GetDatum(at->height), ftc_hash_datum(&at->block));
 	for (uint64 i = 0; i < n; i++)
 	{
-		blocks[i] = ftc_hash_value(i, 0);
-		heights[i] = DatumGetInt64(ftc_value(i, 1));
+		rows[i].block = ftc_hash_value(i, 0);
+		rows[i].height = DatumGetInt64(ftc_value(i, 1));
 		patient[i] = !DatumGetBool(ftc_value(i, 2));
 	}
 	if (n == 0)
@@ -446,18 +505,18 @@ ftc_inbox_next_wanted(const FtcChain *chain, int64 above_height, FtcHash *block,
 	current = ftc_branch_current_state(chain->id);
 	for (uint64 i = 0; i < n; i++)
 	{
-		bool		has = ftc_store_has_body(&blocks[i]);
-		bool		holder = !has && am_holder(current, &blocks[i]);
+		bool		has = ftc_store_has_body(&rows[i].block);
+		bool		holder = am_holder(current, &rows[i].block);
 
-		if (has || (!holder && ftc_branch_is_available(&blocks[i])))
-			ftc_run(&wanted_drop, ftc_hash_datum(&blocks[i]));
+		if (has || (!holder && ftc_branch_is_available(&rows[i].block)))
+			settle_wanted(chain, &rows[i].block, has && holder);
 		else if (holder || !patient[i])
 		{
-			*block = blocks[i];
-			*height = heights[i];
+			*at = rows[i];
 			return true;
 		}
 	}
+	*at = rows[n - 1];
 	return false;
 }
 

@@ -26,8 +26,15 @@ extern FtcReason ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, Ftc
 /* Say that this database stores the body of a block, if it should hold it. */
 extern void ftc_inbox_state_stored(const FtcChain *chain, const FtcHash *block);
 
-/* Is there a body that this database should fetch?  Gives the next, or false. */
-extern bool ftc_inbox_next_wanted(const FtcChain *chain, int64 above_height, FtcHash *block, int64 *height);
+/* A place in the list of bodies that this database should fetch. */
+typedef struct FtcWanted
+{
+	int64		height;			/* -1: before the first */
+	FtcHash		block;
+} FtcWanted;
+
+/* Is there one after this place?  Goes on to it, and to the end if there is none. */
+extern bool ftc_inbox_next_wanted(const FtcChain *chain, FtcWanted *at);
 
 /* Put every body on the list that should be here under the state and is not. */
 extern int64 ftc_inbox_want_missing(const FtcChain *chain);

@@ -82,7 +82,8 @@ ask_identity(FtcPeer *peer, const FtcHash *genesis, Introduction *who)
 		memcpy(who->key.b, key.data, FTC_KEY_LEN);
 		memcpy(who->possession.b, possession.data, FTC_SIGNATURE_LEN);
 		id = ftc_member_id(FTC_ALGORITHM_ED25519, &who->key);
-		ok = ftc_verify(&who->key, FTC_DOMAIN_POSSESSION, genesis, &id, &who->possession) == FTC_OK;
+		ok = ftc_hash_equal(&id, &who->member) &&
+			ftc_verify(&who->key, FTC_DOMAIN_POSSESSION, genesis, &id, &who->possession) == FTC_OK;
 	}
 	ftc_peer_clear(result);
 	if (!ok)
@@ -210,7 +211,7 @@ queue_control(const FtcChain *chain, const FtcIdentity *self, FtcControl *contro
 		reason = ftc_state_authorise(ftc_branch_current_state(chain->id), &check, &chain->genesis);
 	if (reason != FTC_OK)
 		ftc_refuse(reason, "control entry");
-	id = ftc_merkle_leaf(leaf);
+	id = digest;
 	ftc_run(&control_queue, ftc_hash_datum(&id), Int32GetDatum(chain->id), ftc_slice_datum(leaf));
 	ftc_worker_wake_at_commit(FTC_WAKE_SEALER);
 	return id;

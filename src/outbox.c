@@ -174,7 +174,14 @@ value_at(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
 			*value = ftc_link_advance(value, &id, &digest);
 		}
 	}
-	return true;
+
+	/*
+	 * what follows must be there still, or the link would wait for it for
+	 * ever
+	 */
+	if (ftc_run(&outbox_from, Int32GetDatum(chain->id), Int64GetDatum(seq), Int64GetDatum(1)) == 0)
+		return seq == end_of_outbox(chain->id);
+	return DatumGetInt64(ftc_value(0, 0)) == seq + 1;
 }
 
 bool

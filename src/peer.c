@@ -255,6 +255,8 @@ ftc_peer_close(FtcPeer *peer)
 {
 	/* PQfinish sends a goodbye and does not wait for an answer */
 	libpqsrv_disconnect(peer->conn);
+	PQclear(peer->answer);
+	peer->answer = NULL;
 	peer->conn = NULL;
 	peer->phase = FTC_PEER_CLOSED;
 }
@@ -308,31 +310,49 @@ advance_connecting(FtcPeer *peer, char **why)
 }
 
 static bool
+is_copy(const PGresult *result)
+{
+	ExecStatusType status = PQresultStatus(result);
+
+	return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+}
+
+/* An answer counts only when its command has completed. */
+static bool
 advance_call(FtcPeer *peer, struct pg_result **result, char **why)
 {
-	PGresult   *next;
+	bool		complete = false;
 
 	if (PQflush(peer->conn) < 0 || PQconsumeInput(peer->conn) == 0)
 	{
 		*why = connection_message(peer);
 		return false;
 	}
-	if (PQisBusy(peer->conn))
-		return true;
-	*result = PQgetResult(peer->conn);
-	/* an answer counts only when its command has completed */
-	while (!PQisBusy(peer->conn) && (next = PQgetResult(peer->conn)) != NULL)
+	while (!complete && !PQisBusy(peer->conn))
 	{
-		PQclear(*result);
-		*result = next;
+		PGresult   *next = PQgetResult(peer->conn);
+
+		complete = next == NULL;
+		if (complete)
+			break;
+		PQclear(peer->answer);
+		peer->answer = next;
+		/* libpq would give this again and again */
+		if (is_copy(next))
+		{
+			*why = "it answers with a copy";
+			return false;
+		}
 	}
-	if (*result == NULL || PQstatus(peer->conn) == CONNECTION_BAD)
+	if (!complete && PQstatus(peer->conn) != CONNECTION_BAD)
+		return true;
+	if (peer->answer == NULL || PQstatus(peer->conn) == CONNECTION_BAD)
 	{
 		*why = connection_message(peer);
-		PQclear(*result);
-		*result = NULL;
 		return false;
 	}
+	*result = peer->answer;
+	peer->answer = NULL;
 	peer->phase = FTC_PEER_IDLE;
 	return true;
 }

@@ -33,6 +33,7 @@ typedef struct FtcPeer
 	char		server[NAMEDATALEN];
 	FtcHash		member;
 	struct pg_conn *conn;
+	struct pg_result *answer;	/* of the call, so far */
 	FtcPeerPhase phase;
 	int			poll;			/* what libpq waits for while connecting */
 	bool		need_password;	/* the rule above applies */

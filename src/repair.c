@@ -121,6 +121,13 @@ static FtcStmt block_repaired = {
 	.argtypes = {INT4OID, BYTEAOID},
 };
 
+/* A block may have been refused for what was wrong here. */
+static FtcStmt rejected_forget = {
+	.sql = "DELETE FROM ftchain.rejected WHERE chain = $1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
 static FtcStmt entry_repaired = {
 	.sql = "UPDATE ftchain.damage SET repaired = now() WHERE chain = $1 AND entry = $2 AND repaired IS NULL",
 	.nargs = 2,
@@ -735,6 +742,8 @@ ftc_repair(const FtcChain *chain, bool dry_run, bool all, Oid for_role, FtcRepai
 	if (!dry_run && !repair_links(chain, dry_run, callback, arg))
 		left++;
 
+	if (!dry_run)
+		ftc_run(&rejected_forget, Int32GetDatum(chain->id));
 	if (dry_run || ftc_run(&lists_damaged, Int32GetDatum(chain->id)) == 0)
 		repair_strays(chain, dry_run, callback, arg);
 	return left;

@@ -45,8 +45,8 @@ static FtcStmt seal_state_make = {
 };
 
 /*
- * Read under one snapshot: what is new to it, and the snapshot itself.  A
- * database that has not sealed yet looks at everything that is in no bundle.
+ * Read under one snapshot: what is new to it, and the snapshot itself.  A new
+ * chain begins with a snapshot to which everything is new.
  */
 static FtcStmt seal_state_get = {
 	.sql = "SELECT snapshot, backlog, pg_current_snapshot() FROM ftchain.seal_state WHERE chain = $1",
@@ -54,8 +54,19 @@ static FtcStmt seal_state_get = {
 	.argtypes = {INT4OID},
 };
 
+/*
+ * A database that has entries and has never looked for them is a restored dump:
+ * these transactions were of another server and mean nothing here.
+ */
+static FtcStmt forget_xids = {
+	.sql = "UPDATE ftchain.entry SET xid = NULL WHERE chain = $1 AND xid IS NOT NULL"
+	" AND origin IN (SELECT id FROM ftchain.origin WHERE member = $2)",
+	.nargs = 2,
+	.argtypes = {INT4OID, BYTEAOID},
+};
+
 static FtcStmt fresh_first = {
-	.sql = "SELECT e.id FROM ftchain.entry e WHERE e.chain = $1 AND e.xid IS NOT NULL"
+	.sql = "SELECT e.id FROM ftchain.entry e WHERE e.chain = $1"
 	" AND e.origin IN (SELECT id FROM ftchain.origin WHERE member = $2)"
 	" AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.ids @> e.id) ORDER BY e.id",
 	.nargs = 2,
@@ -182,7 +193,8 @@ read_backlog(const FtcChain *chain, const FtcIdentity *self, Backlog *backlog)
 	Datum		since;
 	bool		first;
 
-	ftc_run(&seal_state_make, Int32GetDatum(chain->id));
+	if (ftc_run(&seal_state_make, Int32GetDatum(chain->id)) > 0)
+		ftc_store_write(&forget_xids, FTC_ARGS(Int32GetDatum(chain->id), ftc_hash_datum(&self->member)), NULL);
 	/* after the lock of the chain, so that we see what the last sealer did */
 	ftc_push_snapshot();
 	ftc_read(&seal_state_get, Int32GetDatum(chain->id));

@@ -20,6 +20,7 @@
 #include "branch.h"
 #include "chain.h"
 #include "core/link.h"
+#include "core/sha256.h"
 #include "datum.h"
 #include "failpoint.h"
 #include "identity.h"
@@ -316,6 +317,14 @@ check_account(const Intake *r, const FtcLinkEnd *end, Datum account)
 		ftc_refuse(FTC_BAD_SIGNATURE, "account of a link");
 }
 
+static bool
+is_id_of(FtcSlice id, FtcSlice header)
+{
+	FtcHash		hash = ftc_sha256(header);
+
+	return memcmp(id.data, hash.b, FTC_HASH_LEN) == 0;
+}
+
 static FtcReason
 apply(Intake *r, const FtcMessage *message)
 {
@@ -336,6 +345,8 @@ apply(Intake *r, const FtcMessage *message)
 				return ftc_store_load(&id, &known) ? FTC_OK : FTC_UNKNOWN_PARENT;
 			}
 			reason = ftc_block_decode(&block, message->attachment);
+			if (reason == FTC_OK && !is_id_of(message->reference, block.header))
+				reason = FTC_WRONG_DIGEST;
 			return reason == FTC_OK ? ftc_inbox_block(&r->chain, &block, &r->sender) : reason;
 		case FTC_MESSAGE_STORED:
 			return ftc_inbox_stored(&r->chain, message->reference, message->attachment);
@@ -377,7 +388,8 @@ save_link(const Intake *r)
 	/* a call that brings nothing leaves nothing: its sender has shown no key */
 	if (r->applied + r->duplicates == 0)
 		return;
-	ftc_run(&link_in_make, Int32GetDatum(r->chain.id), ftc_hash_datum(&r->sender));
+	if (r->applied > 0)
+		ftc_run(&link_in_make, Int32GetDatum(r->chain.id), ftc_hash_datum(&r->sender));
 	ftc_stmt_run(&link_in_set, args, nulls);
 	if (r->behind)
 		ftc_worker_wake_at_commit(FTC_WAKE_COURIER);
@@ -392,39 +404,73 @@ need_durable_commit(void)
 								 GUC_ACTION_LOCAL, true, 0, false);
 }
 
+/* The arguments of a call, taken apart. */
+typedef struct Call
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+	Datum		account;
+	FtcMessage *fresh;
+	FtcLinkEnd	end;			/* of the link after the fresh ones */
+} Call;
+
+/* Which messages are new; an error if the sender has not signed for them. */
+static int
+examine(Intake *r, Call *call)
+{
+	int			n;
+
+	load_link(r);
+	r->duplicates = 0;
+	n = sort_out(r, call->elements, call->nulls, call->n, call->fresh, &call->end);
+	if (n > 0)
+		check_account(r, &call->end, call->account);
+	return n;
+}
+
+/*
+ * Only who has signed for something new gets to the lock of the chain: whoever
+ * may connect could hold it for ever otherwise.
+ */
+static void
+take_in(Intake *r, Call *call)
+{
+	int			n;
+
+	if (examine(r, call) > 0)
+	{
+		ftc_chain_lock(r->chain.id);
+		n = examine(r, call);
+		apply_all(r, call->fresh, n);
+		r->end = call->end;
+	}
+	save_link(r);
+}
+
 Datum
 ftchain_peer_receive(PG_FUNCTION_ARGS)
 {
 	FtcScope	scope;
 	Intake		r = {.reason = FTC_OK};
-	FtcMessage *fresh;
-	FtcLinkEnd	end;
-	Datum	   *elements;
-	bool	   *element_nulls;
+	Call		call = {0};
 	Datum		values[5];
 	bool		nulls[5] = {false};
-	int			n;
 
 	need_not_null(fcinfo);
 	need_durable_commit();
 	r.sender = ftc_arg_hash(PG_GETARG_DATUM(1), "sender");
+	call.account = PG_GETARG_DATUM(3);
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(2), BYTEAOID, -1, false, TYPALIGN_INT,
-					  &elements, &element_nulls, &n);
-	if (n > FTC_CALL_MESSAGES_MAX)
+					  &call.elements, &call.nulls, &call.n);
+	if (call.n > FTC_CALL_MESSAGES_MAX)
 		ftc_refuse(FTC_TOO_MANY, "call");
+	call.fresh = palloc(Max(call.n, 1) * sizeof(FtcMessage));
 
 	ftc_enter(&scope);
 	need_chain(&r.chain, PG_GETARG_DATUM(0));
 	ftc_identity_need(&r.self);
-	ftc_chain_lock(r.chain.id);
-	load_link(&r);
-	fresh = palloc(Max(n, 1) * sizeof(FtcMessage));
-	n = sort_out(&r, elements, element_nulls, n, fresh, &end);
-	if (n > 0)
-		check_account(&r, &end, PG_GETARG_DATUM(3));
-	apply_all(&r, fresh, n);
-	r.end = end;
-	save_link(&r);
+	take_in(&r, &call);
 	FTC_FAILPOINT("receive-before-commit");
 	ftc_leave(&scope);
 

@@ -210,6 +210,16 @@ static FtcStmt incident_put = {
 	.argtypes = {INT4OID, TEXTOID, INT8OID, BYTEAOID, BYTEAOID, TEXTOID},
 };
 
+/* What others can cause as often as they like is told once a minute. */
+static FtcStmt incident_put_once = {
+	.sql = "INSERT INTO ftchain.incident (chain, kind, height, block, member, detail)"
+	" SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT FROM ftchain.incident i"
+	" WHERE i.time > now() - interval '1 min' AND i.chain = $1 AND i.kind = $2"
+	" AND i.member IS NOT DISTINCT FROM $5 AND i.detail = $6)",
+	.nargs = 6,
+	.argtypes = {INT4OID, TEXTOID, INT8OID, BYTEAOID, BYTEAOID, TEXTOID},
+};
+
 static FtcStmt entry_scan = {
 	.sql = "SELECT e.id, e.seq, e.origin, e.\"time\", e.author, e.kind, e.salt, e.payload, e.incarnation"
 	" FROM ftchain.entry e WHERE e.id BETWEEN $1 AND $2 AND e.chain = $3 ORDER BY e.id",
@@ -293,7 +303,7 @@ ftc_store_incident(int32 chain, const char *kind, int64 height,
 	optional_hash(block), optional_hash(member), CStringGetTextDatum(detail)};
 	bool		nulls[] = {chain == 0, false, height < 0, block == NULL, member == NULL, false};
 
-	ftc_stmt_run(&incident_put, args, nulls);
+	ftc_stmt_run(strcmp(kind, "refused") == 0 ? &incident_put_once : &incident_put, args, nulls);
 }
 
 /* ----------------------------------------------------------------
@@ -406,7 +416,7 @@ ftc_store_put_controls(int32 chain, const FtcHash *block, const FtcHeader *heade
 	{
 		FtcControl	control;
 		FtcSlice	leaf = ftc_manifest_next_control(&at, &control);
-		FtcHash		id = ftc_merkle_leaf(leaf);
+		FtcHash		id = ftc_control_digest(control.core);
 
 		ftc_run(&control_put, ftc_hash_datum(block), Int32GetDatum(i), Int32GetDatum(chain),
 				Int64GetDatum((int64) header->height), ftc_hash_datum(&id), ftc_slice_datum(leaf));
@@ -520,9 +530,8 @@ ftc_store_load_state(const FtcHash *root)
 	content = ftc_slice_value(0, 0);
 	/* slices of the state point into content: keep it beyond the next result */
 	content = ftc_slice(memcpy(palloc(content.len), content.data, content.len), content.len);
-	/* room for what controls may add */
-	state->capacity = ftc_state_capacity(content) + FTC_CONTROLS_MAX;
-	state->members = palloc(state->capacity * sizeof(FtcMember));
+	state->capacity = ftc_state_capacity(content);
+	state->members = palloc(Max(state->capacity, 1) * sizeof(FtcMember));
 	reason = ftc_state_decode(state, content);
 	if (reason != FTC_OK)
 		ereport(ERROR,
@@ -606,7 +615,16 @@ ftc_store_has_body(const FtcHash *block)
 	return ftc_run(&body_missing, ftc_hash_datum(block)) == 0;
 }
 
-/* What a row of entry_scan says. */
+static FtcSlice
+slice_or_none(HeapTuple row, TupleDesc desc, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(row, desc, column, &isnull);
+
+	return isnull ? ftc_slice(NULL, 0) : ftc_datum_slice(value);
+}
+
+/* What a row of entry_scan says; where it is damaged, no leaf is like it. */
 static void
 entry_from_row(HeapTuple row, TupleDesc desc, int64 *id, int32 *origin, FtcEntry *entry)
 {
@@ -617,10 +635,10 @@ entry_from_row(HeapTuple row, TupleDesc desc, int64 *id, int32 *origin, FtcEntry
 	entry->seq = DatumGetInt64(SPI_getbinval(row, desc, 2, &isnull));
 	*origin = DatumGetInt32(SPI_getbinval(row, desc, 3, &isnull));
 	entry->time = ftc_clock_from_timestamp(DatumGetTimestampTz(SPI_getbinval(row, desc, 4, &isnull)));
-	entry->author = ftc_datum_slice(SPI_getbinval(row, desc, 5, &isnull));
-	entry->kind = ftc_datum_slice(SPI_getbinval(row, desc, 6, &isnull));
-	entry->salt = ftc_datum_slice(SPI_getbinval(row, desc, 7, &isnull));
-	entry->payload = ftc_datum_slice(SPI_getbinval(row, desc, 8, &isnull));
+	entry->author = slice_or_none(row, desc, 5);
+	entry->kind = slice_or_none(row, desc, 6);
+	entry->salt = slice_or_none(row, desc, 7);
+	entry->payload = slice_or_none(row, desc, 8);
 	entry->incarnation = DatumGetInt64(SPI_getbinval(row, desc, 9, &isnull));
 	entry->payload_hash = ftc_payload_hash(entry->salt, entry->payload);
 }

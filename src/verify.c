@@ -98,9 +98,9 @@ static FtcStmt leaves_of = {
  */
 static FtcStmt extra_entries = {
 	.sql = "SELECT e.id FROM ftchain.entry e LEFT JOIN ftchain.seal_state s ON s.chain = e.chain"
-	" WHERE e.id BETWEEN $1 AND $2 AND e.chain = $3 AND (e.xid IS NULL OR NOT ($4 IS NULL OR"
-	" e.origin IN (SELECT id FROM ftchain.origin WHERE member = $4) AND"
-	" (s.snapshot IS NULL OR s.backlog @> e.id OR NOT pg_visible_in_snapshot(e.xid, s.snapshot))))"
+	" WHERE e.id BETWEEN $1 AND $2 AND e.chain = $3 AND NOT CASE WHEN $4 IS NULL THEN e.xid IS NOT NULL"
+	" ELSE e.origin IN (SELECT id FROM ftchain.origin WHERE member = $4) AND (s.snapshot IS NULL"
+	" OR s.backlog @> e.id OR e.xid IS NOT NULL AND NOT pg_visible_in_snapshot(e.xid, s.snapshot)) END"
 	" ORDER BY e.id",
 	.nargs = 4,
 	.argtypes = {INT8OID, INT8OID, INT4OID, BYTEAOID},
@@ -323,7 +323,7 @@ check_controls(Verification *v, const Row *row)
 	{
 		FtcControl	control;
 		FtcSlice	leaf = ftc_manifest_next_control(&at, &control);
-		FtcHash		id = ftc_merkle_leaf(leaf);
+		FtcHash		id = ftc_control_digest(control.core);
 
 		same = same_slice(leaf, ftc_slice_value(i, 0)) &&
 			DatumGetInt64(ftc_value(i, 1)) == row->height &&

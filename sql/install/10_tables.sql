@@ -204,7 +204,7 @@ COMMENT ON COLUMN ftchain.control.block IS 'block id';
 COMMENT ON COLUMN ftchain.control."position" IS 'leaf index in the block, from 0';
 COMMENT ON COLUMN ftchain.control.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.control.height IS 'height of the block';
-COMMENT ON COLUMN ftchain.control.id IS 'RFC 6962 leaf hash';
+COMMENT ON COLUMN ftchain.control.id IS 'SHA-256 of what its signers signed';
 COMMENT ON COLUMN ftchain.control.leaf IS 'its bytes';
 
 CREATE TABLE ftchain.epoch_state (
@@ -249,7 +249,7 @@ CREATE TABLE ftchain.pending_control (
     added timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE ftchain.pending_control IS 'control entries made here, to be put in a block';
-COMMENT ON COLUMN ftchain.pending_control.id IS 'RFC 6962 leaf hash';
+COMMENT ON COLUMN ftchain.pending_control.id IS 'SHA-256 of what its signers signed';
 COMMENT ON COLUMN ftchain.pending_control.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.pending_control.leaf IS 'its bytes';
 COMMENT ON COLUMN ftchain.pending_control.added IS 'when it was made';
@@ -399,6 +399,7 @@ CREATE TABLE ftchain.incident (
     member bytea,
     detail text NOT NULL
 );
+CREATE INDEX incident_time ON ftchain.incident ("time");
 COMMENT ON TABLE ftchain.incident IS 'what went wrong and what was done';
 COMMENT ON COLUMN ftchain.incident.id IS 'local number';
 COMMENT ON COLUMN ftchain.incident."time" IS 'when';

@@ -36,7 +36,7 @@ ftc_entry_leaf_encode(const FtcEntry *entry, uint8_t *bytes)
 	ftc_put_hash(&writer, &entry->payload_hash);
 	ftc_put_name(&writer, entry->author);
 	ftc_put_name(&writer, entry->kind);
-	return writer.len;
+	return entry->author.len <= FTC_NAME_MAX && entry->kind.len <= FTC_NAME_MAX ? writer.len : 0;
 }
 
 FtcHash

@@ -55,7 +55,10 @@ typedef struct FtcEntry
 
 extern FtcHash ftc_payload_hash(FtcSlice salt, FtcSlice payload);
 
-/* Leaf bytes into bytes[FTC_ENTRY_LEAF_MAX]; gives their length. */
+/*
+ * Leaf bytes into bytes[FTC_ENTRY_LEAF_MAX]; gives their length, 0 if a name is
+ * too long for any leaf (and the hash is then that of no entry).
+ */
 extern size_t ftc_entry_leaf_encode(const FtcEntry *entry, uint8_t *bytes);
 
 /* The RFC 6962 leaf hash; uses entry->payload_hash as it stands. */
