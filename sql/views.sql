@@ -97,7 +97,7 @@ SELECT chain, CASE member WHEN sha256('m1') THEN 'm1' WHEN sha256('m2') THEN 'm2
 
 -- wanted and damaged are counted, repaired damage is not
 INSERT INTO ftchain.wanted (block, chain, height) SELECT sha256('w' || i::text::bytea), c.id, i FROM ftchain.chain c, generate_series(1, 2) i WHERE name = 'a';
-INSERT INTO ftchain.damage (chain, height, what, repaired) SELECT c.id, 1, 'entry changed', CASE WHEN i > 2 THEN now() END FROM ftchain.chain c, generate_series(1, 5) i WHERE name = 'b';
+INSERT INTO ftchain.damage (chain, height, entry, what, repaired) SELECT c.id, 1, i, 'entry changed', CASE WHEN i > 2 THEN now() END FROM ftchain.chain c, generate_series(1, 5) i WHERE name = 'b';
 SELECT chain, wanted, damaged FROM ftchain.status ORDER BY chain;
 
 -- The workers of this database: none until they are started.

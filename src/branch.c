@@ -57,9 +57,10 @@ static FtcStmt branch_controls = {
 };
 
 static FtcStmt incomplete_put = {
-	.sql = "INSERT INTO ftchain.incomplete_block (block, chain, parent) VALUES ($1, $2, $3)",
-	.nargs = 3,
-	.argtypes = {BYTEAOID, INT4OID, BYTEAOID},
+	.sql = "INSERT INTO ftchain.incomplete_block (block, chain, parent, proposer, since) VALUES ($1, $2, $3, $4,"
+	" coalesce((SELECT i.since FROM ftchain.incomplete_block i WHERE i.block = $3), now()))",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, INT4OID, BYTEAOID, BYTEAOID},
 };
 
 static FtcStmt incomplete_get = {
@@ -76,6 +77,13 @@ static FtcStmt incomplete_drop = {
 
 static FtcStmt incomplete_children = {
 	.sql = "SELECT block FROM ftchain.incomplete_block WHERE parent = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+/* They have waited for another one so far. */
+static FtcStmt incomplete_restart = {
+	.sql = "UPDATE ftchain.incomplete_block SET since = now() WHERE parent = $1",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
@@ -101,9 +109,16 @@ static FtcStmt statements = {
 	.argtypes = {BYTEAOID},
 };
 
+/*
+ * A member that holds back a body is waited for once: as long as it does, not
+ * for other blocks of its.
+ */
 static FtcStmt better_coming = {
-	.sql = "SELECT FROM ftchain.block WHERE chain = $1 AND work > $2"
-	" AND received > now() - interval '3 s' LIMIT 1",
+	.sql = "SELECT FROM ftchain.incomplete_block i JOIN ftchain.block b ON b.id = i.block"
+	" WHERE i.chain = $1 AND b.work > $2 AND i.since > now() - interval '3 s' AND NOT EXISTS"
+	" (SELECT FROM ftchain.incomplete_block o WHERE o.chain = $1 AND o.proposer = i.proposer"
+	" AND o.since <= now() - interval '3 s' AND NOT EXISTS"
+	" (SELECT FROM ftchain.incomplete_block p WHERE p.block = o.parent)) LIMIT 1",
 	.nargs = 2,
 	.argtypes = {INT4OID, BYTEAOID},
 };
@@ -126,6 +141,8 @@ ftc_branch_of(const FtcStored *block, int64 head_height, int64 limit, FtcBranch 
 	while (!at.on_main)
 	{
 		FtcHash		prev = at.header.prev;
+		MemoryContext outer;
+		FtcReason	reason;
 
 		if (head_height - (int64) at.header.height >= limit)
 			return false;
@@ -135,7 +152,10 @@ ftc_branch_of(const FtcStored *block, int64 head_height, int64 limit, FtcBranch 
 			branch->side = repalloc(branch->side, size * sizeof(FtcHash));
 		}
 		branch->side[branch->nside++] = at.id;
-		if (ftc_store_read(&prev, &at) != FTC_OK || at.chain != block->chain)
+		outer = ftc_nest();
+		reason = ftc_store_read(&prev, &at);
+		ftc_unnest(outer);
+		if (reason != FTC_OK || at.chain != block->chain)
 			return false;
 	}
 	branch->fork_height = (int64) at.header.height;
@@ -178,15 +198,14 @@ ftc_branch_has_control(const FtcBranch *branch, const FtcHash *id)
 				   Int64GetDatum(branch->fork_height), side_datum(branch)) > 0;
 }
 
-FtcState *
-ftc_branch_state(const FtcBranch *branch, const FtcStored *parent, int64 height)
+FtcReason
+ftc_branch_fold(const FtcBranch *branch, FtcState *state, int64 height)
 {
-	FtcState   *state = ftc_store_load_state(&parent->header.state);
 	uint64		bound;
 	uint64		n;
 
 	if (!ftc_state_fold_bound(state, (uint64) height, &bound))
-		return state;
+		return FTC_OK;
 	n = ftc_run(&branch_controls, Int32GetDatum(branch->chain), Int64GetDatum((int64) state->folded),
 				Int64GetDatum((int64) bound), Int64GetDatum(branch->fork_height), side_datum(branch));
 	/* each of them may add a member */
@@ -198,12 +217,24 @@ ftc_branch_state(const FtcBranch *branch, const FtcStored *parent, int64 height)
 		FtcReason	reason = ftc_control_leaf_decode(&control, ftc_slice_value(i, 1));
 
 		if (reason != FTC_OK)
-			ereport(ERROR,
-					errcode(ERRCODE_DATA_CORRUPTED),
-					errmsg("a control entry is damaged: %s", ftc_reason_text(reason)));
+			return reason;
 		(void) ftc_state_apply(state, &control);
 		state->folded = (uint64) DatumGetInt64(ftc_value(i, 0));
 	}
+	return FTC_OK;
+}
+
+FtcState *
+ftc_branch_state(const FtcBranch *branch, const FtcStored *parent, int64 height)
+{
+	FtcState   *state = ftc_store_load_state(&parent->header.state);
+	FtcReason	reason = ftc_branch_fold(branch, state, height);
+
+	if (reason != FTC_OK)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("a control entry is damaged: %s", ftc_reason_text(reason)),
+				errhint("See ftchain.verify() and ftchain.repair()."));
 	return state;
 }
 
@@ -346,6 +377,7 @@ complete(int32 chain, const FtcHash *id)
 				ready = lappend(ready, &children[i]);
 				is_end = false;
 			}
+		ftc_run(&incomplete_restart, ftc_hash_datum(block));
 		if (is_end)
 			changed |= ftc_branch_choose(chain, block);
 	}
@@ -353,11 +385,12 @@ complete(int32 chain, const FtcHash *id)
 }
 
 bool
-ftc_branch_enter(int32 chain, const FtcHash *id, const FtcHash *parent)
+ftc_branch_enter(int32 chain, const FtcHash *id, const FtcHeader *header)
 {
-	if (!is_incomplete(parent) && ftc_branch_is_available(id))
+	if (!is_incomplete(&header->prev) && ftc_branch_is_available(id))
 		return complete(chain, id);
-	ftc_run(&incomplete_put, ftc_hash_datum(id), Int32GetDatum(chain), ftc_hash_datum(parent));
+	ftc_run(&incomplete_put, ftc_hash_datum(id), Int32GetDatum(chain), ftc_hash_datum(&header->prev),
+			ftc_hash_datum(&header->proposer));
 	return false;
 }
 

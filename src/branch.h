@@ -42,6 +42,9 @@ extern bool ftc_branch_has_control(const FtcBranch *branch, const FtcHash *id);
  */
 extern FtcState *ftc_branch_state(const FtcBranch *branch, const FtcStored *parent, int64 height);
 
+/* The same for a state at hand; a reason if a stored control is damaged. */
+extern FtcReason ftc_branch_fold(const FtcBranch *branch, FtcState *state, int64 height);
+
 /* The state that the next block of the main chain builds on: who takes part now. */
 extern FtcState *ftc_branch_current_state(int32 chain);
 
@@ -55,7 +58,7 @@ extern bool ftc_branch_is_available(const FtcHash *id);
  * main chain then is the complete branch with the most work, of equal ones the
  * first.  True if the head changed.
  */
-extern bool ftc_branch_enter(int32 chain, const FtcHash *id, const FtcHash *parent);
+extern bool ftc_branch_enter(int32 chain, const FtcHash *id, const FtcHeader *header);
 extern bool ftc_branch_reconsider(int32 chain, const FtcHash *id);
 
 /*

@@ -18,6 +18,7 @@
 
 #include "branch.h"
 #include "clock.h"
+#include "core/sha256.h"
 #include "datum.h"
 #include "failpoint.h"
 #include "identity.h"
@@ -54,6 +55,13 @@ static FtcStmt main_without_body = {
 	" AND NOT EXISTS (SELECT FROM ftchain.wanted w WHERE w.block = m.block)",
 	.nargs = 1,
 	.argtypes = {INT4OID},
+};
+
+static FtcStmt incomplete_siblings = {
+	.sql = "SELECT DISTINCT i.block FROM ftchain.block_bundle n JOIN ftchain.block_bundle o ON o.bundle = n.bundle"
+	" JOIN ftchain.incomplete_block i ON i.block = o.block WHERE n.block = $1 AND i.block <> $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
 };
 
 static FtcStmt replica_put = {
@@ -324,18 +332,47 @@ am_holder(const FtcState *current, const FtcHash *block)
 	return ftc_identity_load(&self) && ftc_place_is_holder(current, block, &self.member);
 }
 
+/* What a member signs that stores a body: the block and itself. */
+static FtcHash
+statement_digest(const FtcHash *block, const FtcHash *member)
+{
+	uint8		bytes[2 * FTC_HASH_LEN];
+
+	memcpy(bytes, block->b, FTC_HASH_LEN);
+	memcpy(bytes + FTC_HASH_LEN, member->b, FTC_HASH_LEN);
+	return ftc_sha256(ftc_slice(bytes, sizeof(bytes)));
+}
+
 void
 ftc_inbox_state_stored(const FtcChain *chain, const FtcHash *block)
 {
 	FtcIdentity self;
 	FtcSignature signature;
+	FtcHash		digest;
 
 	if (!ftc_identity_load(&self))
 		return;
-	ftc_keys_sign(FTC_DOMAIN_STORED, &chain->genesis, block, &signature);
+	digest = statement_digest(block, &self.member);
+	ftc_keys_sign(FTC_DOMAIN_STORED, &chain->genesis, &digest, &signature);
 	if (ftc_run(&replica_put, ftc_hash_datum(block), ftc_hash_datum(&self.member),
 				ftc_signature_datum(&signature)) > 0)
 		ftc_outbox_stored(chain->id, block, &self.member);
+}
+
+/*
+ * Blocks that carry the same bundles as this one, whose body has come: as after
+ * a race that two proposers ran.
+ */
+static void
+reconsider_siblings(const FtcChain *chain, const FtcHash *id)
+{
+	uint64		n = ftc_run(&incomplete_siblings, ftc_hash_datum(id));
+	FtcHash    *siblings = palloc(Max(n, 1) * sizeof(FtcHash));
+
+	for (uint64 i = 0; i < n; i++)
+		siblings[i] = ftc_hash_value(i, 0);
+	for (uint64 i = 0; i < n; i++)
+		(void) ftc_branch_reconsider(chain->id, &siblings[i]);
 }
 
 /* The body of a stored block came along, checked. */
@@ -347,6 +384,7 @@ take_body(const FtcChain *chain, const FtcHash *id, FtcSlice body, const FtcStat
 	FTC_FAILPOINT("receive-body-stored");
 	if (am_holder(current, id))
 		ftc_inbox_state_stored(chain, id);
+	reconsider_siblings(chain, id);
 }
 
 static void
@@ -376,7 +414,7 @@ store_arrival(Arrival *a)
 		take_body(a->chain, &a->id, a->block->body, a->current);
 	else
 		want_body(a);
-	if (ftc_branch_enter(a->chain->id, &a->id, &a->header.prev))
+	if (ftc_branch_enter(a->chain->id, &a->id, &a->header))
 		FTC_FAILPOINT("receive-switched");
 }
 
@@ -451,6 +489,7 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 	FtcHash		block = ftc_get_hash(&reader);
 	FtcHash		member = ftc_get_hash(&reader);
 	FtcSignature signed_by;
+	FtcHash		digest;
 	const FtcMember *owner;
 
 	if (!ftc_reader_is_done(&reader) || signature.len != FTC_SIGNATURE_LEN)
@@ -459,7 +498,8 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 	owner = find_stating(chain, &block, &member);
 	if (owner == NULL)
 		return FTC_NOT_A_MEMBER;
-	if (ftc_verify(&owner->key, FTC_DOMAIN_STORED, &chain->genesis, &block, &signed_by) != FTC_OK)
+	digest = statement_digest(&block, &member);
+	if (ftc_verify(&owner->key, FTC_DOMAIN_STORED, &chain->genesis, &digest, &signed_by) != FTC_OK)
 		return FTC_BAD_SIGNATURE;
 	if (ftc_run(&replica_put, ftc_hash_datum(&block), ftc_hash_datum(&member),
 				ftc_signature_datum(&signed_by)) > 0)

@@ -30,16 +30,25 @@
 #define OUTBOX_KEEP 10000
 #define OUTBOX_MOST 1000000
 
-static FtcStmt any_damage = {
-	.sql = "SELECT FROM ftchain.damage WHERE repaired IS NULL LIMIT 1",
+/* The next chain from here on that has damage, else the first. */
+static FtcStmt damaged_chain = {
+	.sql = "SELECT c.id FROM ftchain.chain c WHERE EXISTS"
+	" (SELECT FROM ftchain.damage d WHERE d.chain = c.id AND d.repaired IS NULL)"
+	" ORDER BY c.id < $1, c.id LIMIT 1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
 };
 
 static uint64 scrubbed_at = 0;	/* when the last cycle began */
 static bool scrubbing = false;
 static int32 scrub_chain = 0;	/* where the cycle is */
 static int64 scrub_height = 0;
+static bool scrub_strays = false;	/* the blocks are done */
+static int64 scrub_after = -1;	/* entry */
 static uint64 repair_at = 0;
 static int	repair_failures = 0;
+static int32 repair_chain = 0;	/* where repairing is */
+static int64 repair_height = -1;
 static uint64 tidy_at = 0;
 
 /* The chain to scrub now: the one we are at, or the next; false at the end. */
@@ -55,7 +64,10 @@ find_scrub_chain(FtcChain *found)
 		if (chain->id < scrub_chain)
 			continue;
 		if (chain->id != scrub_chain)
+		{
 			scrub_height = 0;
+			scrub_strays = false;
+		}
 		scrub_chain = chain->id;
 		*found = *chain;
 		return true;
@@ -63,7 +75,25 @@ find_scrub_chain(FtcChain *found)
 	return false;
 }
 
-/* One slice of blocks with their entries; at the end of a chain, the strays. */
+/* Blocks with their entries; after the last, entries that belong nowhere. */
+static void
+scrub_next(const FtcChain *chain)
+{
+	bool		last;
+
+	if (!scrub_strays)
+	{
+		ftc_worker_progress(psprintf("scrubbing \"%s\" from height %lld", chain->name, (long long) scrub_height));
+		last = scrub_height + SLICE_BLOCKS > ftc_store_main_height(chain->id);
+		(void) ftc_scrub(chain, scrub_height, last ? -1 : scrub_height + SLICE_BLOCKS - 1, false);
+		scrub_height += SLICE_BLOCKS;
+		scrub_strays = last;
+		scrub_after = -1;
+	}
+	else if (!ftc_scrub_strays(chain, &scrub_after))
+		scrub_chain++;
+}
+
 static bool
 scrub_slice(void *arg)
 {
@@ -73,24 +103,10 @@ scrub_slice(void *arg)
 	if (!ftc_step_begin("scrubbing"))
 		return false;
 	ftc_enter(&scope);
-	if (!find_scrub_chain(&chain))
-		scrubbing = false;
+	if (find_scrub_chain(&chain))
+		scrub_next(&chain);
 	else
-	{
-		bool		last = scrub_height + SLICE_BLOCKS > ftc_store_main_height(chain.id);
-
-		ftc_worker_progress(psprintf("scrubbing \"%s\" from height %lld", chain.name, (long long) scrub_height));
-		if (last && scrub_height == 0)
-			(void) ftc_scrub(&chain, 0, -1, true);
-		else
-			(void) ftc_scrub(&chain, scrub_height, last ? -1 : scrub_height + SLICE_BLOCKS - 1, false);
-		scrub_height += SLICE_BLOCKS;
-		if (last)
-		{
-			scrub_chain++;
-			scrub_height = 0;
-		}
-	}
+		scrubbing = false;
 	ftc_leave(&scope);
 	ftc_step_end();
 	return scrubbing;
@@ -104,26 +120,71 @@ note_action(void *arg, const FtcChain *chain, const FtcRepairAction *action)
 				   action->what, action->action));
 }
 
-static bool
-repair_all(void *arg)
+/* A part of a repair, in a transaction of its own. */
+typedef struct Repair
 {
-	int		   *left = arg;
+	enum
+	{
+		REPAIR_DERIVED,
+		REPAIR_BLOCKS,
+		REPAIR_REST
+	}			part;
+	bool		any;			/* there is damage */
+	int			left;			/* that could not be repaired */
+} Repair;
+
+static bool
+repair_part(void *arg)
+{
+	Repair	   *r = arg;
 	FtcScope	scope;
 	ListCell   *cell;
 
-	*left = 0;
 	if (!ftc_step_begin("repairing"))
 		return false;
 	ftc_enter(&scope);
-	if (ftc_run(&any_damage, 0) > 0)
+	if (ftc_run(&damaged_chain, Int32GetDatum(repair_chain)) > 0)
 	{
+		int32		id = DatumGetInt32(ftc_value(0, 0));
+
 		ftc_worker_progress("repairing");
+		r->any = true;
+		if (id != repair_chain)
+			repair_height = -1;
+		repair_chain = id;
 		foreach(cell, ftc_chain_list())
-			* left += ftc_repair(lfirst(cell), false, false, GetUserId(), note_action, NULL);
+		{
+			const FtcChain *chain = lfirst(cell);
+
+			if (chain->id != id)
+				continue;
+			if (r->part == REPAIR_DERIVED)
+				ftc_repair_derived(chain, false, note_action, NULL);
+			else if (r->part == REPAIR_BLOCKS)
+				r->left += ftc_repair_blocks(chain, false, GetUserId(), &repair_height, note_action, NULL);
+			else
+				r->left += ftc_repair_rest(chain, false, note_action, NULL);
+		}
 	}
 	ftc_leave(&scope);
 	ftc_step_end();
 	return false;
+}
+
+/* A batch of one chain; the next chain's turn comes when it is through. */
+static void
+repair_some(void)
+{
+	Repair		r = {0};
+	bool		ok = true;
+	bool		more;
+
+	for (r.part = REPAIR_DERIVED; ok && r.part <= REPAIR_REST; r.part++)
+		ok = ftc_step_try(repair_part, &r, &more) && r.any;
+	if (repair_height < 0)
+		repair_chain++;
+	repair_failures = !r.any || (ok && r.left == 0) ? 0 : Min(repair_failures + 1, 6);
+	repair_at = ftc_clock_now() + (REPAIR_EVERY_US << repair_failures);
 }
 
 static bool
@@ -153,7 +214,6 @@ ftc_keeper_turn(void)
 {
 	uint64		now = ftc_clock_now();
 	bool		more = false;
-	int			left = 0;
 
 	if (!scrubbing && ftc_guc_scrub_interval > 0 &&
 		now - scrubbed_at > (uint64) ftc_guc_scrub_interval * USECS_PER_SEC)
@@ -166,12 +226,7 @@ ftc_keeper_turn(void)
 	if (scrubbing && !ftc_step_try(scrub_slice, NULL, &more))
 		scrubbing = false;
 	if (now >= repair_at)
-	{
-		bool		ok = ftc_step_try(repair_all, &left, &more);
-
-		repair_failures = ok && left == 0 ? 0 : Min(repair_failures + 1, 6);
-		repair_at = ftc_clock_now() + (REPAIR_EVERY_US << repair_failures);
-	}
+		repair_some();
 	if (now >= tidy_at)
 	{
 		(void) ftc_step_try(tidy, NULL, &more);

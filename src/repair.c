@@ -37,9 +37,7 @@ PG_FUNCTION_INFO_V1(ftchain_repair);
 
 static FtcStmt damage_put = {
 	.sql = "INSERT INTO ftchain.damage (chain, height, block, entry, what, expected, found)"
-	" SELECT $1, $2, $3, $4, $5, $6, $7 WHERE NOT EXISTS (SELECT FROM ftchain.damage d"
-	" WHERE d.chain = $1 AND d.repaired IS NULL AND d.what = $5 AND d.height IS NOT DISTINCT FROM $2"
-	" AND d.entry IS NOT DISTINCT FROM $4)",
+	" VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
 	.nargs = 7,
 	.argtypes = {INT4OID, INT8OID, BYTEAOID, INT8OID, TEXTOID, TEXTOID, TEXTOID},
 };
@@ -220,7 +218,8 @@ keep_fault(void *arg, const FtcFault *f)
 	MemoryContextSwitchTo(outer);
 }
 
-static void
+/* Gives whether it is news. */
+static bool
 record_fault(const FtcChain *chain, const FtcFault *f)
 {
 	Datum		args[] = {
@@ -233,23 +232,53 @@ record_fault(const FtcChain *chain, const FtcFault *f)
 	bool		nulls[] = {false, f->height < 0, f->block == NULL, f->entry == 0, false,
 	f->expected == NULL, f->found == NULL};
 
-	if (ftc_stmt_run(&damage_put, args, nulls) > 0)
-		ftc_store_incident(chain->id, "damage", f->height, f->block, NULL,
-						   f->entry != 0 ? psprintf("%s: entry " INT64_FORMAT, f->what, f->entry) : f->what);
+	return ftc_stmt_run(&damage_put, args, nulls) > 0;
+}
+
+/* All faults are damage; of the same kind in the same block they are one incident. */
+static int64
+record_faults(const FtcChain *chain, List *faults)
+{
+	const FtcFault *told = NULL;
+	ListCell   *cell;
+
+	foreach(cell, faults)
+	{
+		const FtcFault *f = lfirst(cell);
+		MemoryContext outer = ftc_nest();
+
+		if (record_fault(chain, f) &&
+			(told == NULL || told->height != f->height || strcmp(told->what, f->what) != 0))
+		{
+			ftc_store_incident(chain->id, "damage", f->height, f->block, NULL,
+							   f->entry != 0 ? psprintf("%s: entry " INT64_FORMAT, f->what, f->entry) : f->what);
+			told = f;
+		}
+		ftc_unnest(outer);
+		CHECK_FOR_INTERRUPTS();
+	}
+	if (faults != NIL)
+		ftc_worker_wake_at_commit(FTC_WAKE_KEEPER);
+	return list_length(faults);
 }
 
 int64
 ftc_scrub(const FtcChain *chain, int64 from, int64 to, bool strays)
 {
 	Scrub		scrub = {.context = CurrentMemoryContext};
-	ListCell   *cell;
 
 	ftc_verify_chain(chain, from, to, strays, keep_fault, &scrub);
-	foreach(cell, scrub.faults)
-		record_fault(chain, lfirst(cell));
-	if (scrub.faults != NIL)
-		ftc_worker_wake_at_commit(FTC_WAKE_KEEPER);
-	return list_length(scrub.faults);
+	return record_faults(chain, scrub.faults);
+}
+
+bool
+ftc_scrub_strays(const FtcChain *chain, int64 *after)
+{
+	Scrub		scrub = {.context = CurrentMemoryContext};
+	bool		more = ftc_verify_strays(chain, after, keep_fault, &scrub);
+
+	(void) record_faults(chain, scrub.faults);
+	return more;
 }
 
 Datum
@@ -287,7 +316,8 @@ is_sound(const FtcBlock *block, const FtcHash *id, const FtcHash *genesis, bool 
 		ftc_manifest_decode(&manifest, block->manifest) != FTC_OK ||
 		ftc_manifest_verify(&manifest, block->proof, &header.body, header.leaves) != FTC_OK)
 		return false;
-	state = ftc_store_load_state(&header.state);
+	if (ftc_store_read_state(&header.state, &state) != FTC_OK)
+		return false;
 	proposer = ftc_state_find(state, &header.proposer);
 	if (proposer == NULL ||
 		ftc_verify(&proposer->key, FTC_DOMAIN_BLOCK, genesis, id, &block->signature) != FTC_OK)
@@ -478,11 +508,9 @@ find_copy(const FtcChain *chain, Damaged *d, bool dry_run, Source *sources, int 
 
 /* True if all is well with the block afterwards. */
 static bool
-apply_copy(const FtcChain *chain, Damaged *d)
+put_copy(const FtcChain *chain, Damaged *d)
 {
 	FtcRepairAction *action = &d->action;
-	const char *done = d->server == NULL ? "rebuilt from what is here"
-	: psprintf("replaced by the copy at server \"%s\"", d->server);
 	bool		sound = true;
 	FtcStored	stored;
 
@@ -498,16 +526,56 @@ apply_copy(const FtcChain *chain, Damaged *d)
 	if (ftc_store_load(&action->block, &stored) && stored.on_main)
 		ftc_verify_chain(chain, action->height, action->height, false, ignore_fault, &sound);
 	if (!sound)
-	{
-		action->action = psprintf("%s, but not all is well yet", done);
 		return false;
-	}
 	ftc_run(&block_repaired, Int32GetDatum(chain->id), ftc_hash_datum(&action->block));
-	action->action = done;
+	action->action = d->server == NULL ? "rebuilt from what is here"
+		: psprintf("replaced by the copy at server \"%s\"", d->server);
 	ftc_store_incident(chain->id, "repair", action->height, &action->block, NULL,
 					   psprintf("%s: %s", action->what, action->action));
 	FTC_FAILPOINT("repair-before-commit");
 	return true;
+}
+
+/*
+ * All of it or nothing: what does not make the block sound is taken back, and
+ * what cannot be done to one block does not keep the others from being repaired.
+ */
+static bool
+apply_copy(const FtcChain *chain, Damaged *d)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool sound = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(outer);
+	PG_TRY();
+	{
+		sound = put_copy(chain, d);
+		if (sound)
+			ReleaseCurrentSubTransaction();
+		else
+		{
+			RollbackAndReleaseCurrentSubTransaction();
+			d->action.action = "a sound copy did not help: what it stands on is damaged";
+		}
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(outer);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(error);
+		d->action.action = psprintf("could not be repaired: %s", error->message);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(outer);
+	CurrentResourceOwner = owner;
+	return sound;
 }
 
 static void
@@ -690,7 +758,7 @@ repair_links(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, vo
 		if (!dry_run && fault.height >= 0)
 		{
 			ftc_run(&links_repaired, Int32GetDatum(chain->id));
-			record_fault(chain, &fault);
+			(void) record_fault(chain, &fault);
 		}
 		return false;
 	}
@@ -727,26 +795,49 @@ repair_batch(const FtcChain *chain, bool dry_run, Oid for_role, int64 *height, i
 	return n;
 }
 
-int
-ftc_repair(const FtcChain *chain, bool dry_run, bool all, Oid for_role, FtcRepairCallback callback, void *arg)
+void
+ftc_repair_derived(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, void *arg)
 {
-	int			left = 0;
-	int64		height = -1;
-
 	if (!dry_run)
 		repair_states(chain);
 	(void) repair_links(chain, dry_run, callback, arg);
-	while (repair_batch(chain, dry_run, for_role, &height, &left, callback, arg) > 0 && all)
-		CHECK_FOR_INTERRUPTS();
-	/* the block that was not here may be here now */
-	if (!dry_run && !repair_links(chain, dry_run, callback, arg))
-		left++;
+}
+
+int
+ftc_repair_blocks(const FtcChain *chain, bool dry_run, Oid for_role, int64 *after,
+				  FtcRepairCallback callback, void *arg)
+{
+	int64		height = after == NULL ? -1 : *after;
+	int			left = 0;
+	int			n;
+
+	do
+		n = repair_batch(chain, dry_run, for_role, &height, &left, callback, arg);
+	while (n > 0 && after == NULL);
+	if (after != NULL)
+		*after = n > 0 ? height : -1;
+	return left;
+}
+
+/* The block that was not here may be here now. */
+int
+ftc_repair_rest(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, void *arg)
+{
+	bool		linked = dry_run || repair_links(chain, dry_run, callback, arg);
 
 	if (!dry_run)
 		ftc_run(&rejected_forget, Int32GetDatum(chain->id));
 	if (dry_run || ftc_run(&lists_damaged, Int32GetDatum(chain->id)) == 0)
 		repair_strays(chain, dry_run, callback, arg);
-	return left;
+	return linked ? 0 : 1;
+}
+
+static void
+repair_all(const FtcChain *chain, bool dry_run, Oid for_role, FtcRepairCallback callback, void *arg)
+{
+	ftc_repair_derived(chain, dry_run, callback, arg);
+	(void) ftc_repair_blocks(chain, dry_run, for_role, NULL, callback, arg);
+	(void) ftc_repair_rest(chain, dry_run, callback, arg);
 }
 
 static void
@@ -779,7 +870,7 @@ ftchain_repair(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	ftc_enter(&scope);
 	foreach(cell, ftc_chain_list_named(name))
-		(void) ftc_repair(lfirst(cell), dry_run, true, caller, return_action, fcinfo->resultinfo);
+		repair_all(lfirst(cell), dry_run, caller, return_action, fcinfo->resultinfo);
 	ftc_leave(&scope);
 	return (Datum) 0;
 }

@@ -205,7 +205,6 @@ follow(const FtcChain *chain, const FtcHash *from, const FtcHash *claimed, Way *
 	FtcStored	at;
 	FtcHash		total;
 	FtcHash		id = *from;
-	MemoryContext one = AllocSetContextCreate(CurrentMemoryContext, "ftchain link", ALLOCSET_DEFAULT_SIZES);
 
 	way->missing_height = -1;
 	if (ftc_store_read(&id, &at) != FTC_OK)
@@ -214,13 +213,11 @@ follow(const FtcChain *chain, const FtcHash *from, const FtcHash *claimed, Way *
 	way->ids = palloc_extended((way->top + 1) * sizeof(FtcHash), MCXT_ALLOC_HUGE);
 	for (int64 height = way->top; height >= 0; height--)
 	{
-		MemoryContext outer = MemoryContextSwitchTo(one);
+		MemoryContext outer = ftc_nest();
 		FtcReason	reason = ftc_store_read(&id, &at);
 		FtcU256		step;
 
-		MemoryContextSwitchTo(outer);
-		MemoryContextReset(one);
-		SPI_freetuptable(SPI_tuptable);
+		ftc_unnest(outer);
 		CHECK_FOR_INTERRUPTS();
 		if (reason != FTC_OK)
 		{

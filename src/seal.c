@@ -96,13 +96,29 @@ static FtcStmt last_number = {
 	.argtypes = {INT4OID, INT4OID, INT8OID},
 };
 
-static FtcStmt pending_bundles = {
-	.sql = "SELECT u.id, u.number, u.count, u.bytes, u.head, u.signature, u.ids, u.leaves, u.origin, u.incarnation, o.member"
-	" FROM ftchain.pending_bundle p JOIN ftchain.bundle u ON u.id = p.bundle"
-	" JOIN ftchain.origin o ON o.id = u.origin WHERE p.chain = $1"
-	" ORDER BY o.member, u.incarnation, u.number, u.id LIMIT 1000",
+/* Whose bundles wait. */
+static FtcStmt pending_origins = {
+	.sql = "SELECT DISTINCT o.member, u.incarnation, u.origin FROM ftchain.pending_bundle p"
+	" JOIN ftchain.bundle u ON u.id = p.bundle JOIN ftchain.origin o ON o.id = u.origin WHERE p.chain = $1"
+	" ORDER BY o.member, u.incarnation",
 	.nargs = 1,
 	.argtypes = {INT4OID},
+};
+
+static FtcStmt pending_number = {
+	.sql = "SELECT u.head, u.signature, u.count, u.bytes, u.leaves, u.ids FROM ftchain.bundle u"
+	" JOIN ftchain.pending_bundle p ON p.bundle = u.id"
+	" WHERE u.chain = $1 AND u.origin = $2 AND u.incarnation = $3 AND u.number = $4 ORDER BY u.id LIMIT 1",
+	.nargs = 4,
+	.argtypes = {INT4OID, INT4OID, INT8OID, INT8OID},
+};
+
+/* Those whose number the main chain has passed. */
+static FtcStmt pending_passed = {
+	.sql = "SELECT u.id, u.ids, u.seqs FROM ftchain.bundle u JOIN ftchain.pending_bundle p ON p.bundle = u.id"
+	" WHERE u.chain = $1 AND u.origin = $2 AND u.incarnation = $3 AND u.number <= $4",
+	.nargs = 4,
+	.argtypes = {INT4OID, INT4OID, INT8OID, INT8OID},
 };
 
 /* Seqs of a bundle that the main chain does not hold in another one. */
@@ -213,7 +229,7 @@ read_backlog(const FtcChain *chain, const FtcIdentity *self, Backlog *backlog)
 /* A bundle while its entries are read. */
 typedef struct Bundling
 {
-	const FtcParams *params;
+	int32		chain;
 	FtcHash    *leaves;
 	uint32		count;
 	uint32		most;
@@ -232,7 +248,18 @@ add_entry(void *arg, int64 id, const FtcEntry *entry)
 {
 	Bundling   *b = arg;
 	int64		len = (int64) ftc_body_entry_len(entry);
+	FtcReason	reason = ftc_entry_check(entry);
 
+	/* whatever a row has come to say, it must not stop the others */
+	if (reason != FTC_OK)
+	{
+		MemoryContext outer = ftc_nest();
+
+		ftc_store_incident(b->chain, "not sealed", -1, NULL, NULL,
+						   psprintf("entry " INT64_FORMAT ": %s", id, ftc_reason_text(reason)));
+		ftc_unnest(outer);
+		return true;
+	}
 	if (b->count == 0)
 		b->incarnation = entry->incarnation;
 	if (b->count == b->most ||
@@ -292,69 +319,104 @@ store_bundle(const FtcChain *chain, const FtcIdentity *self, const Bundling *b)
 						 ftc_slice(b->leaves, b->count * sizeof(FtcHash)), b->bytes);
 }
 
-/* A pending bundle whose number on the main chain is taken by another one. */
-typedef struct Superseded
+/* An origin that has bundles waiting. */
+typedef struct Origin
 {
-	int64		id;
-	int32		origin;
+	FtcHash		member;
 	int64		incarnation;
-	Datum		ids;
-} Superseded;
+	int32		number;			/* local */
+	int64		last;			/* bundle on the main chain */
+	bool		done;			/* nothing more of it fits */
+} Origin;
 
 static int
-list_superseded(const FtcChain *chain, Superseded **list)
+list_origins(const FtcBranch *branch, Origin **list)
 {
-	FtcBranch	branch = {.chain = chain->id,.fork_height = ftc_store_main_height(chain->id)};
-	uint64		rows = ftc_run(&pending_bundles, Int32GetDatum(chain->id));
-	SPITupleTable *table = SPI_tuptable;
-	int64		last = 0;
-	int			n = 0;
+	uint64		n = ftc_run(&pending_origins, Int32GetDatum(branch->chain));
 
-	*list = palloc(Max(rows, 1) * sizeof(Superseded));
-	for (uint64 i = 0; i < rows; i++)
+	*list = palloc0(Max(n, 1) * sizeof(Origin));
+	for (uint64 i = 0; i < n; i++)
 	{
-		Superseded *s = &(*list)[n];
-		bool		isnull;
-
-		SPI_tuptable = table;
-		s->id = DatumGetInt64(ftc_value(i, 0));
-		s->origin = DatumGetInt32(ftc_value(i, 8));
-		s->incarnation = DatumGetInt64(ftc_value(i, 9));
-		s->ids = ftc_column(i, 6, &isnull);
-		if (i == 0 || s->origin != DatumGetInt32(ftc_value(i - 1, 8)) ||
-			s->incarnation != DatumGetInt64(ftc_value(i - 1, 9)))
-			last = ftc_branch_last_bundle(&branch, s->origin, s->incarnation);
-		SPI_tuptable = table;
-		n += !isnull && DatumGetInt64(ftc_value(i, 1)) <= last;
+		(*list)[i].member = ftc_hash_value(i, 0);
+		(*list)[i].incarnation = DatumGetInt64(ftc_value(i, 1));
+		(*list)[i].number = DatumGetInt32(ftc_value(i, 2));
 	}
-	return n;
+	for (uint64 i = 0; i < n; i++)
+		(*list)[i].last = ftc_branch_last_bundle(branch, (*list)[i].number, (*list)[i].incarnation);
+	return (int) n;
+}
+
+/* The ids whose seqs are among these; both lists are in the same order. */
+static void
+add_ids_of(const FtcIds *ids, const FtcIds *seqs, const FtcIds *among, FtcIds *backlog)
+{
+	int			at = 0;
+	int			in = 0;
+	uint64		id = ids->n > 0 ? ids->ranges[0].first : 0;
+
+	for (int i = 0; i < seqs->n; i++)
+		for (uint64 seq = seqs->ranges[i].first; seq <= seqs->ranges[i].last && at < ids->n; seq++)
+		{
+			while (in < among->n && among->ranges[in].last < seq)
+				in++;
+			if (in < among->n && among->ranges[in].first <= seq)
+				ftc_ids_add(backlog, (int64) id, (int64) id);
+			if (id < ids->ranges[at].last)
+				id++;
+			else if (++at < ids->n)
+				id = ids->ranges[at].first;
+		}
+}
+
+/* Entries of a bundle that can never be sealed go back, but for those that are. */
+static void
+take_back(const FtcChain *chain, const Origin *origin, Datum ids, Datum seqs, FtcIds *backlog)
+{
+	FtcIds		id_list = ftc_ids_from_datum(ids);
+	FtcIds		seq_list = ftc_ids_from_datum(seqs);
+	FtcIds		left;
+
+	ftc_run(&seqs_left, Int32GetDatum(chain->id), Int32GetDatum(origin->number),
+			Int64GetDatum(origin->incarnation), seqs);
+	left = ftc_ids_from_datum(ftc_value(0, 0));
+	add_ids_of(&id_list, &seq_list, &left, backlog);
 }
 
 /*
  * A database that was set back may have bundled anew what it had bundled
  * before.  Where the chain holds the older bundle, the newer one can never
- * stand there: its entries, but for those that the chain holds, go back to the
- * backlog.
+ * stand there: its entries go back to the backlog.
  */
 static void
 settle_superseded(const FtcChain *chain, const FtcIdentity *self, FtcIds *backlog)
 {
-	Superseded *list;
-	int			n = list_superseded(chain, &list);
+	FtcBranch	branch = {.chain = chain->id,.fork_height = ftc_store_main_height(chain->id)};
+	Origin	   *origins;
+	int			norigins = list_origins(&branch, &origins);
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < norigins; i++)
 	{
-		ftc_run(&pending_drop, Int64GetDatum(list[i].id));
-		if (list[i].origin == self->origin)
-		{
-			FtcIds		left;
+		uint64		n = ftc_run(&pending_passed, Int32GetDatum(chain->id), Int32GetDatum(origins[i].number),
+								Int64GetDatum(origins[i].incarnation), Int64GetDatum(origins[i].last));
+		SPITupleTable *rows = SPI_tuptable;
 
-			ftc_run(&seqs_left, Int32GetDatum(chain->id), Int32GetDatum(list[i].origin),
-					Int64GetDatum(list[i].incarnation), list[i].ids);
-			left = ftc_ids_from_datum(ftc_value(0, 0));
-			for (int j = 0; j < left.n; j++)
-				ftc_ids_add(backlog, (int64) left.ranges[j].first, (int64) left.ranges[j].last);
-			ftc_store_write(&bundle_release, FTC_ARGS(Int64GetDatum(list[i].id)), NULL);
+		for (uint64 j = 0; j < n; j++)
+		{
+			bool		isnull;
+			Datum		ids;
+			Datum		id;
+			Datum		seqs;
+
+			SPI_tuptable = rows;
+			id = ftc_value(j, 0);
+			ids = ftc_column(j, 1, &isnull);
+			seqs = ftc_value(j, 2);
+			if (origins[i].number == self->origin && !isnull)
+			{
+				take_back(chain, &origins[i], ids, seqs, backlog);
+				ftc_store_write(&bundle_release, FTC_ARGS(id), NULL);
+			}
+			ftc_run(&pending_drop, id);
 		}
 	}
 	ftc_ids_sort(backlog);
@@ -377,9 +439,11 @@ ftc_seal_bundle(const FtcChain *chain)
 	rest = backlog.ids;
 	if (backlog.ids.n > 0)
 	{
-		Bundling	b = {.params = &state->params};
+		Bundling	b = {.chain = chain->id};
+		uint32		room = state->params.max_leaves > 1024 ? state->params.max_leaves - 1024
+		: Max(state->params.max_leaves / 2, 1);
 
-		b.most = Min(state->params.max_leaves - 1024, (uint32) ftc_ids_count(&backlog.ids));
+		b.most = (uint32) Min((int64) room, ftc_ids_count(&backlog.ids));
 		b.most_bytes = (int64) state->params.max_body - BODY_OVERHEAD;
 		b.leaves = palloc_extended(b.most * sizeof(FtcHash), MCXT_ALLOC_HUGE);
 		ftc_ids_init(&b.ids);
@@ -411,6 +475,16 @@ struct FtcCandidate
 	uint64		heads;			/* ftc_worker_heads() when it was made */
 };
 
+/* A bundle of a candidate. */
+typedef struct Chosen
+{
+	const Origin *origin;
+	int64		number;
+	FtcSignedLeaf signed_leaf;
+	FtcSlice	leaves;			/* leaf hashes */
+	int64		first_id;
+} Chosen;
+
 /* Parts of a candidate while they are collected. */
 typedef struct Parts
 {
@@ -420,11 +494,9 @@ typedef struct Parts
 	FtcState   *state;
 	FtcSlice	controls[100];
 	uint32		ncontrols;
-	FtcSignedLeaf *bundles;
-	FtcSlice   *leaves;			/* of each bundle */
-	int64	   *first_id;		/* of each bundle */
+	Chosen	   *bundles;
 	uint32		nbundles;
-	uint32		size;			/* of these arrays */
+	uint32		size;			/* of bundles */
 	uint64		nleaves;
 	uint64		bytes;
 } Parts;
@@ -461,77 +533,90 @@ collect_controls(Parts *p)
 	}
 }
 
-/* False if it does not fit any more. */
-static bool
-collect_bundle(Parts *p, uint64 row)
+static Chosen *
+next_chosen(Parts *p)
 {
-	FtcSlice	head = ftc_slice_value(row, 4);
-	uint64		count = (uint64) DatumGetInt32(ftc_value(row, 2));
-	uint64		bytes = (uint64) DatumGetInt64(ftc_value(row, 3)) + head.len + 4 + FTC_SIGNATURE_LEN;
-	FtcIds		ids;
-
-	if (p->nleaves + count + 1 > p->state->params.max_leaves || p->nbundles == FTC_BUNDLES_MAX ||
-		p->bytes + bytes > p->state->params.max_body)
-		return false;
 	if (p->nbundles == p->size)
 	{
 		p->size = Max(16, p->size * 2);
-		p->bundles = p->bundles == NULL ? palloc(p->size * sizeof(*p->bundles))
-			: repalloc(p->bundles, p->size * sizeof(*p->bundles));
-		p->leaves = p->leaves == NULL ? palloc(p->size * sizeof(*p->leaves))
-			: repalloc(p->leaves, p->size * sizeof(*p->leaves));
-		p->first_id = p->first_id == NULL ? palloc(p->size * sizeof(*p->first_id))
-			: repalloc(p->first_id, p->size * sizeof(*p->first_id));
+		p->bundles = p->bundles == NULL ? palloc(p->size * sizeof(Chosen))
+			: repalloc_huge(p->bundles, p->size * sizeof(Chosen));
 	}
-	ids = ftc_ids_from_datum(ftc_value(row, 6));
-	p->bundles[p->nbundles].leaf = head;
-	if (!ftc_datum_signature(ftc_value(row, 5), &p->bundles[p->nbundles].signature))
+	return &p->bundles[p->nbundles];
+}
+
+/* The next bundle of an origin; false if there is none, or no room for it. */
+static bool
+choose_bundle(Parts *p, const Origin *origin)
+{
+	Chosen	   *c = next_chosen(p);
+	uint64		count;
+	uint64		bytes;
+	FtcIds		ids;
+
+	/* a gap has to wait, and of two with one number the first is taken */
+	if (ftc_run(&pending_number, Int32GetDatum(p->chain->id), Int32GetDatum(origin->number),
+				Int64GetDatum(origin->incarnation), Int64GetDatum(origin->last + 1)) == 0)
 		return false;
-	p->leaves[p->nbundles] = ftc_slice_value(row, 7);
-	p->first_id[p->nbundles] = (int64) ids.ranges[0].first;
-	if (p->leaves[p->nbundles].len != count * sizeof(FtcHash))
+	c->origin = origin;
+	c->number = origin->last + 1;
+	c->signed_leaf.leaf = ftc_slice_value(0, 0);
+	count = (uint64) DatumGetInt32(ftc_value(0, 2));
+	bytes = (uint64) DatumGetInt64(ftc_value(0, 3)) + c->signed_leaf.leaf.len + 4 + FTC_SIGNATURE_LEN;
+	c->leaves = ftc_slice_value(0, 4);
+	if (!ftc_datum_signature(ftc_value(0, 1), &c->signed_leaf.signature) ||
+		!ftc_ids_read(ftc_value(0, 5), &ids) || ids.n == 0 || c->leaves.len != count * sizeof(FtcHash) ||
+		p->nleaves + count + 1 > p->state->params.max_leaves || p->nbundles == FTC_BUNDLES_MAX ||
+		p->bytes + bytes > p->state->params.max_body)
 		return false;
+	c->first_id = (int64) ids.ranges[0].first;
 	p->nbundles++;
 	p->nleaves += count + 1;
 	p->bytes += bytes;
 	return true;
 }
 
+/* As a manifest has them; origins are sorted already. */
+static int
+compare_chosen(const void *a, const void *b)
+{
+	const Chosen *ca = a;
+	const Chosen *cb = b;
+
+	if (ca->origin != cb->origin)
+		return ca->origin < cb->origin ? -1 : 1;
+	return ca->number < cb->number ? -1 : ca->number > cb->number;
+}
+
 /*
- * Every bundle that is held and whose turn it is, whoever's: what another
- * member's losing block held is carried as well.
+ * Bundles that are held and whose turn it is, whoever's: what another member's
+ * losing block held is carried as well.  One of each origin in turn, so that
+ * whoever has many does not keep others out.
  */
 static void
 collect_bundles(Parts *p)
 {
-	uint64		n = ftc_run(&pending_bundles, Int32GetDatum(p->chain->id));
-	SPITupleTable *table = SPI_tuptable;
-	FtcHash		member = {{0}};
-	int64		incarnation = 0;
-	int64		last = 0;
-	bool		fits = true;
+	Origin	   *origins;
+	int			n = list_origins(&p->branch, &origins);
+	bool		more = n > 0;
 
 	p->bytes += 64;				/* what a body begins with */
-	for (uint64 i = 0; i < n; i++)
+	for (int i = 0; i < n; i++)
+		origins[i].done = ftc_state_find(p->state, &origins[i].member) == NULL;
+	while (more)
 	{
-		FtcHash		next;
-
-		SPI_tuptable = table;
-		next = ftc_hash_value(i, 10);
-		if (i == 0 || !ftc_hash_equal(&member, &next) || incarnation != DatumGetInt64(ftc_value(i, 9)))
+		more = false;
+		for (int i = 0; i < n; i++)
 		{
-			member = next;
-			incarnation = DatumGetInt64(ftc_value(i, 9));
-			last = ftc_branch_last_bundle(&p->branch, DatumGetInt32(ftc_value(i, 8)), incarnation);
-			fits = ftc_state_find(p->state, &member) != NULL;
-			SPI_tuptable = table;
+			if (origins[i].done)
+				continue;
+			origins[i].done = !choose_bundle(p, &origins[i]);
+			origins[i].last += !origins[i].done;
+			more |= !origins[i].done;
 		}
-		/* a gap, or a second one of its number, has to wait */
-		if (!fits || DatumGetInt64(ftc_value(i, 1)) != last + 1)
-			continue;
-		fits = collect_bundle(p, i);
-		last += fits;
 	}
+	if (p->nbundles > 1)
+		qsort(p->bundles, p->nbundles, sizeof(Chosen), compare_chosen);
 }
 
 static bool
@@ -554,7 +639,7 @@ first_leaf(const Parts *p)
 	if (p->nbundles == 0)
 		return leaf;
 	ftc_ids_init(&ids);
-	ftc_ids_add(&ids, p->first_id[0], p->first_id[0]);
+	ftc_ids_add(&ids, p->bundles[0].first_id, p->bundles[0].first_id);
 	ftc_store_scan(p->chain->id, &ids, keep_leaf, &leaf);
 	return leaf;
 }
@@ -569,11 +654,11 @@ all_leaves(const Parts *p)
 	for (uint32 i = 0; i < p->ncontrols; i++)
 		*at++ = ftc_merkle_leaf(p->controls[i]);
 	for (uint32 i = 0; i < p->nbundles; i++)
-		*at++ = ftc_merkle_leaf(p->bundles[i].leaf);
+		*at++ = ftc_merkle_leaf(p->bundles[i].signed_leaf.leaf);
 	for (uint32 i = 0; i < p->nbundles; i++)
 	{
-		memcpy(at, p->leaves[i].data, p->leaves[i].len);
-		at += p->leaves[i].len / sizeof(FtcHash);
+		memcpy(at, p->bundles[i].leaves.data, p->bundles[i].leaves.len);
+		at += p->bundles[i].leaves.len / sizeof(FtcHash);
 	}
 	return leaves;
 }
@@ -592,12 +677,15 @@ assemble(const Parts *p, const FtcIdentity *self, uint64 now, MemoryContext cont
 {
 	FtcCandidate *c = MemoryContextAllocZero(context, sizeof(FtcCandidate));
 	FtcHash    *leaves = all_leaves(p);
+	FtcSignedLeaf *bundles = palloc(Max(p->nbundles, 1) * sizeof(FtcSignedLeaf));
 	FtcSlice	manifest;
 	uint8	   *proof = MemoryContextAlloc(context, FTC_PROOF_BYTES_MAX);
 	size_t		len = ftc_manifest_prove(leaves, (uint32) p->nleaves, p->ncontrols + p->nbundles,
 										 first_leaf(p), proof);
 
-	FTC_ENCODE(manifest, ftc_manifest_encode, p->controls, p->ncontrols, p->bundles, p->nbundles);
+	for (uint32 i = 0; i < p->nbundles; i++)
+		bundles[i] = p->bundles[i].signed_leaf;
+	FTC_ENCODE(manifest, ftc_manifest_encode, p->controls, p->ncontrols, bundles, p->nbundles);
 	c->block.manifest = copy_slice(context, manifest);
 	c->block.proof = ftc_slice(proof, len);
 	c->header.version = FTC_HEADER_VERSION;

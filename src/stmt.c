@@ -67,6 +67,22 @@ ftc_leave(const FtcScope *scope)
 	frozen = scope->frozen;
 }
 
+MemoryContext
+ftc_nest(void)
+{
+	MemoryContext outer = CurrentMemoryContext;
+
+	connect_spi();
+	return outer;
+}
+
+void
+ftc_unnest(MemoryContext outer)
+{
+	SPI_finish();
+	MemoryContextSwitchTo(outer);
+}
+
 void
 ftc_freeze(void)
 {

@@ -48,6 +48,13 @@ extern void ftc_enter_bare(FtcScope *scope);
 extern void ftc_leave(const FtcScope *scope);
 
 /*
+ * Between the two, in a loop: the results of statements and all memory go with
+ * the end, and the result from before is the current one again.
+ */
+extern MemoryContext ftc_nest(void);	/* gives what was current */
+extern void ftc_unnest(MemoryContext outer);
+
+/*
  * Between the two every statement of the scope sees what is committed now, and
  * nothing that comes later; none may write.
  */

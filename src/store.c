@@ -176,11 +176,17 @@ static FtcStmt block_bundle_put = {
 };
 
 static FtcStmt bundles_of = {
-	.sql = "SELECT u.id, u.origin, u.number, u.count, u.bytes, u.head, u.signature, u.ids, u.leaves, u.incarnation"
+	.sql = "SELECT u.id, u.origin, u.number, u.count, u.bytes, u.head, u.signature, u.ids, u.leaves, u.incarnation, u.seqs"
 	" FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
 	" WHERE b.block = $1 ORDER BY b.\"position\"",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt ids_of_others = {
+	.sql = "SELECT FROM ftchain.bundle WHERE ids && $1 AND id <> $2 LIMIT 1",
+	.nargs = 2,
+	.argtypes = {INT8MULTIRANGEOID, INT8OID},
 };
 
 static FtcStmt body_missing = {
@@ -516,27 +522,34 @@ ftc_store_switch(int32 chain, int64 fork_height, const FtcHash *blocks, int n)
  * ----------------------------------------------------------------
  */
 
+FtcReason
+ftc_store_read_state(const FtcHash *root, FtcState **state)
+{
+	FtcSlice	content;
+
+	*state = palloc0(sizeof(FtcState));
+	if (ftc_run(&state_load, ftc_hash_datum(root)) == 0)
+		return FTC_UNKNOWN_PARENT;
+	content = ftc_slice_value(0, 0);
+	/* slices of the state point into content: keep it beyond the next result */
+	content = ftc_slice(memcpy(palloc(Max(content.len, 1)), content.data, content.len), content.len);
+	(*state)->capacity = ftc_state_capacity(content);
+	(*state)->members = palloc(Max((*state)->capacity, 1) * sizeof(FtcMember));
+	return ftc_state_decode(*state, content);
+}
+
 FtcState *
 ftc_store_load_state(const FtcHash *root)
 {
-	FtcState   *state = palloc0(sizeof(FtcState));
-	FtcSlice	content;
-	FtcReason	reason;
+	FtcState   *state;
+	FtcReason	reason = ftc_store_read_state(root, &state);
 
-	if (ftc_run(&state_load, ftc_hash_datum(root)) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_DATA_CORRUPTED),
-				errmsg("epoch state %s is missing", ftc_hash_hex(root)));
-	content = ftc_slice_value(0, 0);
-	/* slices of the state point into content: keep it beyond the next result */
-	content = ftc_slice(memcpy(palloc(content.len), content.data, content.len), content.len);
-	state->capacity = ftc_state_capacity(content);
-	state->members = palloc(Max(state->capacity, 1) * sizeof(FtcMember));
-	reason = ftc_state_decode(state, content);
 	if (reason != FTC_OK)
 		ereport(ERROR,
 				errcode(ERRCODE_DATA_CORRUPTED),
-				errmsg("epoch state %s is damaged: %s", ftc_hash_hex(root), ftc_reason_text(reason)));
+				errmsg("epoch state %s is damaged: %s", ftc_hash_hex(root),
+					   reason == FTC_UNKNOWN_PARENT ? "it is not there" : ftc_reason_text(reason)),
+				errhint("See ftchain.verify() and ftchain.repair()."));
 	return state;
 }
 
@@ -590,6 +603,7 @@ ftc_store_bundles(const FtcHash *block, FtcStoredBundle **bundles)
 	for (int i = 0; i < n; i++)
 	{
 		FtcStoredBundle *bundle = &(*bundles)[i];
+		Datum		leaves;
 		bool		isnull;
 
 		bundle->id = DatumGetInt64(ftc_value(i, 0));
@@ -603,8 +617,10 @@ ftc_store_bundles(const FtcHash *block, FtcStoredBundle **bundles)
 			damaged(block, FTC_BAD_LENGTH);
 		bundle->ids = ftc_column(i, 7, &isnull);
 		bundle->held = !isnull;
-		if (bundle->held)
-			bundle->leaves = ftc_slice_value(i, 8);
+		bundle->seqs = ftc_value(i, 10);
+		leaves = ftc_column(i, 8, &isnull);
+		if (!isnull)
+			bundle->leaves = ftc_datum_slice(leaves);
 	}
 	return n;
 }
@@ -674,13 +690,11 @@ scan_row(EntryScan *scan, HeapTuple row, TupleDesc desc)
 		return true;			/* between two ranges */
 	if (origin != scan->origin)
 	{
-		SPITupleTable *table = SPI_tuptable;
-		uint64		processed = SPI_processed;
+		MemoryContext outer = ftc_nest();
 
 		scan->member = ftc_origin_member(origin);
-		SPI_tuptable = table;
-		SPI_processed = processed;
 		scan->origin = origin;
+		ftc_unnest(outer);
 	}
 	entry.origin = scan->member;
 	return scan->callback(scan->arg, id, &entry);
@@ -913,21 +927,40 @@ ftc_store_put_body(int32 chain, const FtcHash *block, FtcSlice body)
 	ftc_run(&pending_put_of, ftc_hash_datum(block));
 }
 
+/*
+ * Are these the numbers of this bundle's entries, as far as can be told?  What a
+ * damaged list names may be anybody's, and must not be touched.
+ */
+static bool
+is_own_list(int32 chain, const FtcStoredBundle *stored, const FtcIds *ids)
+{
+	FtcIds		seqs;
+
+	if (ftc_ids_count(ids) != stored->count ||
+		ftc_run(&ids_of_others, ftc_ids_datum(ids), Int64GetDatum(stored->id)) > 0)
+		return false;
+	if (ids->ranges[0].first >= FTC_COPY_ID_MIN)
+		return true;
+	return ftc_ids_read(stored->seqs, &seqs) && ftc_ids_equal(ids, &seqs);
+}
+
+/*
+ * Under the numbers they have, if the list of these can be trusted; else under
+ * those that entries of our own have, or under new ones.  What is then left over
+ * belongs nowhere, and is found as such.
+ */
 static void
 rewrite_bundle(FtcBodyReader *reader, int32 chain, const FtcStoredBundle *stored, Oid sequence)
 {
+	FtcIdentity self;
 	FtcIds		ids;
+	bool		known = stored->held && ftc_ids_read(stored->ids, &ids) && is_own_list(chain, stored, &ids);
 
-	if (!stored->held)
-	{
-		put_bundle_entries(reader, chain, stored, NULL, sequence);
-		return;
-	}
-	ids = ftc_ids_from_datum(stored->ids);
-	ftc_store_delete_entries(&ids);
-	/* if the list of ids itself is damaged, start a new one */
-	put_bundle_entries(reader, chain, stored,
-					   ftc_ids_count(&ids) == stored->count ? &ids : NULL, sequence);
+	if (!known && ftc_identity_load(&self) && self.origin == stored->origin)
+		known = ftc_ids_read(stored->seqs, &ids) && is_own_list(chain, stored, &ids);
+	if (known)
+		ftc_store_delete_entries(&ids);
+	put_bundle_entries(reader, chain, stored, known ? &ids : NULL, sequence);
 }
 
 void
@@ -1000,9 +1033,8 @@ ftc_store_load_body(int32 chain, const FtcHash *block, FtcSlice manifest, FtcSli
 	{
 		FtcIds		ids;
 
-		if (!bundles[i].held)
+		if (!bundles[i].held || !ftc_ids_read(bundles[i].ids, &ids))
 			return false;
-		ids = ftc_ids_from_datum(bundles[i].ids);
 		ftc_store_scan(chain, &ids, body_add_entry, &buffer);
 		entries += bundles[i].count;
 		if (buffer.entries != entries)

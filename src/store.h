@@ -42,9 +42,13 @@ typedef struct FtcStoredBundle
 	FtcSlice	head;
 	FtcSignature signature;
 	bool		held;
+	Datum		seqs;			/* int8multirange */
 	Datum		ids;			/* int8multirange, if held */
 	FtcSlice	leaves;			/* leaf hashes, if held */
 } FtcStoredBundle;
+
+/* Copies of others' entries have ids from here on; see 10_tables.sql. */
+#define FTC_COPY_ID_MIN UINT64CONST(4611686018427387904)
 
 /* Ids of entries, as a list of ranges. */
 typedef struct FtcIds
@@ -80,7 +84,8 @@ extern void ftc_store_put_block(int32 chain, const FtcBlock *block, const FtcHea
 								const FtcState *state, const FtcHash *source);
 
 /* States. */
-extern FtcState *ftc_store_load_state(const FtcHash *root);
+extern FtcState *ftc_store_load_state(const FtcHash *root); /* or an error */
+extern FtcReason ftc_store_read_state(const FtcHash *root, FtcState **state);
 extern void ftc_store_put_state(const FtcState *state);
 
 /* Bodies. */

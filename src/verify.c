@@ -50,11 +50,19 @@ static FtcStmt state_exists = {
 };
 
 static FtcStmt bundles_of = {
-	.sql = "SELECT b.\"position\", u.chain, o.member, u.incarnation, u.number, u.count, u.digest, u.head, u.signature, u.seqs"
-	" FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
+	.sql = "SELECT b.\"position\", u.chain, o.member, u.incarnation, u.number, u.count, u.digest, u.head, u.signature, u.seqs,"
+	" u.origin FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
 	" LEFT JOIN ftchain.origin o ON o.id = u.origin WHERE b.block = $1 ORDER BY b.\"position\"",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt holders_of = {
+	.sql = "SELECT count(*) FROM ftchain.bundle u JOIN ftchain.block_bundle b ON b.bundle = u.id"
+	" JOIN ftchain.main_chain m ON m.block = b.block WHERE u.chain = $1 AND u.origin = $2 AND u.incarnation = $3"
+	" AND m.height <= $4 AND u.seqs && $5",
+	.nargs = 5,
+	.argtypes = {INT4OID, INT4OID, INT8OID, INT8OID, INT8MULTIRANGEOID},
 };
 
 /* Bodies that this database has signed it stores. */
@@ -92,16 +100,27 @@ static FtcStmt leaves_of = {
 };
 
 /*
- * Entries of a range of ids that belong nowhere: neither to a bundle nor to
- * what the sealer has still to find.  A copy of a database has no identity, and
- * what waited in the original waits there.
+ * What waits for the sealer: entries of our own that it has still to find or to
+ * bundle.  A copy of a database has no identity, and what waited in the original
+ * waits there.
  */
+#define WAITS \
+	" CASE WHEN $4 IS NULL THEN e.xid IS NOT NULL" \
+	" ELSE e.origin IN (SELECT id FROM ftchain.origin WHERE member = $4) AND (s.snapshot IS NULL" \
+	" OR s.backlog @> e.id OR e.xid IS NOT NULL AND NOT pg_visible_in_snapshot(e.xid, s.snapshot)) END"
+
 static FtcStmt extra_entries = {
 	.sql = "SELECT e.id FROM ftchain.entry e LEFT JOIN ftchain.seal_state s ON s.chain = e.chain"
-	" WHERE e.id BETWEEN $1 AND $2 AND e.chain = $3 AND NOT CASE WHEN $4 IS NULL THEN e.xid IS NOT NULL"
-	" ELSE e.origin IN (SELECT id FROM ftchain.origin WHERE member = $4) AND (s.snapshot IS NULL"
-	" OR s.backlog @> e.id OR e.xid IS NOT NULL AND NOT pg_visible_in_snapshot(e.xid, s.snapshot)) END"
-	" ORDER BY e.id",
+	" WHERE e.id BETWEEN $1 AND $2 AND e.chain = $3 AND NOT" WAITS " ORDER BY e.id",
+	.nargs = 4,
+	.argtypes = {INT8OID, INT8OID, INT4OID, BYTEAOID},
+};
+
+/* Of the next so many entries: is each where it belongs, in a bundle or waiting? */
+static FtcStmt next_entries = {
+	.sql = "SELECT e.id, NOT" WAITS " AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.ids @> e.id)"
+	" FROM (SELECT * FROM ftchain.entry WHERE id > $1 AND chain = $3 ORDER BY id LIMIT $2) e"
+	" LEFT JOIN ftchain.seal_state s ON s.chain = e.chain ORDER BY e.id",
 	.nargs = 4,
 	.argtypes = {INT8OID, INT8OID, INT4OID, BYTEAOID},
 };
@@ -112,12 +131,18 @@ typedef struct Verification
 	FtcFaultCallback callback;
 	void	   *arg;
 	int64		faults;
+	bool		whole;			/* from the genesis on */
 
 	/* the blocks so far */
 	bool		has_tip;		/* the parent was sound */
 	FtcTip		tip;
 	FtcHash		parent;			/* id that the next block must name */
 	bool		has_parent;
+	FtcState   *state;			/* that the parent builds on; NULL if not
+								 * known */
+	MemoryContext state_context;
+	bool		no_succession;	/* controls are damaged */
+	HTAB	   *origins;		/* OriginSeen: bundles so far */
 } Verification;
 
 static void
@@ -235,6 +260,63 @@ check_state(Verification *v, const Row *row)
 	return NULL;
 }
 
+/*
+ * Does the state follow from that of the parent and the controls since?  A
+ * block that brings a state along and is signed by a member of it proves
+ * nothing by itself.
+ */
+static void
+check_succession(Verification *v, const Row *row)
+{
+	FtcBranch	branch = {.chain = v->chain->id,.fork_height = row->height - 1};
+	FtcState	state;
+	FtcHash		root;
+
+	if (v->state == NULL || v->no_succession || row->height == 0)
+		return;
+	state = *v->state;
+	state.members = palloc(Max(state.nmembers, 1) * sizeof(FtcMember));
+	memcpy(state.members, v->state->members, state.nmembers * sizeof(FtcMember));
+	/* a damaged control is told of with its block */
+	if (ftc_branch_fold(&branch, &state, row->height) != FTC_OK)
+		return;
+	root = ftc_state_root(&state);
+	if (!ftc_hash_equal(&root, &row->header.state))
+		fault(v, row->height, &row->id, 0, "wrong state", ftc_hash_hex(&root), ftc_hash_hex(&row->header.state));
+}
+
+/* Keep the state for the next block; mostly it is the same again. */
+static void
+keep_state(Verification *v, const FtcState *state)
+{
+	MemoryContext outer;
+	FtcSlice	content;
+	FtcSlice	kept;
+	FtcHash		before;
+	FtcHash		root;
+
+	if (state != NULL && v->state != NULL)
+	{
+		before = ftc_state_root(v->state);
+		root = ftc_state_root(state);
+		if (ftc_hash_equal(&before, &root))
+			return;
+	}
+	MemoryContextReset(v->state_context);
+	v->state = NULL;
+	if (state == NULL)
+		return;
+	FTC_ENCODE(content, ftc_state_encode, state);
+	outer = MemoryContextSwitchTo(v->state_context);
+	kept = ftc_slice(memcpy(palloc(content.len), content.data, content.len), content.len);
+	v->state = palloc0(sizeof(FtcState));
+	v->state->capacity = ftc_state_capacity(kept);
+	v->state->members = palloc(Max(v->state->capacity, 1) * sizeof(FtcMember));
+	if (ftc_state_decode(v->state, kept) != FTC_OK)
+		v->state = NULL;
+	MemoryContextSwitchTo(outer);
+}
+
 static void
 check_rules(Verification *v, const Row *row, const FtcState *state)
 {
@@ -331,7 +413,11 @@ check_controls(Verification *v, const Row *row)
 			is_hash(ftc_value(i, 3), &id) && DatumGetInt32(ftc_value(i, 4)) == (int32) i;
 	}
 	if (!same)
+	{
+		/* what states follow from them cannot be told */
+		v->no_succession = true;
 		fault(v, row->height, &row->id, 0, "controls changed", "as the manifest says", NULL);
+	}
 }
 
 /* Does a row of bundles_of say what a bundle head of the manifest says? */
@@ -354,28 +440,108 @@ is_bundle(uint64 i, int32 chain, const FtcBundle *bundle, FtcSlice head, const F
 		ftc_ids_read(ftc_value(i, 9), &stored) && ftc_ids_equal(&seqs, &stored);
 }
 
+/* What was seen of an origin's database: its bundles are to follow each other. */
+typedef struct OriginSeen
+{
+	struct
+	{
+		int64		incarnation;
+		int64		origin;
+	}			key;
+	int64		number;			/* of the last bundle */
+	int64		last;			/* its highest seq */
+} OriginSeen;
+
+/* Bundles of the chain so far that hold any of these seqs. */
+static int64
+count_holders(const Verification *v, const Row *row, const FtcBundle *bundle, int32 origin, const FtcIds *seqs)
+{
+	ftc_run(&holders_of, Int32GetDatum(v->chain->id), Int32GetDatum(origin),
+			Int64GetDatum((int64) bundle->incarnation), Int64GetDatum(row->height), ftc_ids_datum(seqs));
+	return DatumGetInt64(ftc_value(0, 0));
+}
+
+/* After a fault what is before and what is behind it are not compared. */
+static void
+forget_order(Verification *v)
+{
+	HASH_SEQ_STATUS scan;
+	OriginSeen *seen;
+
+	v->whole = false;
+	hash_seq_init(&scan, v->origins);
+	while ((seen = hash_seq_search(&scan)) != NULL)
+		(void) hash_search(v->origins, &seen->key, HASH_REMOVE, NULL);
+}
+
+/*
+ * Bundles are gapless, and no seq stands twice.  Mostly seqs ascend; only where
+ * they do not, the branch is asked.
+ */
+static void
+check_order(Verification *v, const Row *row, const FtcBundle *bundle, int32 origin)
+{
+	FtcIds		seqs = ftc_ids_of_bundle(bundle);
+	OriginSeen	key = {.key = {(int64) bundle->incarnation, origin}};
+	OriginSeen *seen;
+	bool		found;
+
+	seen = hash_search(v->origins, &key.key, HASH_ENTER, &found);
+	if (!found)
+	{
+		seen->number = v->whole ? 0 : (int64) bundle->number - 1;
+		seen->last = 0;
+	}
+	if ((int64) bundle->number != seen->number + 1)
+		fault(v, row->height, &row->id, 0, "bundle out of order", psprintf("bundle " INT64_FORMAT, seen->number + 1),
+			  psprintf("bundle " UINT64_FORMAT, bundle->number));
+	if ((int64) seqs.ranges[0].first <= seen->last && count_holders(v, row, bundle, origin, &seqs) > 1)
+		fault(v, row->height, &row->id, 0, "entry twice", NULL,
+			  psprintf("seqs of bundle " UINT64_FORMAT, bundle->number));
+	seen->number = (int64) bundle->number;
+	seen->last = Max(seen->last, (int64) seqs.ranges[seqs.n - 1].last);
+}
+
 static void
 check_bundles(Verification *v, const Row *row)
 {
 	uint64		n = ftc_run(&bundles_of, ftc_hash_datum(&row->id));
 	FtcReader	at = row->manifest.bundles;
+	SPITupleTable *rows;
 
 	if (n != row->manifest.nbundles)
 	{
+		forget_order(v);
 		fault(v, row->height, &row->id, 0, "bundles changed", psprintf("%u bundles", row->manifest.nbundles),
 			  psprintf(UINT64_FORMAT, n));
 		return;
 	}
+	rows = SPI_tuptable;
 	for (uint64 i = 0; i < n; i++)
 	{
 		FtcBundle	bundle;
 		FtcSignature signature;
 		FtcSlice	head = ftc_manifest_next_bundle(&at, &bundle, &signature);
 
+		SPI_tuptable = rows;
 		if (!is_bundle(i, v->chain->id, &bundle, head, &signature))
+		{
+			forget_order(v);
 			fault(v, row->height, &row->id, 0, "bundle changed",
 				  psprintf("bundle " UINT64_FORMAT " as the manifest says", bundle.number), NULL);
+		}
+		else
+			check_order(v, row, &bundle, DatumGetInt32(ftc_value(i, 10)));
 	}
+}
+
+/* Nothing is known that the next block could be compared with. */
+static void
+forget_parent(Verification *v)
+{
+	v->has_tip = false;
+	keep_state(v, NULL);
+	forget_order(v);
 }
 
 static void
@@ -386,17 +552,22 @@ check_block(Verification *v, Row *row)
 	if (row->missing)
 	{
 		fault(v, row->height, &row->id, 0, "block missing", ftc_hash_hex(&row->id), NULL);
-		v->has_tip = false;
+		forget_parent(v);
 	}
 	else if (!check_header_bytes(v, row))
-		v->has_tip = false;
+		forget_parent(v);
 	else
 	{
 		check_link(v, row);
 		if (!row->has_signature)
 			fault(v, row->height, &row->id, 0, "signature", "64 bytes", NULL);
 		state = check_state(v, row);
-		if (state != NULL && check_manifest(v, row, state))
+		if (state != NULL)
+			check_succession(v, row);
+		keep_state(v, state);
+		if (state == NULL || !check_manifest(v, row, state))
+			forget_order(v);
+		else
 		{
 			check_rules(v, row, state);
 			check_controls(v, row);
@@ -433,41 +604,49 @@ start_at(Verification *v, int64 from)
 }
 
 #define BLOCKS_AT_ONCE 200
+#define STRAYS_AT_ONCE 5000
+
+/* Check block i of the current result; gives the height after it. */
+static int64
+check_row(Verification *v, uint64 i, int64 expected)
+{
+	Row			row;
+
+	read_row(i, &row);
+	for (; expected < row.height; expected++)
+	{
+		fault(v, expected, NULL, 0, "height missing", psprintf(INT64_FORMAT, expected), NULL);
+		v->has_parent = false;
+		forget_parent(v);
+	}
+	check_block(v, &row);
+	return row.height + 1;
+}
 
 static void
 check_blocks(Verification *v, int64 from, int64 to)
 {
-	MemoryContext one = AllocSetContextCreate(CurrentMemoryContext, "ftchain verify", ALLOCSET_DEFAULT_SIZES);
 	int64		expected = from;
 
 	start_at(v, from);
 	for (int64 at = from; at <= to; at += BLOCKS_AT_ONCE)
 	{
+		MemoryContext outer = ftc_nest();
 		uint64		n = ftc_run(&main_range, Int32GetDatum(v->chain->id), Int64GetDatum(at),
 								Int64GetDatum(Min(at + BLOCKS_AT_ONCE - 1, to)));
 		SPITupleTable *rows = SPI_tuptable;
 
 		for (uint64 i = 0; i < n; i++)
 		{
-			MemoryContext outer = MemoryContextSwitchTo(one);
-			Row			row;
+			MemoryContext inner = ftc_nest();
 
 			CHECK_FOR_INTERRUPTS();
 			SPI_tuptable = rows;
-			read_row(i, &row);
-			for (; expected < row.height; expected++)
-			{
-				fault(v, expected, NULL, 0, "height missing", psprintf(INT64_FORMAT, expected), NULL);
-				v->has_parent = v->has_tip = false;
-			}
-			expected = row.height + 1;
-			check_block(v, &row);
-			MemoryContextSwitchTo(outer);
-			MemoryContextReset(one);
+			expected = check_row(v, i, expected);
+			ftc_unnest(inner);
 		}
-		SPI_freetuptable(rows);
+		ftc_unnest(outer);
 	}
-	MemoryContextDelete(one);
 }
 
 /* ----------------------------------------------------------------
@@ -672,8 +851,11 @@ missing_before(Pass *p, uint64 id)
 		p->next = Max(p->next, span->first);
 		for (; p->next <= span->last && p->next < id; p->next++)
 		{
-			entry_fault(p, span->held, (int64) p->next, "entry missing",
-						psprintf("entry " UINT64_FORMAT, p->next), NULL);
+			char		expected[32];
+
+			CHECK_FOR_INTERRUPTS();
+			snprintf(expected, sizeof(expected), "entry " UINT64_FORMAT, p->next);
+			entry_fault(p, span->held, (int64) p->next, "entry missing", expected, NULL);
 			pass_by(span->held, 1);
 		}
 		if (p->next <= span->last)
@@ -801,16 +983,47 @@ check_head(Verification *v, int64 top)
 		fault(v, top, &v->parent, 0, "head changed", ftc_hash_hex(&best), ftc_hash_hex(&v->parent));
 }
 
+bool
+ftc_verify_strays(const FtcChain *chain, int64 *after, FtcFaultCallback callback, void *arg)
+{
+	Verification v = {.chain = chain,.callback = callback,.arg = arg};
+	FtcIdentity self;
+	bool		nulls[4] = {false};
+	Datum		args[4];
+	uint64		n;
+
+	ftc_freeze();
+	nulls[3] = !ftc_identity_load(&self);
+	args[0] = Int64GetDatum(*after);
+	args[1] = Int64GetDatum(STRAYS_AT_ONCE);
+	args[2] = Int32GetDatum(chain->id);
+	args[3] = nulls[3] ? (Datum) 0 : ftc_hash_datum(&self.member);
+	n = ftc_stmt_run(&next_entries, args, nulls);
+	for (uint64 i = 0; i < n; i++)
+	{
+		*after = DatumGetInt64(ftc_value(i, 0));
+		if (DatumGetBool(ftc_value(i, 1)))
+			fault(&v, -1, NULL, *after, "extra entry", NULL, psprintf("entry " INT64_FORMAT, *after));
+	}
+	ftc_thaw();
+	return n == STRAYS_AT_ONCE;
+}
+
 void
 ftc_verify_chain(const FtcChain *chain, int64 from, int64 to, bool strays,
 				 FtcFaultCallback callback, void *arg)
 {
 	Verification *v = palloc0(sizeof(Verification));
 	int64		top;
+	HASHCTL		ctl = {.keysize = sizeof(((OriginSeen *) NULL)->key),.entrysize = sizeof(OriginSeen)};
 
 	v->chain = chain;
 	v->callback = callback;
 	v->arg = arg;
+	v->whole = from == 0;
+	v->state_context = AllocSetContextCreate(CurrentMemoryContext, "ftchain state", ALLOCSET_DEFAULT_SIZES);
+	ctl.hcxt = CurrentMemoryContext;
+	v->origins = hash_create("ftchain origins", 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	ftc_freeze();
 	top = ftc_store_main_height(chain->id);
 	if (top < 0)

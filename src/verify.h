@@ -31,4 +31,11 @@ typedef void (*FtcFaultCallback) (void *arg, const FtcFault *fault);
 extern void ftc_verify_chain(const FtcChain *chain, int64 from, int64 to, bool strays,
 							 FtcFaultCallback callback, void *arg);
 
+/*
+ * Look for entries that belong nowhere among the next few thousand after an id;
+ * goes on to the last of them.  True if there may be more.
+ */
+extern bool ftc_verify_strays(const FtcChain *chain, int64 *after,
+							  FtcFaultCallback callback, void *arg);
+
 #endif							/* FTC_VERIFY_H */

@@ -169,13 +169,17 @@ COMMENT ON COLUMN ftchain.block_bundle.bundle IS 'local number of the bundle';
 CREATE TABLE ftchain.incomplete_block (
     block bytea PRIMARY KEY,
     chain integer NOT NULL,
-    parent bytea NOT NULL
+    parent bytea NOT NULL,
+    proposer bytea NOT NULL,
+    since timestamptz NOT NULL
 );
 CREATE INDEX incomplete_block_parent ON ftchain.incomplete_block (parent);
 COMMENT ON TABLE ftchain.incomplete_block IS 'blocks that cannot be chosen yet: of their body, or of one before them, it is not known that it is stored';
 COMMENT ON COLUMN ftchain.incomplete_block.block IS 'block id';
 COMMENT ON COLUMN ftchain.incomplete_block.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.incomplete_block.parent IS 'id of the block before it';
+COMMENT ON COLUMN ftchain.incomplete_block.proposer IS 'member that proposed it';
+COMMENT ON COLUMN ftchain.incomplete_block.since IS 'since when its branch has waited for a body';
 
 CREATE TABLE ftchain.main_chain (
     chain integer NOT NULL,
@@ -360,7 +364,9 @@ CREATE TABLE ftchain.damage (
     detected timestamptz NOT NULL DEFAULT now(),
     repaired timestamptz
 );
-CREATE INDEX damage_open ON ftchain.damage (chain, height) WHERE repaired IS NULL;
+-- Each thing once while it is open.
+CREATE UNIQUE INDEX damage_open ON ftchain.damage (chain, coalesce(height, -1), what, coalesce(entry, 0), coalesce(block, ''))
+    WHERE repaired IS NULL;
 COMMENT ON TABLE ftchain.damage IS 'what scrubbing found wrong, and when it was put right';
 COMMENT ON COLUMN ftchain.damage.id IS 'local number';
 COMMENT ON COLUMN ftchain.damage.chain IS 'local number of the chain';
