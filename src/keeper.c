@@ -16,6 +16,7 @@
 #include "chain.h"
 #include "clock.h"
 #include "guc.h"
+#include "identity.h"
 #include "inbox.h"
 #include "keeper.h"
 #include "outbox.h"
@@ -50,6 +51,18 @@ static int	repair_failures = 0;
 static int32 repair_chain = 0;	/* where repairing is */
 static int64 repair_height = -1;
 static uint64 tidy_at = 0;
+
+/*
+ * A database that is nobody is a copy of another one, maybe still being made:
+ * COPY by COPY a dump passes through states that look like damage.
+ */
+static bool
+is_somebody(void)
+{
+	FtcIdentity self;
+
+	return ftc_identity_load(&self);
+}
 
 /* The chain to scrub now: the one we are at, or the next; false at the end. */
 static bool
@@ -103,7 +116,7 @@ scrub_slice(void *arg)
 	if (!ftc_step_begin("scrubbing"))
 		return false;
 	ftc_enter(&scope);
-	if (find_scrub_chain(&chain))
+	if (is_somebody() && find_scrub_chain(&chain))
 		scrub_next(&chain);
 	else
 		scrubbing = false;
@@ -143,7 +156,7 @@ repair_part(void *arg)
 	if (!ftc_step_begin("repairing"))
 		return false;
 	ftc_enter(&scope);
-	if (ftc_run(&damaged_chain, Int32GetDatum(repair_chain)) > 0)
+	if (is_somebody() && ftc_run(&damaged_chain, Int32GetDatum(repair_chain)) > 0)
 	{
 		int32		id = DatumGetInt32(ftc_value(0, 0));
 
@@ -196,7 +209,7 @@ tidy(void *arg)
 	if (!ftc_step_begin("looking for missing bodies"))
 		return false;
 	ftc_enter(&scope);
-	foreach(cell, ftc_chain_list())
+	foreach(cell, is_somebody() ? ftc_chain_list() : NIL)
 	{
 		FtcChain   *chain = lfirst(cell);
 

@@ -771,6 +771,9 @@ repair_links(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, vo
 	}
 	if (!dry_run)
 		ftc_run(&links_repaired, Int32GetDatum(chain->id));
+	/* what is on the list again has not been looked at */
+	if (!dry_run && relinked == FTC_LINKS_RESTORED)
+		(void) ftc_scrub(chain, 0, -1, false);
 	return true;
 }
 

@@ -130,6 +130,12 @@ static FtcStmt seqs_left = {
 	.argtypes = {INT4OID, INT4OID, INT8OID, INT8MULTIRANGEOID},
 };
 
+static FtcStmt sealed_ids = {
+	.sql = "SELECT $1 - $2",
+	.nargs = 2,
+	.argtypes = {INT8MULTIRANGEOID, INT8MULTIRANGEOID},
+};
+
 static FtcStmt bundle_release = {
 	.sql = "UPDATE ftchain.bundle SET ids = NULL, leaves = NULL, bytes = 0 WHERE id = $1",
 	.nargs = 1,
@@ -375,11 +381,17 @@ take_back(const FtcChain *chain, const Origin *origin, Datum ids, Datum seqs, Ft
 	FtcIds		id_list = ftc_ids_from_datum(ids);
 	FtcIds		seq_list = ftc_ids_from_datum(seqs);
 	FtcIds		left;
+	FtcIds		sealed;
 
 	ftc_run(&seqs_left, Int32GetDatum(chain->id), Int32GetDatum(origin->number),
 			Int64GetDatum(origin->incarnation), seqs);
 	left = ftc_ids_from_datum(ftc_value(0, 0));
 	add_ids_of(&id_list, &seq_list, &left, backlog);
+
+	/* those that the chain holds have come again, as it holds them */
+	ftc_run(&sealed_ids, ids, ftc_ids_datum(backlog));
+	sealed = ftc_ids_from_datum(ftc_value(0, 0));
+	ftc_store_delete_entries(&sealed);
 }
 
 /*
@@ -930,15 +942,32 @@ count_pending(const FtcChain *chain, const FtcIdentity *self)
 	return bundled + ftc_ids_count(&ids);
 }
 
+/* The state that the next block builds on, if what it follows from is sound. */
+static FtcState *
+find_state(int32 chain)
+{
+	FtcBranch	branch = {.chain = chain,.fork_height = ftc_store_main_height(chain)};
+	FtcStored	head;
+	FtcState   *state;
+	FtcHash		id;
+
+	if (!ftc_store_main_head(chain, &id) || ftc_store_read(&id, &head) != FTC_OK ||
+		ftc_store_read_state(&head.header.state, &state) != FTC_OK ||
+		ftc_branch_fold(&branch, state, branch.fork_height + 1) != FTC_OK)
+		return NULL;
+	return state;
+}
+
+/* Where damage keeps something from being told, it is null: the rest is needed. */
 Datum
 ftchain_chain_status(PG_FUNCTION_ARGS)
 {
 	FtcScope	scope;
 	FtcChain	chain;
 	FtcIdentity self;
-	Parts	   *p = palloc(sizeof(Parts));
+	FtcState   *state;
 	TupleDesc	tupdesc;
-	Datum		values[3];
+	Datum		values[3] = {0};
 	bool		nulls[3] = {false};
 	bool		have_self;
 
@@ -951,11 +980,15 @@ ftchain_chain_status(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("chain %d does not exist", PG_GETARG_INT32(0)));
-	load_main(&chain, p);
+	state = find_state(chain.id);
 	have_self = ftc_identity_load(&self);
 	values[0] = Int64GetDatum(have_self ? count_pending(&chain, &self) : 0);
-	values[1] = Int32GetDatum(p->state->nmembers);
-	values[2] = BoolGetDatum(have_self && ftc_state_find(p->state, &self.member) != NULL);
+	nulls[1] = nulls[2] = state == NULL;
+	if (state != NULL)
+	{
+		values[1] = Int32GetDatum(state->nmembers);
+		values[2] = BoolGetDatum(have_self && ftc_state_find(state, &self.member) != NULL);
+	}
 	ftc_leave(&scope);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
 }

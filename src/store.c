@@ -368,6 +368,12 @@ ftc_store_load(const FtcHash *id, FtcStored *stored)
 }
 
 bool
+ftc_store_main_head(int32 chain, FtcHash *id)
+{
+	return ftc_run(&main_head, Int32GetDatum(chain)) > 0 && ftc_datum_hash(ftc_value(0, 0), id);
+}
+
+bool
 ftc_store_load_main(int32 chain, int64 height, FtcStored *stored)
 {
 	FtcHash		id;

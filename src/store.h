@@ -70,6 +70,7 @@ extern bool ftc_store_load(const FtcHash *id, FtcStored *stored);
 extern FtcReason ftc_store_read(const FtcHash *id, FtcStored *stored);
 extern bool ftc_store_load_main(int32 chain, int64 height, FtcStored *stored);
 extern void ftc_store_load_head(int32 chain, FtcStored *stored);	/* or an error */
+extern bool ftc_store_main_head(int32 chain, FtcHash *id);
 extern int64 ftc_store_main_height(int32 chain);	/* -1 if there is none */
 extern bool ftc_store_is_rejected(const FtcHash *id);
 extern void ftc_store_reject(int32 chain, const FtcHash *id, const char *reason,
