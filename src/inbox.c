@@ -49,9 +49,8 @@ static FtcStmt wanted_next = {
 };
 
 static FtcStmt main_without_body = {
-	.sql = "SELECT m.block, m.height FROM ftchain.main_chain m WHERE m.chain = $1 AND EXISTS"
-	" (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
-	" WHERE b.block = m.block AND u.ids IS NULL)"
+	.sql = "SELECT DISTINCT m.block, m.height FROM ftchain.bundle u JOIN ftchain.block_bundle b ON b.bundle = u.id"
+	" JOIN ftchain.main_chain m ON m.block = b.block WHERE u.chain = $1 AND u.ids IS NULL"
 	" AND NOT EXISTS (SELECT FROM ftchain.wanted w WHERE w.block = m.block)",
 	.nargs = 1,
 	.argtypes = {INT4OID},
@@ -560,24 +559,42 @@ ftc_inbox_next_wanted(const FtcChain *chain, FtcWanted *at)
 	return false;
 }
 
+/* Under which state it was last looked what is missing. */
+typedef struct Looked
+{
+	int32		chain;
+	FtcHash		state;
+} Looked;
+
+static Looked looked[64];
+
 int64
 ftc_inbox_want_missing(const FtcChain *chain)
 {
-	uint64		n = ftc_run(&main_without_body, Int32GetDatum(chain->id));
-	FtcHash    *blocks = palloc(Max(n, 1) * sizeof(FtcHash));
-	int64	   *heights = palloc(Max(n, 1) * sizeof(int64));
-	FtcState   *current;
+	FtcState   *current = ftc_branch_current_state(chain->id);
+	FtcHash		root = ftc_state_root(current);
+	Looked	   *last = &looked[chain->id % lengthof(looked)];
+	uint64		n;
+	FtcHash    *blocks;
+	int64	   *heights;
 	int64		wanted = 0;
 
+	/* only a change of the members changes what should be here */
+	if (last->chain == chain->id && ftc_hash_equal(&last->state, &root))
+		return 0;
+	n = ftc_run(&main_without_body, Int32GetDatum(chain->id));
+	blocks = palloc_extended(Max(n, 1) * sizeof(FtcHash), MCXT_ALLOC_HUGE);
+	heights = palloc_extended(Max(n, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < n; i++)
 	{
 		blocks[i] = ftc_hash_value(i, 0);
 		heights[i] = DatumGetInt64(ftc_value(i, 1));
 	}
-	current = ftc_branch_current_state(chain->id);
 	for (uint64 i = 0; i < n; i++)
 		if (am_holder(current, &blocks[i]))
 			wanted += ftc_run(&wanted_put, ftc_hash_datum(&blocks[i]), Int32GetDatum(chain->id),
 							  Int64GetDatum(heights[i]));
+	last->chain = chain->id;
+	last->state = root;
 	return wanted;
 }

@@ -866,8 +866,9 @@ seal_chain(const FtcChain *chain, MemoryContext context)
 		ftc_procedure_commit();
 	} while (more);
 
-	while (seal_block(chain, context))
+	for (;;)
 	{
+		bool		any = seal_block(chain, context);
 		bool		done;
 
 		ftc_enter(&scope);
@@ -875,6 +876,13 @@ seal_chain(const FtcChain *chain, MemoryContext context)
 		ftc_leave(&scope);
 		if (done)
 			break;
+		if (!any)
+		{
+			ereport(NOTICE,
+					errmsg("entries of chain \"%s\" cannot be sealed by this database now", chain->name),
+					errhint("See whether it is a member, and what is pending, in ftchain.status."));
+			break;
+		}
 	}
 }
 

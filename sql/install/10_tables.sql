@@ -100,6 +100,7 @@ ALTER TABLE ftchain.bundle ALTER COLUMN leaves SET STORAGE EXTERNAL;
 CREATE INDEX bundle_number ON ftchain.bundle (chain, origin, incarnation, number);
 CREATE INDEX bundle_seqs ON ftchain.bundle USING gist (seqs);
 CREATE INDEX bundle_ids ON ftchain.bundle USING gist (ids);
+CREATE INDEX bundle_absent ON ftchain.bundle (chain) WHERE ids IS NULL;
 COMMENT ON TABLE ftchain.bundle IS 'entries of one origin, numbered and signed by it as a whole; what proposers carry';
 COMMENT ON COLUMN ftchain.bundle.id IS 'local number';
 COMMENT ON COLUMN ftchain.bundle.chain IS 'local number of the chain';
