@@ -175,36 +175,51 @@ ftc_manifest_prove(const FtcHash *leaves, uint32_t n, uint32_t k,
 	return writer.len;
 }
 
-/* A counted list of at most FTC_PROOF_MAX hashes; -1 if it is not one. */
-static int
-get_hashes(FtcReader *reader, FtcHash *hashes)
+/* A counted list of at most FTC_PROOF_MAX hashes; false if it is not one. */
+static bool
+get_hashes(FtcReader *reader, FtcHash *hashes, uint32_t *n)
 {
-	uint32_t	n = ftc_get_u32(reader);
-
-	if (n > FTC_PROOF_MAX)
-		return -1;
-	for (uint32_t i = 0; i < n; i++)
+	*n = ftc_get_u32(reader);
+	if (*n > FTC_PROOF_MAX)
+		return false;
+	for (uint32_t i = 0; i < *n; i++)
 		hashes[i] = ftc_get_hash(reader);
-	return (int) n;
+	return true;
+}
+
+/* A manifest's proof, read. */
+typedef struct Proof
+{
+	FtcHash		consistency[FTC_PROOF_MAX];
+	uint32_t	nconsistency;
+	FtcSlice	first;
+	FtcHash		inclusion[FTC_PROOF_MAX];
+	uint32_t	ninclusion;
+} Proof;
+
+static bool
+read_proof(Proof *proof, FtcSlice bytes)
+{
+	FtcReader	reader = ftc_reader(bytes);
+
+	if (!get_hashes(&reader, proof->consistency, &proof->nconsistency))
+		return false;
+	proof->first = ftc_get_blob(&reader);
+	return get_hashes(&reader, proof->inclusion, &proof->ninclusion) && ftc_reader_is_done(&reader);
 }
 
 FtcReason
-ftc_manifest_verify(const FtcManifest *manifest, FtcSlice proof,
+ftc_manifest_verify(const FtcManifest *manifest, FtcSlice bytes,
 					const FtcHash *root, uint32_t leaves)
 {
-	FtcReader	reader = ftc_reader(proof);
-	FtcHash		consistency[FTC_PROOF_MAX];
-	FtcHash		inclusion[FTC_PROOF_MAX];
-	int			nconsistency = get_hashes(&reader, consistency);
-	FtcSlice	first = ftc_get_blob(&reader);
-	int			ninclusion = get_hashes(&reader, inclusion);
+	Proof		proof;
 	uint32_t	k = manifest->ncontrols + manifest->nbundles;
 	FtcFrontier tree;
 	FtcHash		prefix;
 	FtcHash		leaf;
 	FtcEntry	entry;
 
-	if (nconsistency < 0 || ninclusion < 0 || !ftc_reader_is_done(&reader))
+	if (!read_proof(&proof, bytes))
 		return FTC_BAD_LENGTH;
 	if (leaves != k + manifest->entries)
 		return FTC_BAD_BODY;
@@ -212,16 +227,46 @@ ftc_manifest_verify(const FtcManifest *manifest, FtcSlice proof,
 	ftc_manifest_leaves(manifest, &tree);
 	prefix = ftc_frontier_root(&tree);
 	if (manifest->entries == 0)
-		return nconsistency == 0 && first.len == 0 && ninclusion == 0 &&
+		return proof.nconsistency == 0 && proof.first.len == 0 && proof.ninclusion == 0 &&
 			ftc_hash_equal(&prefix, root) ? FTC_OK : FTC_BAD_PROOF;
 	/* entries come in bundles, so k > 0 here */
-	if (ftc_merkle_verify_consistency(k, leaves, &prefix, root, consistency,
-									  (uint64_t) nconsistency) != FTC_OK)
+	if (ftc_merkle_verify_consistency(k, leaves, &prefix, root, proof.consistency,
+									  proof.nconsistency) != FTC_OK)
 		return FTC_BAD_PROOF;
-	if (ftc_entry_leaf_decode(&entry, first) != FTC_OK)
+	if (ftc_entry_leaf_decode(&entry, proof.first) != FTC_OK)
 		return FTC_BAD_PROOF;
-	leaf = ftc_merkle_leaf(first);
-	return ftc_merkle_verify_inclusion(&leaf, k, leaves, inclusion, (uint64_t) ninclusion, root);
+	leaf = ftc_merkle_leaf(proof.first);
+	return ftc_merkle_verify_inclusion(&leaf, k, leaves, proof.inclusion, proof.ninclusion, root);
+}
+
+FtcReason
+ftc_manifest_inclusion(const FtcManifest *manifest, FtcSlice bytes,
+					   const FtcHash *root, uint32_t leaves, uint32_t index,
+					   FtcHash *hashes, FtcHash *path, int *npath)
+{
+	Proof		proof;
+	uint32_t	k = manifest->ncontrols + manifest->nbundles;
+	FtcReader	at = manifest->controls;
+
+	if (!read_proof(&proof, bytes))
+		return FTC_BAD_LENGTH;
+	if (leaves != k + manifest->entries)
+		return FTC_BAD_BODY;
+	if (index >= k)
+		return FTC_OUT_OF_RANGE;
+	for (uint32_t i = 0; i < manifest->ncontrols; i++)
+		hashes[i] = ftc_merkle_leaf(ftc_get_blob(&at));
+	at = manifest->bundles;
+	for (uint32_t i = manifest->ncontrols; i < k; i++)
+	{
+		hashes[i] = ftc_merkle_leaf(ftc_get_blob(&at));
+		(void) ftc_get_slice(&at, FTC_SIGNATURE_LEN);
+	}
+	*npath = ftc_merkle_prefix_inclusion(hashes, leaves, k, index, proof.consistency,
+										 proof.nconsistency, path);
+	if (*npath < 0)
+		return FTC_BAD_PROOF;
+	return ftc_merkle_verify_inclusion(&hashes[index], index, leaves, path, (uint64_t) *npath, root);
 }
 
 size_t

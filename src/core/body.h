@@ -95,6 +95,15 @@ extern size_t ftc_manifest_prove(const FtcHash *leaves, uint32_t n, uint32_t k,
 extern FtcReason ftc_manifest_verify(const FtcManifest *manifest, FtcSlice proof,
 									 const FtcHash *root, uint32_t leaves);
 
+/*
+ * The inclusion of a leaf of the manifest, a control or a bundle head, in the
+ * body tree, verified; from the manifest and its proof, without the body.
+ * hashes has room for all leaf hashes of the manifest, path for FTC_PROOF_MAX.
+ */
+extern FtcReason ftc_manifest_inclusion(const FtcManifest *manifest, FtcSlice proof,
+										const FtcHash *root, uint32_t leaves, uint32_t index,
+										FtcHash *hashes, FtcHash *path, int *npath);
+
 /* The start of a full body, and one entry of it; both give what they add. */
 extern size_t ftc_body_begin(FtcWriter *writer, FtcBodyForm form, FtcSlice manifest);
 extern size_t ftc_body_put_entry(FtcWriter *writer, const FtcEntry *entry);

@@ -146,6 +146,166 @@ ftc_merkle_inclusion(const FtcHash *leaves, uint64_t n, uint64_t index, FtcHash 
 	return len;
 }
 
+/* A consistency proof being read from its end, where the largest trees are. */
+typedef struct Beside
+{
+	const FtcHash *proof;
+	uint64_t	left;
+	bool		short_of;		/* it ended too early */
+} Beside;
+
+static FtcHash
+take_beside(Beside *beside)
+{
+	if (beside->left > 0)
+		return beside->proof[--beside->left];
+	beside->short_of = true;
+	return ftc_hash_zero;
+}
+
+/* The root of n leaves of which the first size1 are at hand. */
+static FtcHash
+root_beyond(const FtcHash *leaves, uint64_t n, uint64_t size1, Beside *beside)
+{
+	uint64_t	k;
+	FtcHash		other;
+	FtcHash		rest;
+
+	if (size1 == n)
+		return ftc_merkle_root(leaves, n);
+	k = split_point(n);
+	other = take_beside(beside);
+	if (size1 <= k)
+	{
+		rest = root_beyond(leaves, k, size1, beside);
+		return ftc_merkle_node(&rest, &other);
+	}
+	rest = root_beyond(leaves + k, n - k, size1 - k, beside);
+	return ftc_merkle_node(&other, &rest);
+}
+
+/*
+ * The way down to the leaf is that to the end of the first tree, as long as
+ * there is anything beyond it; the proof has what is beside that way.
+ */
+int
+ftc_merkle_prefix_inclusion(const FtcHash *leaves, uint64_t n, uint64_t size1, uint64_t index,
+							const FtcHash *consistency, uint64_t nconsistency, FtcHash *proof)
+{
+	Beside		beside = {.proof = consistency,.left = nconsistency};
+	FtcHash		down[FTC_PROOF_MAX];
+	int			len = 0;
+	int			out;
+
+	while (size1 < n)
+	{
+		uint64_t	k = split_point(n);
+		FtcHash		other = take_beside(&beside);
+
+		if (size1 <= k)
+		{
+			down[len++] = other;
+			n = k;
+		}
+		else if (index < k)
+		{
+			down[len++] = root_beyond(leaves + k, n - k, size1 - k, &beside);
+			n = size1 = k;
+		}
+		else
+		{
+			down[len++] = other;
+			leaves += k;
+			index -= k;
+			size1 -= k;
+			n -= k;
+		}
+	}
+	if (beside.short_of)
+		return -1;
+	out = ftc_merkle_inclusion(leaves, n, index, proof);
+	while (len > 0)
+		proof[out++] = down[--len];
+	return out;
+}
+
+/*
+ * Left of the way down to a leaf are whole subtrees, those of the frontier
+ * before it.  Right of it is, each time, a subtree that ends with a certain leaf;
+ * its root follows from that leaf and the frontier before that.
+ */
+int
+ftc_merkle_points(uint64_t n, uint64_t index, uint64_t *points)
+{
+	uint64_t	first = 0;		/* leaf of the subtree that the way is in */
+	int			len = 0;
+
+	points[len++] = index;
+	while (n > 1)
+	{
+		uint64_t	k = split_point(n);
+
+		if (index < first + k)
+		{
+			points[len++] = first + n - 1;
+			n = k;
+		}
+		else
+		{
+			first += k;
+			n -= k;
+		}
+	}
+	return len;
+}
+
+/* The root of a subtree that begins with leaf first and ends with this one. */
+static FtcHash
+root_at_point(const FtcMerklePoint *last, uint64_t first)
+{
+	FtcFrontier part = {.size = last->before.size - first};
+	int			used = __builtin_popcountll(part.size);
+	int			all = __builtin_popcountll(last->before.size);
+
+	memcpy(part.node, last->before.node + (all - used), (size_t) used * sizeof(FtcHash));
+	ftc_frontier_add(&part, &last->leaf);
+	return ftc_frontier_root(&part);
+}
+
+int
+ftc_merkle_path(uint64_t n, uint64_t index, const FtcMerklePoint *points, FtcHash *proof)
+{
+	const FtcMerklePoint *point = points;
+	FtcHash		down[FTC_PROOF_MAX];
+	uint64_t	first = 0;
+	int			len = 0;
+	int			lefts = 0;
+
+	if (points->before.size != index)
+		return -1;
+	while (n > 1)
+	{
+		uint64_t	k = split_point(n);
+
+		if (index < first + k)
+		{
+			if ((++point)->before.size != first + n - 1)
+				return -1;
+			down[len++] = root_at_point(point, first + k);
+			n = k;
+		}
+		else
+		{
+			down[len++] = points->before.node[lefts++];
+			first += k;
+			n -= k;
+		}
+	}
+	for (int i = 0; i < len; i++)
+		proof[i] = down[len - 1 - i];
+	return len;
+}
+
 /* PROOF(m, D[n]) of RFC 6962 section 2.1.2. */
 int
 ftc_merkle_consistency(const FtcHash *leaves, uint64_t n, uint64_t size1, FtcHash *proof)

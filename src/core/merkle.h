@@ -43,6 +43,34 @@ extern int	ftc_merkle_inclusion(const FtcHash *leaves, uint64_t n,
 extern int	ftc_merkle_consistency(const FtcHash *leaves, uint64_t n,
 								   uint64_t size1, FtcHash *proof);
 
+/*
+ * The same as ftc_merkle_inclusion, for a leaf of the first size1, whose hashes
+ * alone are at hand, and with a proof that they are consistent with all n.
+ * index < size1 <= n.  -1 if the proof is too short; whether it is right is for
+ * the caller to verify.
+ */
+extern int	ftc_merkle_prefix_inclusion(const FtcHash *leaves, uint64_t n, uint64_t size1,
+										uint64_t index, const FtcHash *consistency,
+										uint64_t nconsistency, FtcHash *proof);
+
+/*
+ * The same without any list of leaves, where the frontiers of a growing tree
+ * have been kept: ftc_merkle_points tells which leaves are to be looked at, at
+ * most FTC_PROOF_MAX, and from these, each with the frontier before it, comes
+ * the proof.  -1 if a frontier is not of its leaf; whether it is right is for
+ * the caller to verify.  Of the first point, the leaf itself, only the frontier
+ * is looked at.
+ */
+typedef struct FtcMerklePoint
+{
+	FtcHash		leaf;
+	FtcFrontier before;
+} FtcMerklePoint;
+
+extern int	ftc_merkle_points(uint64_t n, uint64_t index, uint64_t *points);
+extern int	ftc_merkle_path(uint64_t n, uint64_t index, const FtcMerklePoint *points,
+							FtcHash *proof);
+
 /* FTC_OK or FTC_BAD_PROOF; every number and every proof is acceptable input. */
 extern FtcReason ftc_merkle_verify_inclusion(const FtcHash *leaf,
 											 uint64_t index, uint64_t size,

@@ -370,6 +370,85 @@ test_proof_shapes(void **state)
 			}
 }
 
+static FtcReason
+inclusion(const TestBody *body, FtcSlice proof, const FtcHash *root, uint32_t leaves, uint32_t index,
+		  FtcHash *path, int *npath)
+{
+	FtcManifest manifest = manifest_of(body->manifest);
+	FtcHash    *hashes = keep((manifest.ncontrols + manifest.nbundles) * sizeof(FtcHash));
+
+	return ftc_manifest_inclusion(&manifest, proof, root, leaves, index, hashes, path, npath);
+}
+
+/* Where a leaf of the manifest is, is known without the body. */
+static void
+test_manifest_inclusion(void **state)
+{
+	(void) state;
+	for (uint32_t controls = 0; controls <= 8; controls++)
+		for (uint32_t bundles = 0; bundles <= 4; bundles++)
+			for (uint32_t entries = 1; entries <= (bundles > 0 ? 9 : 1); entries++)
+			{
+				TestBody   *body = body_of(controls, bundles, entries);
+				FtcHash		root = body->root;
+				FtcHash		path[FTC_PROOF_MAX];
+				FtcHash		expected[FTC_PROOF_MAX];
+				int			npath;
+
+				for (uint32_t i = 0; i < controls + bundles; i++)
+				{
+					assert_reason(inclusion(body, body->proof, &root, body->nleaves, i, path, &npath),
+								  FTC_OK);
+					assert_int_equal(npath, ftc_merkle_inclusion(body->leaves, body->nleaves, i, expected));
+					for (int j = 0; j < npath; j++)
+						assert_hash_equal(&path[j], &expected[j]);
+					assert_reason(inclusion(body, body->proof, &root, body->nleaves + 1, i, path, &npath),
+								  FTC_BAD_BODY);
+					root.b[31] ^= 1;
+					assert_reason(inclusion(body, body->proof, &root, body->nleaves, i, path, &npath),
+								  FTC_BAD_PROOF);
+					root.b[31] ^= 1;
+				}
+				assert_reason(inclusion(body, body->proof, &root, body->nleaves, controls + bundles, path,
+										&npath), FTC_OUT_OF_RANGE);
+			}
+}
+
+/* With a damaged proof there is no path but the right one. */
+static void
+test_manifest_inclusion_damage(void **state)
+{
+	TestBody   *body = body_of(2, 3, 5);
+	FtcSlice	copy = keep_copy(body->proof);
+	FtcHash		expected[FTC_PROOF_MAX];
+	FtcHash		path[FTC_PROOF_MAX];
+	int			npath;
+	int			refused = 0;
+
+	(void) state;
+	for (uint32_t i = 0; i < 5; i++)
+	{
+		int			n = ftc_merkle_inclusion(body->leaves, body->nleaves, i, expected);
+
+		for (size_t at = 0; at < copy.len; at++)
+		{
+			((uint8_t *) copy.data)[at] ^= 1;
+			if (inclusion(body, copy, &body->root, body->nleaves, i, path, &npath) != FTC_OK)
+				refused++;
+			else
+			{
+				assert_int_equal(npath, n);
+				assert_memory_equal(path, expected, (size_t) n * sizeof(FtcHash));
+			}
+			((uint8_t *) copy.data)[at] ^= 1;
+		}
+		for (size_t len = 0; len < copy.len; len++)
+			assert_reason(inclusion(body, keep_copy(ftc_slice(copy.data, len)), &body->root,
+									body->nleaves, i, path, &npath), FTC_BAD_LENGTH);
+	}
+	assert_true(refused > 5 * 32);
+}
+
 /* Without entries, the proof is three zeros. */
 static void
 test_proof_without_entries(void **state)
@@ -954,6 +1033,8 @@ main(void)
 		test(test_manifest_bundle_limit),
 		test(test_manifest_leaf_limit),
 		test(test_proof_shapes),
+		test(test_manifest_inclusion),
+		test(test_manifest_inclusion_damage),
 		test(test_proof_without_entries),
 		test(test_proof_mutations),
 		test(test_proof_limits),

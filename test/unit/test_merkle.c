@@ -448,6 +448,169 @@ test_large(void **state)
 	assert_in_range(longest, 64, FTC_PROOF_MAX);
 }
 
+/* From a part of the leaves, and from no list of leaves at all. */
+static void
+check_prefix_inclusion(uint64_t n, uint64_t known, uint64_t m)
+{
+	FtcHash		expected[FTC_PROOF_MAX];
+	int			len = ftc_merkle_inclusion(leaves, n, m, expected);
+	FtcHash		consistency[FTC_PROOF_MAX];
+	uint64_t	nconsistency = (uint64_t) ftc_merkle_consistency(leaves, n, known, consistency);
+	FtcSlice	kept = keep_copy(ftc_slice(consistency, nconsistency * sizeof(FtcHash)));
+	FtcSlice	part = keep_copy(ftc_slice(leaves, known * sizeof(FtcHash)));
+	FtcHash		proof[FTC_PROOF_MAX];
+
+	assert_int_equal(ftc_merkle_prefix_inclusion((const FtcHash *) part.data, n, known, m,
+												 (const FtcHash *) kept.data, nconsistency, proof), len);
+	for (int i = 0; i < len; i++)
+		assert_hash_equal(&proof[i], &expected[i]);
+}
+
+/* No proof, however wrong or short, makes it read beyond what is there. */
+static void
+check_prefix_damage(uint64_t n, uint64_t known, uint64_t m)
+{
+	FtcHash		root = naive_root(leaves, n);
+	FtcHash		proof[FTC_PROOF_MAX];
+	FtcHash		consistency[FTC_PROOF_MAX];
+	uint64_t	nconsistency = (uint64_t) ftc_merkle_consistency(leaves, n, known, consistency);
+
+	for (uint64_t have = 0; have < nconsistency; have++)
+	{
+		FtcSlice	kept = keep_copy(ftc_slice(consistency, have * sizeof(FtcHash)));
+		int			len = ftc_merkle_prefix_inclusion(leaves, n, known, m,
+													  (const FtcHash *) kept.data, have, proof);
+
+		if (len >= 0)
+			assert_reason(ftc_merkle_verify_inclusion(&leaves[m], m, n, proof, (uint64_t) len, &root),
+						  FTC_BAD_PROOF);
+	}
+}
+
+static void
+test_prefix_inclusion(void **state)
+{
+	TestRandom	random = random_from(4);
+
+	(void) state;
+	for (uint64_t n = 1; n <= LEAVES; n++)
+		for (uint64_t known = 1; known <= n; known++)
+		{
+			for (uint64_t m = 0; m < known; m++)
+				check_prefix_inclusion(n, known, m);
+			check_prefix_damage(n, known, n * 7 % known);
+			keep_free();
+		}
+	for (int i = 0; i < 1000; i++)
+	{
+		uint64_t	n = 1 + random_below(&random, lengthof(leaves));
+		uint64_t	known = 1 + random_below(&random, n);
+
+		check_prefix_inclusion(n, known, random_below(&random, known));
+		keep_free();
+	}
+}
+
+/* The points of a path, each with what was kept when its leaf came. */
+static FtcMerklePoint *
+points_of(const FtcFrontier *kept, uint64_t n, uint64_t m)
+{
+	uint64_t	at[FTC_PROOF_MAX];
+	int			npoints = ftc_merkle_points(n, m, at);
+	FtcMerklePoint *points = keep((size_t) npoints * sizeof(FtcMerklePoint));
+
+	assert_in_range(npoints, 1, FTC_PROOF_MAX);
+	assert_int_equal(at[0], m);
+	for (int i = 0; i < npoints; i++)
+	{
+		assert_true(at[i] < n);
+		points[i].leaf = leaves[at[i]];
+		points[i].before = kept[at[i]];
+	}
+	return points;
+}
+
+static void
+check_path(const FtcFrontier *kept, uint64_t n, uint64_t m)
+{
+	FtcHash		expected[FTC_PROOF_MAX];
+	int			len = ftc_merkle_inclusion(leaves, n, m, expected);
+	FtcHash		proof[FTC_PROOF_MAX];
+	FtcMerklePoint *points = points_of(kept, n, m);
+	uint64_t	at[FTC_PROOF_MAX];
+	int			npoints = ftc_merkle_points(n, m, at);
+
+	/* of the leaf itself only the frontier counts */
+	memset(points[0].leaf.b, 0xaa, FTC_HASH_LEN);
+	assert_int_equal(ftc_merkle_path(n, m, points, proof), len);
+	for (int i = 0; i < len; i++)
+		assert_hash_equal(&proof[i], &expected[i]);
+	for (int i = 0; i < npoints; i++)
+	{
+		points[i].before.size++;
+		assert_int_equal(ftc_merkle_path(n, m, points, proof), -1);
+		points[i].before.size = 0;
+		if (at[i] != 0)
+			assert_int_equal(ftc_merkle_path(n, m, points, proof), -1);
+		points[i].before.size = at[i];
+	}
+}
+
+static void
+test_path(void **state)
+{
+	TestRandom	random = random_from(5);
+	FtcFrontier *kept = malloc(lengthof(leaves) * sizeof(FtcFrontier));
+
+	(void) state;
+	assert_non_null(kept);
+	memset(kept, 0xaa, lengthof(leaves) * sizeof(FtcFrontier));
+	ftc_frontier_init(&kept[0]);
+	for (size_t i = 1; i < lengthof(leaves); i++)
+	{
+		kept[i] = kept[i - 1];
+		ftc_frontier_add(&kept[i], &leaves[i - 1]);
+	}
+	for (uint64_t n = 1; n <= 2 * LEAVES; n++)
+	{
+		for (uint64_t m = 0; m < n; m++)
+			check_path(kept, n, m);
+		keep_free();
+	}
+	for (int i = 0; i < 1000; i++)
+	{
+		uint64_t	n = 1 + random_below(&random, lengthof(leaves));
+
+		check_path(kept, n, random_below(&random, n));
+		keep_free();
+	}
+	free(kept);
+}
+
+/* Trees of any size have points, and not too many of them. */
+static void
+test_points_large(void **state)
+{
+	TestRandom	random = random_from(6);
+	int			most = 0;
+
+	(void) state;
+	for (int i = 0; i < 3000; i++)
+	{
+		uint64_t	n = i < 2 ? UINT64_MAX : random_size(&random);
+		uint64_t	m = i < 1 ? 0 : random_any(&random) % n;
+		uint64_t	at[FTC_PROOF_MAX];
+		int			npoints = ftc_merkle_points(n, m, at);
+
+		assert_in_range(npoints, 1, FTC_PROOF_MAX);
+		most = npoints > most ? npoints : most;
+		assert_int_equal(at[0], m);
+		for (int j = 1; j < npoints; j++)
+			assert_true(at[j] > m && at[j] < n);
+	}
+	assert_int_equal(most, FTC_PROOF_MAX);
+}
+
 /* Proofs and sizes that fit nothing are refused, and read no hash too many. */
 static void
 test_random_proofs(void **state)
@@ -529,6 +692,9 @@ main(void)
 		test(test_consistency),
 		test(test_consistency_empty),
 		test(test_large),
+		test(test_prefix_inclusion),
+		test(test_path),
+		test(test_points_large),
 		test(test_random_proofs),
 		test(test_vectors),
 	};
