@@ -15,7 +15,6 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
-#include "branch.h"
 #include "chain.h"
 #include "core/entry.h"
 #include "core/header.h"
@@ -29,28 +28,46 @@
 
 PG_FUNCTION_INFO_V1(ftchain_receipt);
 
-static FtcStmt find_entry = {
-	.sql = "SELECT e.id, m.block, m.height FROM ftchain.entry e"
-	" JOIN ftchain.bundle u ON u.chain = e.chain AND u.ids @> e.id"
-	" JOIN ftchain.block_bundle b ON b.bundle = u.id"
-	" JOIN ftchain.main_chain m ON m.block = b.block"
-	" WHERE e.chain = $1 AND e.origin = $2 AND e.seq = $3 AND ($4 = 0 OR e.incarnation = $4)"
-	" ORDER BY e.incarnation DESC LIMIT 1",
+/*
+ * Bundles that are held and have this seq.  There are few: the subquery keeps it
+ * to the index on seqs, also where there are no statistics yet.
+ */
+static FtcStmt bundles_of_seq = {
+	.sql = "SELECT u.id FROM (SELECT id, chain, origin, incarnation, ids FROM ftchain.bundle"
+	" WHERE seqs @> $3 OFFSET 0) AS u WHERE u.chain = $1 AND u.origin = $2"
+	" AND ($4 = 0 OR u.incarnation = $4) AND u.ids IS NOT NULL ORDER BY u.incarnation DESC, u.id",
 	.nargs = 4,
 	.argtypes = {INT4OID, INT4OID, INT8OID, INT8OID},
 };
 
-static FtcStmt entry_exists = {
-	.sql = "SELECT FROM ftchain.entry e WHERE e.chain = $1 AND e.origin = $2 AND e.seq = $3"
-	" AND ($4 = 0 OR e.incarnation = $4) LIMIT 1",
+static FtcStmt main_block_of = {
+	.sql = "SELECT b.block, b.\"position\" FROM ftchain.block_bundle b"
+	" JOIN ftchain.main_chain m ON m.block = b.block WHERE b.bundle = $1",
+	.nargs = 1,
+	.argtypes = {INT8OID},
+};
+
+static FtcStmt bundle_load = {
+	.sql = "SELECT head, ids, leaves FROM ftchain.bundle WHERE id = $1",
+	.nargs = 1,
+	.argtypes = {INT8OID},
+};
+
+/* An entry appended here that is in no bundle yet. */
+static FtcStmt entry_waits = {
+	.sql = "SELECT FROM ftchain.entry e WHERE e.id = $3 AND e.chain = $1 AND e.origin = $2"
+	" AND ($4 = 0 OR e.incarnation = $4)",
 	.nargs = 4,
 	.argtypes = {INT4OID, INT4OID, INT8OID, INT8OID},
 };
 
-static FtcStmt main_ids = {
-	.sql = "SELECT block FROM ftchain.main_chain WHERE chain = $1 AND height < $2 ORDER BY height",
+/* Blocks of the main chain, and what their parents know of the history. */
+static FtcStmt points_load = {
+	.sql = "SELECT m.height, m.block, p.header, p.tip FROM ftchain.main_chain m"
+	" JOIN ftchain.main_chain q ON q.chain = m.chain AND q.height = m.height - 1"
+	" JOIN ftchain.block p ON p.id = q.block WHERE m.chain = $1 AND m.height = ANY ($2)",
 	.nargs = 2,
-	.argtypes = {INT4OID, INT8OID},
+	.argtypes = {INT4OID, INT8ARRAYOID},
 };
 
 const FtcReceiptBlockNames ftc_receipt_block = {
@@ -98,58 +115,66 @@ put_path(StringInfo json, const char *name, const FtcHash *path, int n)
 	appendStringInfoChar(json, ']');
 }
 
-/* All leaves of a body tree, from the manifest and what the bundles keep. */
-static FtcHash *
-body_leaves(const FtcStored *block, const FtcStoredBundle *bundles, int n)
+/*
+ * What is given is checked first: a receipt made from changed rows would be
+ * worth nothing to the one who keeps it.
+ */
+static void
+need_sound(bool sound, const char *what, const FtcHash *block)
 {
-	FtcHash    *leaves = palloc_extended(block->header.leaves * sizeof(FtcHash), MCXT_ALLOC_HUGE);
-	FtcHash    *at = leaves;
-	FtcManifest manifest;
-	FtcReader	reader;
-
-	if (ftc_manifest_decode(&manifest, block->block.manifest) != FTC_OK ||
-		(int) manifest.nbundles != n ||
-		manifest.ncontrols + manifest.nbundles + manifest.entries != block->header.leaves)
-		ftc_refuse(FTC_BAD_BODY, "stored block");
-	reader = manifest.controls;
-	for (uint32 i = 0; i < manifest.ncontrols; i++)
-		*at++ = ftc_merkle_leaf(ftc_get_blob(&reader));
-	reader = manifest.bundles;
-	for (uint32 i = 0; i < manifest.nbundles; i++)
-	{
-		*at++ = ftc_merkle_leaf(ftc_get_blob(&reader));
-		(void) ftc_get_slice(&reader, FTC_SIGNATURE_LEN);
-	}
-	for (int i = 0; i < n; i++)
-	{
-		if (!bundles[i].held || bundles[i].leaves.len != bundles[i].count * sizeof(FtcHash))
-			ereport(ERROR,
-					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					errmsg("the body of block %s is not held whole here", ftc_hash_hex(&block->id)));
-		memcpy(at, bundles[i].leaves.data, bundles[i].leaves.len);
-		at += bundles[i].count;
-	}
-	return leaves;
+	if (!sound)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("%s of block %s is damaged", what, ftc_hash_hex(block)),
+				errhint("See ftchain.verify() and ftchain.repair()."));
 }
 
-/* Leaf index of an entry in its block; -1 if the block does not hold it. */
-static int64
-leaf_index(const FtcStored *block, const FtcStoredBundle *bundles, int n, int64 id)
+/* A bundle that holds an entry, and where on the main chain it is. */
+typedef struct Place
 {
-	int64		index = block->header.leaves;
+	int64		bundle;
+	FtcHash		block;
+	int32		position;		/* among the bundles of the block */
+} Place;
 
-	for (int i = 0; i < n; i++)
-		index -= bundles[i].count;
-	for (int i = 0; i < n; i++)
+/* False if the entry is here and not on the main chain; an error if it is not here. */
+static bool
+find_entry(const FtcChain *chain, int32 origin, int64 seq, int64 incarnation, Place *place)
+{
+	const Datum key[] = {Int32GetDatum(chain->id), Int32GetDatum(origin), Int64GetDatum(seq),
+	Int64GetDatum(incarnation)};
+	uint64		n = ftc_stmt_run(&bundles_of_seq, key, NULL);
+	SPITupleTable *table = SPI_tuptable;
+
+	for (uint64 i = 0; i < n; i++)
 	{
-		FtcIds		ids = ftc_ids_from_datum(bundles[i].ids);
-
-		for (int j = 0; j < ids.n; j++)
+		SPI_tuptable = table;
+		place->bundle = DatumGetInt64(ftc_value(i, 0));
+		if (ftc_run(&main_block_of, Int64GetDatum(place->bundle)) > 0)
 		{
-			if (ids.ranges[j].first <= (uint64) id && (uint64) id <= ids.ranges[j].last)
-				return index + (int64) ((uint64) id - ids.ranges[j].first);
-			index += (int64) (ids.ranges[j].last - ids.ranges[j].first + 1);
+			place->block = ftc_hash_value(0, 0);
+			place->position = DatumGetInt32(ftc_value(0, 1));
+			return true;
 		}
+	}
+	if (n == 0 && ftc_stmt_run(&entry_waits, key, NULL) == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_NO_DATA_FOUND),
+				errmsg("chain \"%s\" has no entry %lld of that origin here", chain->name, (long long) seq));
+	return false;
+}
+
+/* The id at a place in a list of them; -1 if it is not as long. */
+static int64
+id_at(const FtcIds *ids, int64 index)
+{
+	for (int i = 0; i < ids->n; i++)
+	{
+		int64		count = (int64) (ids->ranges[i].last - ids->ranges[i].first + 1);
+
+		if (index < count)
+			return (int64) ids->ranges[i].first + index;
+		index -= count;
 	}
 	return -1;
 }
@@ -179,28 +204,73 @@ keep_entry(void *arg, int64 id, const FtcEntry *entry)
 	return false;
 }
 
+/* An entry of a bundle, and that it is there. */
 static void
-put_entry(StringInfo json, const FtcStored *block, int64 id)
+put_entry(StringInfo json, const FtcStored *block, const FtcBundle *bundle, const FtcIds *ids,
+		  FtcSlice leaves, int64 seq)
 {
-	FtcStoredBundle *bundles;
-	int			n = ftc_store_bundles(&block->id, &bundles);
-	FtcHash    *leaves = body_leaves(block, bundles, n);
-	int64		index = leaf_index(block, bundles, n, id);
-	FtcHash		path[FTC_PROOF_MAX];
+	const FtcHash *hashes = (const FtcHash *) leaves.data;
+	int64		index = ftc_receipt_index(bundle, (uint64) seq);
 	Found		found = {.context = CurrentMemoryContext};
-	FtcIds		ids;
+	FtcHash		path[FTC_PROOF_MAX];
+	FtcHash		hash;
+	FtcIds		one;
+	int			n;
 
-	ftc_ids_init(&ids);
-	ftc_ids_add(&ids, id, id);
-	ftc_store_scan(block->chain, &ids, keep_entry, &found);
-	if (index < 0 || found.leaf.len == 0)
-		ftc_refuse(FTC_BAD_BODY, "stored block");
+	need_sound(index >= 0 && ftc_ids_count(ids) == bundle->count &&
+			   leaves.len == bundle->count * sizeof(FtcHash), "a bundle", &block->id);
+	ftc_ids_init(&one);
+	ftc_ids_add(&one, id_at(ids, index), id_at(ids, index));
+	ftc_store_scan(block->chain, &one, keep_entry, &found);
+	n = ftc_merkle_inclusion(hashes, bundle->count, (uint64) index, path);
+	hash = ftc_merkle_leaf(found.leaf);
+	need_sound(ftc_merkle_verify_inclusion(&hash, (uint64) index, bundle->count, path, n, &bundle->root) == FTC_OK,
+			   "an entry", &block->id);
 	put_bytes(json, "leaf", found.leaf);
 	put_number(json, "leaf_index", (uint64) index);
-	put_path(json, "body_path", path,
-			 ftc_merkle_inclusion(leaves, block->header.leaves, (uint64) index, path));
+	put_path(json, "bundle_path", path, n);
 	put_bytes(json, "salt", found.entry.salt);
 	put_bytes(json, "payload", found.entry.payload);
+}
+
+/* A bundle head, and that it is in the body of the block. */
+static void
+put_bundle(StringInfo json, const FtcStored *block, FtcSlice head, int32 position)
+{
+	FtcManifest manifest;
+	FtcHash    *hashes;
+	FtcHash		path[FTC_PROOF_MAX];
+	FtcHash		hash = ftc_merkle_leaf(head);
+	uint32		index;
+	int			n;
+
+	need_sound(ftc_manifest_decode(&manifest, block->block.manifest) == FTC_OK &&
+			   position >= 0 && (uint32) position < manifest.nbundles, "the manifest", &block->id);
+	index = manifest.ncontrols + (uint32) position;
+	hashes = palloc((manifest.ncontrols + manifest.nbundles) * sizeof(FtcHash));
+	need_sound(ftc_manifest_inclusion(&manifest, block->block.proof, &block->header.body, block->header.leaves,
+									  index, hashes, path, &n) == FTC_OK &&
+			   ftc_hash_equal(&hashes[index], &hash), "the manifest", &block->id);
+	put_bytes(json, "bundle", head);
+	put_number(json, "bundle_index", index);
+	put_path(json, "body_path", path, n);
+}
+
+static void
+put_place(StringInfo json, const FtcStored *block, const Place *place, int64 seq)
+{
+	FtcBundle	bundle;
+	FtcSlice	head;
+	FtcSlice	leaves;
+	FtcIds		ids;
+
+	ftc_run(&bundle_load, Int64GetDatum(place->bundle));
+	head = ftc_slice_value(0, 0);
+	ids = ftc_ids_from_datum(ftc_value(0, 1));
+	leaves = ftc_slice_value(0, 2);
+	need_sound(ftc_bundle_leaf_decode(&bundle, head) == FTC_OK, "a bundle", &block->id);
+	put_entry(json, block, &bundle, &ids, leaves, seq);
+	put_bundle(json, block, head, place->position);
 }
 
 /* A header, who proposed the block, and that he is in the state it builds on. */
@@ -214,9 +284,9 @@ put_block(StringInfo json, const FtcReceiptBlockNames *names, const FtcStored *b
 	uint8		bytes[FTC_MEMBER_LEAF_MAX];
 	FtcHash		path[FTC_PROOF_MAX];
 	uint32		index;
+	int			n;
 
-	if (proposer == NULL)
-		ftc_refuse(FTC_NOT_A_MEMBER, "stored block");
+	need_sound(proposer != NULL, "the state", &block->id);
 	index = (uint32) (proposer - state->members) + 2;
 	for (uint32 i = 0; i < nleaves; i++)
 		leaves[i] = ftc_state_leaf_hash(state, i);
@@ -225,35 +295,78 @@ put_block(StringInfo json, const FtcReceiptBlockNames *names, const FtcStored *b
 	put_bytes(json, names->member, ftc_slice(bytes, ftc_member_leaf_encode(proposer, bytes)));
 	put_number(json, names->member_index, index);
 	put_number(json, names->members, nleaves);
-	put_path(json, names->state_path, path, ftc_merkle_inclusion(leaves, nleaves, index, path));
+	n = ftc_merkle_inclusion(leaves, nleaves, index, path);
+	need_sound(ftc_merkle_verify_inclusion(&leaves[index], index, nleaves, path, n, &block->header.state) == FTC_OK,
+			   "the state", &block->id);
+	put_path(json, names->state_path, path, n);
+}
+
+static Datum
+array_of_heights(const uint64 *heights, int n)
+{
+	Datum		elements[FTC_PROOF_MAX];
+
+	for (int i = 0; i < n; i++)
+		elements[i] = Int64GetDatum((int64) heights[i]);
+	return PointerGetDatum(construct_array(elements, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/* A row of points_load: the block as a leaf of the history. */
+static bool
+read_point(uint64 row, FtcMerklePoint *point)
+{
+	FtcHeader	header;
+	FtcTip		tip;
+
+	point->leaf = ftc_hash_value(row, 1);
+	if (ftc_header_decode(&header, ftc_slice_value(row, 2)) != FTC_OK ||
+		ftc_tip_decode(&tip, &header, ftc_slice_value(row, 3)) != FTC_OK)
+		return false;
+	point->before = tip.history;
+	return true;
+}
+
+/*
+ * Where a block is in the history of the head.  Each block keeps the frontier of
+ * the history up to itself, so a few blocks tell: nothing is hashed again.
+ */
+static int
+history_path(const FtcStored *head, const FtcHash *id, uint64 height, FtcHash *path)
+{
+	FtcMerklePoint *points;
+	uint64		heights[FTC_PROOF_MAX];
+	uint64		n = head->header.height;
+	uint64		rows;
+	int			npoints;
+	int			len;
+
+	if (height >= n)
+		return 0;
+	npoints = ftc_merkle_points(n, height, heights);
+	points = palloc0(npoints * sizeof(FtcMerklePoint));
+	rows = ftc_run(&points_load, Int32GetDatum(head->chain), array_of_heights(heights, npoints));
+	for (uint64 row = 0; row < rows; row++)
+		for (int i = 0; i < npoints; i++)
+			if (heights[i] == (uint64) DatumGetInt64(ftc_value(row, 0)))
+				need_sound(read_point(row, &points[i]), "the parent", &points[i].leaf);
+	len = ftc_merkle_path(n, height, points, path);
+	need_sound(len >= 0 &&
+			   ftc_merkle_verify_inclusion(id, height, n, path, len, &head->header.history) == FTC_OK,
+			   "the history", &head->id);
+	return len;
 }
 
 /* The head of the chain, whose history has every earlier block in it. */
 static void
-put_head(StringInfo json, const FtcStored *block)
+put_head(StringInfo json, const FtcStored *block, const FtcHash *genesis)
 {
 	FtcStored	head;
 	FtcHash		path[FTC_PROOF_MAX];
-	FtcHash    *ids = NULL;
-	uint64		n;
-	int			len = 0;
 
 	ftc_store_load_head(block->chain, &head);
-	n = ftc_run(&main_ids, Int32GetDatum(block->chain), Int64GetDatum((int64) head.header.height));
-	if (n != head.header.height)
-		ereport(ERROR,
-				errcode(ERRCODE_DATA_CORRUPTED),
-				errmsg("the main chain has gaps"),
-				errhint("See ftchain.verify()."));
-	ids = palloc_extended(Max(n, 1) * sizeof(FtcHash), MCXT_ALLOC_HUGE);
-	for (uint64 i = 0; i < n; i++)
-		ids[i] = ftc_hash_value(i, 0);
 	put_block(json, &ftc_receipt_head, &head);
-	if (head.header.height > block->header.height)
-		len = ftc_merkle_inclusion(ids, n, block->header.height, path);
-	put_path(json, "history_path", path, len);
-	len = n > 0 ? ftc_merkle_inclusion(ids, n, 0, path) : 0;
-	put_path(json, "genesis_path", path, len);
+	put_path(json, "history_path", path, history_path(&head, &block->id, block->header.height, path));
+	put_path(json, "genesis_path", path, history_path(&head, genesis, 0, path));
 }
 
 /* The origin asked for, this database if none is. */
@@ -272,18 +385,32 @@ origin_arg(FunctionCallInfo fcinfo)
 	return ftc_origin_find(&member);
 }
 
+static char *
+make_receipt(const FtcChain *chain, const Place *place, int64 seq)
+{
+	FtcStored	block;
+	StringInfoData json;
+
+	need_sound(ftc_store_load(&place->block, &block), "the row", &place->block);
+	initStringInfo(&json);
+	appendStringInfoString(&json, "{\"version\":1");
+	put_bytes(&json, "genesis", ftc_slice(chain->genesis.b, FTC_HASH_LEN));
+	put_place(&json, &block, place, seq);
+	put_block(&json, &ftc_receipt_block, &block);
+	put_head(&json, &block, &chain->genesis);
+	appendStringInfoChar(&json, '}');
+	return json.data;
+}
+
 Datum
 ftchain_receipt(PG_FUNCTION_ARGS)
 {
 	FtcScope	scope;
 	FtcChain	chain;
-	FtcStored	block;
-	FtcHash		id;
-	StringInfoData json;
+	Place		place;
 	text	   *result = NULL;
 	int32		origin;
 	int64		seq;
-	int64		incarnation = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT64(3);
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR,
@@ -293,29 +420,16 @@ ftchain_receipt(PG_FUNCTION_ARGS)
 	ftc_enter(&scope);
 	ftc_chain_need(&chain, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	origin = origin_arg(fcinfo);
-	if (ftc_run(&find_entry, Int32GetDatum(chain.id), Int32GetDatum(origin), Int64GetDatum(seq),
-				Int64GetDatum(incarnation)) > 0)
+	/* the chain may go on meanwhile, or take another branch */
+	ftc_freeze();
+	if (find_entry(&chain, origin, seq, PG_ARGISNULL(3) ? 0 : PG_GETARG_INT64(3), &place))
 	{
-		int64		entry = DatumGetInt64(ftc_value(0, 0));
+		char	   *json = make_receipt(&chain, &place, seq);
 
-		id = ftc_hash_value(0, 1);
-		if (!ftc_store_load(&id, &block))
-			ftc_refuse(FTC_UNKNOWN_PARENT, "main chain");
-		initStringInfo(&json);
-		appendStringInfoString(&json, "{\"version\":1");
-		put_bytes(&json, "genesis", ftc_slice(chain.genesis.b, FTC_HASH_LEN));
-		put_entry(&json, &block, entry);
-		put_block(&json, &ftc_receipt_block, &block);
-		put_head(&json, &block);
-		appendStringInfoChar(&json, '}');
 		MemoryContextSwitchTo(scope.caller);
-		result = cstring_to_text_with_len(json.data, json.len);
+		result = cstring_to_text(json);
 	}
-	else if (ftc_run(&entry_exists, Int32GetDatum(chain.id), Int32GetDatum(origin), Int64GetDatum(seq),
-					 Int64GetDatum(incarnation)) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_NO_DATA_FOUND),
-				errmsg("chain \"%s\" has no entry %lld of that origin here", chain.name, (long long) seq));
+	ftc_thaw();
 	ftc_leave(&scope);
 	if (result == NULL)
 		PG_RETURN_NULL();

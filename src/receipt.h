@@ -9,8 +9,10 @@
  *		version		1
  *		genesis		id of the chain
  *		leaf		bytes of the entry's leaf
- *		leaf_index, body_path	its inclusion in the body of the block
+ *		leaf_index, bundle_path	its inclusion in its bundle
  *		salt, payload			what the leaf's payload hash is of
+ *		bundle		bytes of the bundle head, which names the bundle's root
+ *		bundle_index, body_path	its inclusion in the body of the block
  *		header, signature		of the block
  *		member		leaf bytes of its proposer in the state
  *		member_index, members, state_path	their inclusion in that state
@@ -18,6 +20,9 @@
  *		head_state_path			the same of a later block, or of this one
  *		history_path			inclusion of the block's id in head's history
  *		genesis_path			inclusion of the genesis id in head's history
+ *
+ * So whoever holds the entry's bundle can give one: where a bundle head is in a
+ * body follows from the manifest and its proof, which all members have.
  *
  * What it proves: that those who hold the keys of the two proposers signed the
  * blocks, and that entry, block and genesis are what head commits to.  Who may
@@ -28,6 +33,8 @@
  */
 #ifndef FTC_RECEIPT_H
 #define FTC_RECEIPT_H
+
+#include "core/bundle.h"
 
 /* The fields that speak of one block. */
 typedef struct FtcReceiptBlockNames
@@ -42,5 +49,8 @@ typedef struct FtcReceiptBlockNames
 
 extern const FtcReceiptBlockNames ftc_receipt_block;
 extern const FtcReceiptBlockNames ftc_receipt_head;
+
+/* Which entry of a bundle has this seq, from 0; -1 if none has. */
+extern int64 ftc_receipt_index(const FtcBundle *bundle, uint64 seq);
 
 #endif							/* FTC_RECEIPT_H */

@@ -200,15 +200,19 @@ typedef struct Receipt
 	FtcHash		genesis;
 	FtcSlice	leaf;
 	uint64		leaf_index;
-	Path	   *body_path;
+	Path	   *bundle_path;
 	FtcSlice	salt;
 	FtcSlice	payload;
+	FtcSlice	bundle_head;
+	uint64		bundle_index;
+	Path	   *body_path;
 	Block		block;
 	Block		head;
 	Path	   *history_path;
 	Path	   *genesis_path;
 
 	FtcEntry	entry;
+	FtcBundle	bundle;
 } Receipt;
 
 /* The fields in the order in which they are taken. */
@@ -256,6 +260,7 @@ take_path(Taking *t)
 	return (t->at++)->path;
 }
 
+#define OWN_FIELDS 12			/* that speak of no block */
 #define BLOCK_FIELDS 6
 
 static void
@@ -287,23 +292,27 @@ take_block(Taking *t, Block *block)
 static bool
 read_receipt(text *json, Receipt *r)
 {
-	Field		fields[9 + 2 * BLOCK_FIELDS] = {
+	Field		fields[OWN_FIELDS + 2 * BLOCK_FIELDS] = {
 		{.name = "version"}, {.name = "genesis"}, {.name = "leaf"}, {.name = "leaf_index"},
-		{.name = "body_path",.is_path = true}, {.name = "salt"}, {.name = "payload"},
+		{.name = "bundle_path",.is_path = true}, {.name = "salt"}, {.name = "payload"},
+		{.name = "bundle"}, {.name = "bundle_index"}, {.name = "body_path",.is_path = true},
 		{.name = "history_path",.is_path = true}, {.name = "genesis_path",.is_path = true}
 	};
 	Taking		t = {.at = fields,.ok = true};
 
-	name_block(&fields[9], &ftc_receipt_block);
-	name_block(&fields[9 + BLOCK_FIELDS], &ftc_receipt_head);
+	name_block(&fields[OWN_FIELDS], &ftc_receipt_block);
+	name_block(&fields[OWN_FIELDS + BLOCK_FIELDS], &ftc_receipt_head);
 	if (!parse(json, fields, lengthof(fields)) || take_number(&t) != 1)
 		return false;
 	take_fixed(&t, r->genesis.b, FTC_HASH_LEN);
 	r->leaf = take_bytes(&t);
 	r->leaf_index = take_number(&t);
-	r->body_path = take_path(&t);
+	r->bundle_path = take_path(&t);
 	r->salt = take_bytes(&t);
 	r->payload = take_bytes(&t);
+	r->bundle_head = take_bytes(&t);
+	r->bundle_index = take_number(&t);
+	r->body_path = take_path(&t);
 	r->history_path = take_path(&t);
 	r->genesis_path = take_path(&t);
 	take_block(&t, &r->block);
@@ -316,17 +325,56 @@ read_receipt(text *json, Receipt *r)
  * ----------------------------------------------------------------
  */
 
+int64
+ftc_receipt_index(const FtcBundle *bundle, uint64 seq)
+{
+	int64		index = 0;
+
+	for (uint32 i = 0; i < bundle->nranges; i++)
+	{
+		FtcRange	range = ftc_bundle_range(bundle, i);
+
+		if (seq < range.first)
+			break;
+		if (seq <= range.last)
+			return index + (int64) (seq - range.first);
+		index += (int64) (range.last - range.first + 1);
+	}
+	return -1;
+}
+
+static bool
+is_in_tree(FtcSlice leaf, uint64 index, uint64 leaves, const Path *path, const FtcHash *root)
+{
+	FtcHash		hash = ftc_merkle_leaf(leaf);
+
+	return ftc_merkle_verify_inclusion(&hash, index, leaves, path->hashes, path->n, root) == FTC_OK;
+}
+
+/* Is the entry the one that the bundle head names at this place? */
+static bool
+is_in_bundle(const Receipt *r)
+{
+	return ftc_hash_equal(&r->entry.origin, &r->bundle.origin) &&
+		r->entry.incarnation == r->bundle.incarnation &&
+		ftc_receipt_index(&r->bundle, r->entry.seq) == (int64) r->leaf_index &&
+		is_in_tree(r->leaf, r->leaf_index, r->bundle.count, r->bundle_path, &r->bundle.root);
+}
+
 static const char *
 check_entry(Receipt *r)
 {
-	FtcHash		hash = ftc_merkle_leaf(r->leaf);
+	FtcHash		hash = ftc_payload_hash(r->salt, r->payload);
 
 	if (ftc_entry_leaf_decode(&r->entry, r->leaf) != FTC_OK)
 		return "malformed leaf";
-	if (ftc_merkle_verify_inclusion(&hash, r->leaf_index, r->block.header.leaves, r->body_path->hashes,
-									r->body_path->n, &r->block.header.body) != FTC_OK)
-		return "the entry is not in the block";
-	hash = ftc_payload_hash(r->salt, r->payload);
+	if (ftc_bundle_leaf_decode(&r->bundle, r->bundle_head) != FTC_OK)
+		return "malformed bundle";
+	if (!is_in_bundle(r))
+		return "the entry is not in the bundle";
+	if (!is_in_tree(r->bundle_head, r->bundle_index, r->block.header.leaves, r->body_path,
+					&r->block.header.body))
+		return "the bundle is not in the block";
 	if (r->salt.len != FTC_SALT_LEN || !ftc_hash_equal(&hash, &r->entry.payload_hash))
 		return "the payload is not that of the entry";
 	return NULL;
@@ -335,14 +383,13 @@ check_entry(Receipt *r)
 static const char *
 check_block(const Block *block, const FtcHash *genesis)
 {
-	FtcHash		hash = ftc_merkle_leaf(block->member);
 	FtcMember	member;
 
 	if (ftc_member_leaf_decode(&member, block->member) != FTC_OK)
 		return "malformed member";
 	if (!ftc_hash_equal(&member.id, &block->header.proposer) ||
-		ftc_merkle_verify_inclusion(&hash, block->member_index, block->members, block->state_path->hashes,
-									block->state_path->n, &block->header.state) != FTC_OK)
+		!is_in_tree(block->member, block->member_index, block->members, block->state_path,
+					&block->header.state))
 		return "the proposer is not a member in the block's state";
 	if (ftc_verify(&member.key, FTC_DOMAIN_BLOCK, genesis, &block->id, &block->signature) != FTC_OK)
 		return "wrong signature of the block";
