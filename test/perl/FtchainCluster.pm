@@ -251,16 +251,30 @@ sub kill9
 	$self->{_pid} = undef;
 
 	# Until init has taken note of its end the postmaster seems to hold its
-	# lock files.  Some containers have an init that never does.
-	for (1 .. 50)
-	{
-		return unless -e "/proc/$postmaster";
-		sleep(0.1);
-	}
+	# lock files.  In some containers init takes its time, or never does.
 	unlink($self->data_dir . '/postmaster.pid', glob($self->host . '/.s.PGSQL.' . $self->port . '*'));
 	return;
 }
 
+
+
+# psql that cannot connect may end before it has read its input, which
+# IPC::Run takes for an error.  Here it is one of the connection: status 2.
+sub psql
+{
+	my ($self, $dbname, $sql, %params) = @_;
+	my $list = wantarray;
+	my @answer = eval {
+		$list ? $self->SUPER::psql($dbname, $sql, %params) : scalar($self->SUPER::psql($dbname, $sql, %params));
+	};
+	my $error = $@;
+
+	return $list ? @answer : $answer[0] if $error eq '';
+	die $error if $params{on_error_die} || $error !~ /Broken pipe/;
+	${ $params{stdout} } = '' if $params{stdout};
+	${ $params{stderr} } = $error if $params{stderr};
+	return $list ? (2, '', $error) : 2;
+}
 
 
 # ---- SQL in database postgres
@@ -438,10 +452,13 @@ our $CHAIN = 'main';
 #	chain => {arguments of create_chain(), as SQL, beyond what is needed to be fast}
 #	member => {arguments of add_member(), as SQL}
 #	init => {parameters of init}
+#	reach => code that gives, for one node and another, how the one reaches the
+#		other: parameters of add_server (a proxy's port, say)
 sub network
 {
 	my ($class, $names, %params) = @_;
 	my $workers = $params{workers} // 1;
+	my $reach = $params{reach};
 	my @conf = (
 		"ftchain.seal_delay = '50ms'", "ftchain.heartbeat = '300ms'", "ftchain.call_timeout = '5s'",
 		"ftchain.databases = '" . ($workers ? 'postgres' : '') . "'",
@@ -459,7 +476,7 @@ sub network
 	}
 	foreach my $node (@nodes)
 	{
-		$node->add_server($_) foreach grep { $_ != $node } @nodes;
+		$node->add_server($_, $reach ? $reach->($node, $_) : ()) foreach grep { $_ != $node } @nodes;
 	}
 	$founder->take_in($_, genesis => $genesis, workers => $workers, member => $params{member})
 	  foreach @nodes[ 1 .. $#nodes ];
@@ -520,8 +537,13 @@ sub settle
 	{
 		my $now;
 
-		$_->query('CALL ftchain.seal()') foreach @nodes;
-		$_->query('CALL ftchain.sync()') foreach @nodes;
+		# One after the other: those that all seal before they exchange are
+		# as far as before, with another fork.
+		foreach my $node (@nodes)
+		{
+			$node->query('CALL ftchain.seal()');
+			$node->query('CALL ftchain.sync()');
+		}
 		$now = join(' ', map { $_->query('SELECT head, pending, wanted, members FROM ftchain.status') } @nodes);
 		return if $now eq $before;
 		$before = $now;
