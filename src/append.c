@@ -29,6 +29,7 @@
 #include "utils/xid8.h"
 
 #include "chain.h"
+#include "clock.h"
 #include "datum.h"
 #include "stmt.h"
 #include "store.h"
@@ -156,7 +157,7 @@ ftchain_append(PG_FUNCTION_ARGS)
 	xid = GetTopFullTransactionId();
 	id = nextval_internal(chain.sequence, false);
 	ftc_run(&entry_put, Int64GetDatum(id), FullTransactionIdGetDatum(xid),
-			TimestampTzGetDatum(GetCurrentTimestamp()), Int64GetDatum(chain.incarnation),
+			TimestampTzGetDatum(ftc_clock_timestamp()), Int64GetDatum(chain.incarnation),
 			Int32GetDatum(chain.id),
 			Int32GetDatum(chain.origin), make_salt(), author(), kind, payload);
 	ftc_leave(&scope);
@@ -217,7 +218,7 @@ ftchain_append_many(PG_FUNCTION_ARGS)
 	}
 	if (n > 0)
 		ftc_run(&entries_put, FullTransactionIdGetDatum(xid),
-				TimestampTzGetDatum(GetCurrentTimestamp()), Int64GetDatum(chain.incarnation),
+				TimestampTzGetDatum(ftc_clock_timestamp()), Int64GetDatum(chain.incarnation),
 				Int32GetDatum(chain.id),
 				Int32GetDatum(chain.origin), author(), kind,
 				array_datum(id, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * clock.c
- *	  The only reader of the clock.
+ *	  The clock.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,10 +14,16 @@
 #define EPOCH_DIFFERENCE \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
+TimestampTz
+ftc_clock_timestamp(void)
+{
+	return GetCurrentTimestamp();
+}
+
 uint64
 ftc_clock_now(void)
 {
-	return ftc_clock_from_timestamp(GetCurrentTimestamp());
+	return ftc_clock_from_timestamp(ftc_clock_timestamp());
 }
 
 TimestampTz

@@ -1,7 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * clock.h
- *	  The only reader of the clock.
+ *	  The clock.
+ *
+ * All C code reads it here.  Statements have now(): for noting down when a row
+ * was made, and for the age of such a row, never for what a chain holds.
  *
  * The chain counts microseconds since 1970-01-01 UTC, PostgreSQL since
  * 2000-01-01 UTC.
@@ -14,6 +17,7 @@
 #include "datatype/timestamp.h"
 
 extern uint64 ftc_clock_now(void);
+extern TimestampTz ftc_clock_timestamp(void);
 extern TimestampTz ftc_clock_to_timestamp(uint64 us);
 extern uint64 ftc_clock_from_timestamp(TimestampTz timestamp);
 

@@ -149,7 +149,7 @@ show(int i)
 		if (c->last_error[0] != '\0' && strcmp(slot->last_error, c->last_error) != 0)
 		{
 			strlcpy(slot->last_error, c->last_error, sizeof(slot->last_error));
-			slot->last_error_at = GetCurrentTimestamp();
+			slot->last_error_at = ftc_clock_timestamp();
 		}
 	}
 	LWLockRelease(&ftc_shared()->lock);

@@ -40,6 +40,7 @@
 #include "utils/snapmgr.h"
 #include "utils/varlena.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "courier.h"
 #include "guc.h"
@@ -332,7 +333,7 @@ record_error(const ErrorData *error)
 		return;
 	LWLockAcquire(&ftc_shared()->lock, LW_EXCLUSIVE);
 	ftc_shared_text(my_slot->last_error, error->message);
-	my_slot->last_error_at = GetCurrentTimestamp();
+	my_slot->last_error_at = ftc_clock_timestamp();
 	LWLockRelease(&ftc_shared()->lock);
 }
 
@@ -447,6 +448,12 @@ ftc_procedure_end(void)
  * ----------------------------------------------------------------
  */
 
+static TimestampTz
+from_now(int64 ms)
+{
+	return TimestampTzPlusMilliseconds(ftc_clock_timestamp(), ms);
+}
+
 static void
 detach(int code, Datum arg)
 {
@@ -455,8 +462,7 @@ detach(int code, Datum arg)
 	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
 	my_slot->pid = 0;
 	my_slot->proc = NULL;
-	my_slot->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													my_database->present ? RETRY_MS : ABSENT_RETRY_MS);
+	my_slot->retry_at = from_now(my_database->present ? RETRY_MS : ABSENT_RETRY_MS);
 	set_latch(s->launcher);
 	LWLockRelease(&s->lock);
 }
@@ -494,7 +500,7 @@ attach(const WorkerArgs *args)
 	}
 	my_slot->pid = MyProcPid;
 	my_slot->proc = MyProc;
-	my_slot->started = GetCurrentTimestamp();
+	my_slot->started = ftc_clock_timestamp();
 	my_slot->attempts = 0;
 	my_slot->hash_rate = 0;
 	my_slot->progress[0] = '\0';
@@ -637,7 +643,7 @@ start_worker(FtcDatabaseSlot *database, const char *name, FtcWorkerKind kind)
 	bool		free;
 
 	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
-	free = slot->pid == 0 && slot->retry_at <= GetCurrentTimestamp();
+	free = slot->pid == 0 && slot->retry_at <= ftc_clock_timestamp();
 	if (free)
 		slot->pid = -1;
 	LWLockRelease(&s->lock);
@@ -662,7 +668,7 @@ start_worker(FtcDatabaseSlot *database, const char *name, FtcWorkerKind kind)
 		if (slot->pid == -1 && GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED)
 		{
 			slot->pid = 0;
-			slot->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ABSENT_RETRY_MS);
+			slot->retry_at = from_now(ABSENT_RETRY_MS);
 		}
 		LWLockRelease(&s->lock);
 		return;
@@ -674,7 +680,7 @@ start_worker(FtcDatabaseSlot *database, const char *name, FtcWorkerKind kind)
 					FTC_WORKER_KINDS));
 	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
 	slot->pid = 0;
-	slot->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ABSENT_RETRY_MS);
+	slot->retry_at = from_now(ABSENT_RETRY_MS);
 	LWLockRelease(&s->lock);
 }
 
@@ -689,8 +695,7 @@ forget_stillborn(FtcDatabaseSlot *database)
 		if (database->worker[kind].pid == -1)
 		{
 			database->worker[kind].pid = 0;
-			database->worker[kind].retry_at =
-				TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_MS);
+			database->worker[kind].retry_at = from_now(RETRY_MS);
 		}
 	LWLockRelease(&s->lock);
 }
