@@ -14,6 +14,7 @@
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 
+#include "clock.h"
 #include "shared.h"
 
 static FtcShared *shared = NULL;
@@ -22,6 +23,16 @@ Size
 ftc_shared_size(void)
 {
 	return MAXALIGN(sizeof(FtcShared));
+}
+
+/*
+ * After a crash the postmaster makes its shared memory anew, but lives on with
+ * its variables, and every child inherits them.
+ */
+void
+ftc_shared_forget(void)
+{
+	shared = NULL;
 }
 
 FtcShared *
@@ -36,6 +47,7 @@ ftc_shared(void)
 	if (!found)
 	{
 		memset(shared, 0, ftc_shared_size());
+		shared->run = ftc_clock_now();
 #if PG_VERSION_NUM >= 190000
 		LWLockInitialize(&shared->lock, LWLockNewTrancheId("ftchain"));
 #else

@@ -3,7 +3,8 @@
  * shared.h
  *	  What workers and sessions share in memory: latches, flags, progress.
  *
- * Hints only.  A crash restart empties it; nothing is lost but time.
+ * Hints only.  A crash restart empties it; nothing is lost but time.  That it
+ * is made anew whenever something may have been lost gives a run its name.
  *
  *-------------------------------------------------------------------------
  */
@@ -64,7 +65,8 @@ typedef struct FtcDatabaseSlot
 
 typedef struct FtcShared
 {
-	LWLock		lock;			/* protects all but the atomics */
+	LWLock		lock;			/* protects all but the atomics and the run */
+	uint64		run;			/* when this was made, us since 1970 */
 	int			launcher_pid;
 	PGPROC	   *launcher;
 	FtcDatabaseSlot database[FTC_SHARED_DATABASES];
@@ -72,6 +74,7 @@ typedef struct FtcShared
 
 extern Size ftc_shared_size(void);
 extern FtcShared *ftc_shared(void); /* attaches on first use */
+extern void ftc_shared_forget(void);	/* it is to be made, or found, anew */
 
 /* The slot of a database; with make, a free one if it has none.  NULL if none. */
 extern FtcDatabaseSlot *ftc_shared_database(Oid database, bool make);

@@ -870,6 +870,7 @@ startup_shmem(void)
 {
 	if (prev_shmem_startup)
 		prev_shmem_startup();
+	ftc_shared_forget();
 	(void) ftc_shared();
 }
 
