@@ -6,15 +6,20 @@
  * The identity row is never dumped and names its database; the key is in a
  * file.  So a copy by CREATE DATABASE ... TEMPLATE or by pg_dump is nobody.
  *
- * The incarnation is the moment the server started, in microseconds since
- * 1970.  A database that is set back to an older state, by whatever backup,
- * snapshot or promotion, has been started since: what it takes from then on
- * bears another incarnation than anything it took before and forgot, so no
- * seq is ever issued twice.  That needs nothing to be written, hence nobody
- * ever waits for it, and no guard on disk that a backup could set back too.
- * Only a machine that is set back while it runs keeps the moment of its start;
- * that shows when a peer holds what it does not know, and then the identity
- * row says from when on the incarnation is another one.
+ * The incarnation is the moment this run of the server began, in microseconds
+ * since 1970: when its shared memory was made, at its start or after a crash.
+ * A database that is set back to an older state, by whatever backup, snapshot
+ * or promotion, has been started since, and one that lost commits has crashed:
+ * what it takes from then on bears another incarnation than anything it took
+ * before and forgot, so no seq is ever issued twice.  That needs nothing to be
+ * written, hence nobody ever waits for it, and no guard on disk that a backup
+ * could set back too.
+ *
+ * Only a machine that is set back while it runs keeps its run; that shows when
+ * a peer holds what it does not know, and then the identity row says when that
+ * was noticed, which is the incarnation for the rest of this run, and of no
+ * other: the clock may be wrong and go back, and a later run begin before it.
+ * Incarnations are names, and need not rise.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,20 +30,21 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/timestamp.h"
 
 #include "chain.h"
 #include "clock.h"
 #include "datum.h"
 #include "identity.h"
 #include "keys.h"
+#include "shared.h"
 #include "stmt.h"
 #include "store.h"
 
 PG_FUNCTION_INFO_V1(ftchain_create_identity);
+PG_FUNCTION_INFO_V1(ftchain_incarnation);
 
 static FtcStmt identity_get = {
-	.sql = "SELECT member, public_key, origin, database, set_back FROM ftchain.identity",
+	.sql = "SELECT member, public_key, origin, database, set_back, run FROM ftchain.identity",
 };
 
 static FtcStmt identity_put = {
@@ -53,12 +59,16 @@ static FtcStmt identity_drop = {
 };
 
 static FtcStmt identity_set_back = {
-	.sql = "UPDATE ftchain.identity SET set_back = $1",
-	.nargs = 1,
-	.argtypes = {INT8OID},
+	.sql = "UPDATE ftchain.identity SET set_back = $1, run = $2",
+	.nargs = 2,
+	.argtypes = {INT8OID, INT8OID},
 };
 
-/* Two that want to be somebody at once become the same. */
+/*
+ * Two that want to be somebody at once become the same.  Held to the end of the
+ * transaction: the second one must see the row of the first, so it waits for
+ * the whole of a create_chain().  Nobody else locks the table in this way.
+ */
 static FtcStmt identity_lock = {
 	.sql = "LOCK TABLE ftchain.identity IN SHARE ROW EXCLUSIVE MODE",
 };
@@ -110,10 +120,18 @@ ftc_origin_member(int32 origin)
 	return member;
 }
 
-bool
-ftc_identity_load(FtcIdentity *identity)
+static int64
+incarnation_of(int64 set_back, int64 run)
 {
-	FtcKey		key;
+	int64		now = (int64) ftc_shared()->run;
+
+	return run == now ? set_back : now;
+}
+
+/* What the row says, if it is about this database. */
+static bool
+read_row(FtcIdentity *identity)
+{
 	FtcSlice	slice;
 
 	if (ftc_run(&identity_get, 0) == 0 ||
@@ -125,9 +143,18 @@ ftc_identity_load(FtcIdentity *identity)
 		return false;
 	memcpy(identity->public_key.b, slice.data, FTC_KEY_LEN);
 	identity->origin = DatumGetInt32(ftc_value(0, 2));
-	identity->incarnation = Max((int64) ftc_clock_from_timestamp(PgStartTime),
-								DatumGetInt64(ftc_value(0, 4)));
-	return ftc_keys_public(&key) && memcmp(&key, &identity->public_key, sizeof(key)) == 0;
+	identity->incarnation = incarnation_of(DatumGetInt64(ftc_value(0, 4)),
+										   DatumGetInt64(ftc_value(0, 5)));
+	return true;
+}
+
+bool
+ftc_identity_load(FtcIdentity *identity)
+{
+	FtcKey		key;
+
+	return read_row(identity) && ftc_keys_public(&key) &&
+		memcmp(&key, &identity->public_key, sizeof(key)) == 0;
 }
 
 void
@@ -139,6 +166,15 @@ ftc_identity_need(FtcIdentity *identity)
 				errmsg("this database has no identity"),
 				errdetail("It has none yet, or it is a copy of a database that has one, or its key file is not there."),
 				errhint("Call ftchain.create_identity(); a chain must then take in the new member."));
+}
+
+/* The rest of this run is another incarnation. */
+static void
+put_set_back(void)
+{
+	ftc_store_write(&identity_set_back,
+					FTC_ARGS(Int64GetDatum((int64) ftc_clock_now()),
+							 Int64GetDatum((int64) ftc_shared()->run)), NULL);
 }
 
 void
@@ -172,7 +208,7 @@ ftc_identity_ensure(FtcIdentity *identity)
 	 * A key that was used before in this run of the server must not go on
 	 * where it was: DROP EXTENSION forgot what it had signed.
 	 */
-	ftc_store_write(&identity_set_back, FTC_ARGS(Int64GetDatum((int64) ftc_clock_now())), NULL);
+	put_set_back();
 	(void) ftc_identity_load(identity);
 }
 
@@ -183,7 +219,7 @@ ftc_identity_set_back(const char *why)
 
 	if (!ftc_identity_load(&identity))
 		return;
-	ftc_store_write(&identity_set_back, FTC_ARGS(Int64GetDatum((int64) ftc_clock_now())), NULL);
+	put_set_back();
 	ftc_store_incident(0, "rollback", -1, NULL, &identity.member, why);
 	ftc_chain_invalidate();
 	ereport(LOG,
@@ -213,4 +249,20 @@ ftchain_create_identity(PG_FUNCTION_ARGS)
 	values[0] = ftc_hash_datum(&identity.member);
 	values[1] = ftc_key_datum(&identity.public_key);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
+}
+
+/* That of the row, whether or not its key is there: null without one. */
+Datum
+ftchain_incarnation(PG_FUNCTION_ARGS)
+{
+	FtcIdentity identity;
+	FtcScope	scope;
+	bool		there;
+
+	ftc_enter(&scope);
+	there = read_row(&identity);
+	ftc_leave(&scope);
+	if (!there)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(identity.incarnation);
 }

@@ -9,6 +9,7 @@ CREATE TABLE ftchain.identity (
     origin integer NOT NULL,
     database oid NOT NULL,
     set_back bigint NOT NULL DEFAULT 0,
+    run bigint NOT NULL DEFAULT 0,
     created timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE ftchain.identity IS 'who this database is; never dumped, so that a copy is nobody';
@@ -19,6 +20,7 @@ COMMENT ON COLUMN ftchain.identity.public_key IS 'the current public key; the se
 COMMENT ON COLUMN ftchain.identity.origin IS 'local number of the member as an origin of entries';
 COMMENT ON COLUMN ftchain.identity.database IS 'the database this row was made in';
 COMMENT ON COLUMN ftchain.identity.set_back IS 'when it was last noticed that the database had been set back, microseconds since 1970; 0 if never';
+COMMENT ON COLUMN ftchain.identity.run IS 'the run of the server in which that was, when it began, microseconds since 1970';
 COMMENT ON COLUMN ftchain.identity.created IS 'when';
 
 CREATE TABLE ftchain.chain (

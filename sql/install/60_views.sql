@@ -1,6 +1,6 @@
 CREATE VIEW ftchain.self AS
     SELECT i.member, i.public_key,
-           greatest(i.set_back, (extract(epoch FROM pg_postmaster_start_time()) OPERATOR(pg_catalog.*) 1000000)::bigint) AS incarnation,
+           ftchain.incarnation() AS incarnation,
            i.created
       FROM ftchain.identity i
       JOIN pg_database d ON d.oid OPERATOR(pg_catalog.=) i.database
@@ -8,7 +8,7 @@ CREATE VIEW ftchain.self AS
 COMMENT ON VIEW ftchain.self IS 'who this database is; empty if it has no identity or is a copy of one that has';
 COMMENT ON COLUMN ftchain.self.member IS 'member id';
 COMMENT ON COLUMN ftchain.self.public_key IS 'the current public key';
-COMMENT ON COLUMN ftchain.self.incarnation IS 'since when it is what it is: the start of the server, microseconds since 1970';
+COMMENT ON COLUMN ftchain.self.incarnation IS 'since when it is what it is: the start of the server, or its last crash, microseconds since 1970';
 COMMENT ON COLUMN ftchain.self.created IS 'when it was given its identity';
 
 CREATE VIEW ftchain.blocks AS
