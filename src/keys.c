@@ -15,6 +15,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "access/xact.h"
 #include "common/file_perm.h"
 #include "miscadmin.h"
 #include "port.h"
@@ -202,6 +203,7 @@ ftc_keys_sign(FtcDomain domain, const FtcHash *chain, const FtcHash *digest,
 	FtcKey		seed;
 	bool		ok;
 
+	ForceSyncCommit();
 	if (!load_seed(&seed))
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_FILE),

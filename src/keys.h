@@ -5,7 +5,8 @@
  *
  * A database's key is the file <database oid>.pem in ftchain.key_directory,
  * mode 0600, never in a table: a dump or a logical copy must not clone an
- * identity.
+ * identity.  It is used only if nobody but the server's user can have read it
+ * or put it there.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,7 +21,10 @@ extern void ftc_keys_create(FtcKey *public_key);
 /* The public key of this database's key file; false if there is no file. */
 extern bool ftc_keys_public(FtcKey *public_key);
 
-/* Sign with this database's key; an error if that cannot be. */
+/*
+ * Sign with this database's key; an error if that cannot be.  The transaction
+ * will commit synchronously: what is signed may go anywhere.
+ */
 extern void ftc_keys_sign(FtcDomain domain, const FtcHash *chain,
 						  const FtcHash *digest, FtcSignature *signature);
 

@@ -420,6 +420,7 @@ ftc_procedure_begin(FunctionCallInfo fcinfo, const char *name)
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	in_procedure = true;
+	ForceSyncCommit();
 
 	/*
 	 * What the transaction around has done becomes visible to others now: a
@@ -429,10 +430,16 @@ ftc_procedure_begin(FunctionCallInfo fcinfo, const char *name)
 	ftc_procedure_commit();
 }
 
+/*
+ * A new transaction has the defaults of the session, whatever they are by now.
+ * Ours must see what others commit, and what peers are told must not be lost.
+ */
 void
 ftc_procedure_commit(void)
 {
 	SPI_commit();
+	XactIsoLevel = XACT_READ_COMMITTED;
+	ForceSyncCommit();
 	EnsurePortalSnapshotExists();
 }
 
