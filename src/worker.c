@@ -747,9 +747,30 @@ databases_setting(void)
 	return names;
 }
 
-/* A database that is gone leaves its place to another. */
+static List *
+databases_with_places(void)
+{
+	FtcShared  *s = ftc_shared();
+	List	   *databases = NIL;
+
+	for (int i = 0; i < FTC_SHARED_DATABASES; i++)
+	{
+		Oid			database;
+
+		LWLockAcquire(&s->lock, LW_SHARED);
+		database = s->database[i].database;
+		LWLockRelease(&s->lock);
+		databases = lappend_oid(databases, database);
+	}
+	return databases;
+}
+
+/*
+ * A database that is gone leaves its place to another.  One that was given its
+ * place after we looked for databases may be younger than what we saw.
+ */
 static void
-free_places(List *existing)
+free_places(List *before, List *existing)
 {
 	FtcShared  *s = ftc_shared();
 
@@ -758,6 +779,7 @@ free_places(List *existing)
 	{
 		FtcDatabaseSlot *database = &s->database[i];
 		bool		used = !OidIsValid(database->database) ||
+		!list_member_oid(before, database->database) ||
 		list_member_oid(existing, database->database);
 
 		for (int kind = 0; kind < FTC_WORKER_KINDS; kind++)
@@ -778,8 +800,9 @@ free_places(List *existing)
 static bool
 launch(void *arg)
 {
-	List	   *names;
+	List	   *before = databases_with_places();
 	List	   *existing = NIL;
+	List	   *names;
 	Relation	relation;
 	TableScanDesc scan;
 	HeapTuple	tuple;
@@ -803,7 +826,7 @@ launch(void *arg)
 		}
 		table_endscan(scan);
 		table_close(relation, AccessShareLock);
-		free_places(existing);
+		free_places(before, existing);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
