@@ -756,7 +756,7 @@ ftc_seal_mine(FtcCandidate *candidate)
 		found = ftc_pow_search(&candidate->header, SLICE_ATTEMPTS);
 		ftc_worker_mined(candidate->header.nonce - before + found, ftc_clock_now() - start);
 		ftc_worker_attend();
-		if (!found && ftc_worker_heads() != candidate->heads)
+		if (!found && (ftc_worker_must_leave() || ftc_worker_heads() != candidate->heads))
 			return false;
 	}
 	return true;

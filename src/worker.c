@@ -222,10 +222,34 @@ ftc_worker_mined(uint64 attempts, uint64 us)
  * ----------------------------------------------------------------
  */
 
+static bool
+step_aside(void *arg)
+{
+	if (ftc_step_begin("looking around"))
+		ftc_step_end();
+	return false;
+}
+
+/* What lasts, as mining may, looks now and then whether it is in the way. */
+static void
+make_way(void)
+{
+	static uint64 looked_at = 0;
+	uint64		now = ftc_clock_now();
+	bool		more;
+
+	if (must_leave || IsTransactionState() || now - looked_at < USECS_PER_SEC)
+		return;
+	looked_at = now;
+	(void) ftc_step_try(step_aside, NULL, &more);
+}
+
 void
 ftc_worker_attend(void)
 {
 	CHECK_FOR_INTERRUPTS();
+	if (my_slot != NULL)
+		make_way();
 	if (my_slot != NULL && ConfigReloadPending)
 	{
 		ConfigReloadPending = false;
