@@ -773,6 +773,7 @@ ftc_courier_turn(void)
 			busy |= attend(contacts[i]);
 			show(i);
 		}
+	ftc_worker_progress(busy ? "exchanging" : "idle");
 	if (!busy && !ftc_worker_must_leave())
 		ftc_peer_wait(peers, open_peers(peers), 250, "FtchainCourier");
 	return 0;

@@ -1043,9 +1043,11 @@ ftchain_worker_status(PG_FUNCTION_ARGS)
 		values[1] = Int32GetDatum(slot.pid);
 		nulls[1] = slot.pid <= 0;
 		values[2] = time_or_null(slot.pid > 0 ? slot.started : 0, &nulls[2]);
+		/* what one did that has left is no progress */
 		values[3] = CStringGetTextDatum(slot.progress);
 		values[4] = Int64GetDatum((int64) slot.attempts);
 		values[5] = Float8GetDatum(slot.hash_rate);
+		nulls[3] = nulls[4] = nulls[5] = slot.pid <= 0;
 		values[6] = CStringGetTextDatum(slot.last_error);
 		nulls[6] = slot.last_error_at == 0;
 		values[7] = time_or_null(slot.last_error_at, &nulls[7]);
