@@ -176,14 +176,16 @@ static double *
 shares(const FtcRing *r)
 {
 	double	   *share = palloc0(Max(r->nmembers, 1) * sizeof(double));
+	uint64	   *arcs = palloc0(Max(r->nmembers, 1) * sizeof(uint64));
 
+	/* modulo 2^64, so the arc across zero comes out right */
 	for (uint32 i = 0; i < r->npoints; i++)
-	{
-		uint64		before = r->points[i > 0 ? i - 1 : r->npoints - 1].position;
-
-		/* modulo 2^64, so the arc across zero comes out right */
-		share[r->points[i].member] += (double) (r->points[i].position - before) / 18446744073709551616.0;
-	}
+		arcs[r->points[i].member] += r->points[i].position -
+			r->points[i > 0 ? i - 1 : r->npoints - 1].position;
+	/* and all of the circle is none of it */
+	for (uint32 i = 0; i < r->nmembers; i++)
+		share[i] = arcs[i] == 0 && r->members[i].weight > 0 ? 1
+			: (double) arcs[i] / 18446744073709551616.0;
 	return share;
 }
 
