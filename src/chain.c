@@ -163,6 +163,7 @@ ftc_chain_lock(int32 chain)
 
 static HTAB *cache = NULL;
 static Oid	cache_relation = InvalidOid;	/* ftchain.chain */
+static uint64 cache_changes = 0;	/* how often all was forgotten */
 
 static void
 forget(Datum arg, Oid relation)
@@ -172,6 +173,7 @@ forget(Datum arg, Oid relation)
 
 	if (cache == NULL || (OidIsValid(relation) && relation != cache_relation))
 		return;
+	cache_changes++;
 	hash_seq_init(&scan, cache);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 		hash_search(cache, entry->name, HASH_REMOVE, NULL);
@@ -213,7 +215,10 @@ need_member(const FtcState *state, const FtcHash *member, const char *chain)
 				errhint("A governor of the chain can add it with ftchain.add_member()."));
 }
 
-/* Everything is read first: an invalidation on the way would remove the entry. */
+/*
+ * As it is now: a transaction with an older snapshot, too, must take the names
+ * of its entries from the incarnation that others take them from.
+ */
 static void
 read_chain(const char *name, FtcChainCache *fresh)
 {
@@ -223,6 +228,7 @@ read_chain(const char *name, FtcChainCache *fresh)
 	FtcState   *state;
 
 	ftc_enter(&scope);
+	ftc_freeze_latest();
 	ftc_run(&sequence_of_entries, 0);
 	fresh->sequence = DatumGetObjectId(ftc_value(0, 0));
 	cache_relation = DatumGetObjectId(ftc_value(0, 1));
@@ -236,14 +242,16 @@ read_chain(const char *name, FtcChainCache *fresh)
 	fresh->member = identity.member;
 	fresh->incarnation = identity.incarnation;
 	fresh->max_payload = state->params.max_payload;
+	ftc_thaw();
 	ftc_leave(&scope);
 }
 
 const FtcChainCache *
 ftc_chain_cached(const char *name)
 {
-	FtcChainCache fresh = {0};
+	static FtcChainCache fresh;
 	FtcChainCache *entry;
+	uint64		changes;
 
 	make_cache();
 	if (strlen(name) < sizeof(entry->name))
@@ -252,10 +260,12 @@ ftc_chain_cached(const char *name)
 		if (entry != NULL)
 			return entry;
 	}
+	changes = cache_changes;
 	read_chain(name, &fresh);
-	entry = hash_search(cache, fresh.name, HASH_ENTER, NULL);
-	*entry = fresh;
-	return entry;
+	/* what changed while we read may be newer than what we read */
+	if (changes == cache_changes)
+		*(FtcChainCache *) hash_search(cache, fresh.name, HASH_ENTER, NULL) = fresh;
+	return &fresh;
 }
 
 /* ----------------------------------------------------------------

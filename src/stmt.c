@@ -91,6 +91,13 @@ ftc_freeze(void)
 }
 
 void
+ftc_freeze_latest(void)
+{
+	PushActiveSnapshot(GetLatestSnapshot());
+	frozen = true;
+}
+
+void
 ftc_push_snapshot(void)
 {
 	PushActiveSnapshot(frozen ? GetActiveSnapshot() : GetTransactionSnapshot());

@@ -59,6 +59,7 @@ extern void ftc_unnest(MemoryContext outer);
  * nothing that comes later; none may write.
  */
 extern void ftc_freeze(void);
+extern void ftc_freeze_latest(void);	/* "now" even in repeatable read */
 extern void ftc_thaw(void);
 
 /* Make what statements see now the active snapshot, for a cursor. */
