@@ -153,7 +153,9 @@ ftc_chain_list_named(const char *name)
 void
 ftc_chain_lock(int32 chain)
 {
-	ftc_run(&chain_lock, Int32GetDatum(chain));
+	/* without its row there is nothing that would hold others back */
+	if (ftc_run(&chain_lock, Int32GetDatum(chain)) == 0)
+		elog(ERROR, "chain %d has gone", chain);
 }
 
 /* ----------------------------------------------------------------
