@@ -12,7 +12,9 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 
+#include "core/merkle.h"
 #include "guc.h"
 #include "worker.h"
 
@@ -24,9 +26,16 @@ PG_MODULE_MAGIC;
 
 PGDLLEXPORT void _PG_init(void);
 
+static void
+check_for_interrupts(void)
+{
+	CHECK_FOR_INTERRUPTS();
+}
+
 void
 _PG_init(void)
 {
+	ftc_merkle_pause = check_for_interrupts;
 	ftc_guc_init();
 	ftc_worker_init();
 }

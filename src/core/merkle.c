@@ -99,6 +99,8 @@ ftc_frontier_decode(FtcFrontier *frontier, FtcSlice bytes)
 	return ftc_reader_is_done(&reader) ? FTC_OK : FTC_BAD_LENGTH;
 }
 
+void		(*ftc_merkle_pause) (void) = NULL;
+
 FtcHash
 ftc_merkle_root(const FtcHash *leaves, uint64_t n)
 {
@@ -106,7 +108,11 @@ ftc_merkle_root(const FtcHash *leaves, uint64_t n)
 
 	ftc_frontier_init(&frontier);
 	for (uint64_t i = 0; i < n; i++)
+	{
+		if (ftc_merkle_pause != NULL && i % FTC_MERKLE_PAUSE == FTC_MERKLE_PAUSE - 1)
+			ftc_merkle_pause();
 		ftc_frontier_add(&frontier, &leaves[i]);
+	}
 	return ftc_frontier_root(&frontier);
 }
 

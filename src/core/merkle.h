@@ -34,6 +34,10 @@ extern FtcHash ftc_merkle_node(const FtcHash *left, const FtcHash *right);
 /* The root over n leaf hashes. */
 extern FtcHash ftc_merkle_root(const FtcHash *leaves, uint64_t n);
 
+/* Called every so many leaves, if set: for who must not be held up. */
+#define FTC_MERKLE_PAUSE 65536
+extern void (*ftc_merkle_pause) (void);
+
 /*
  * Proofs over leaf hashes in memory.  proof has room for FTC_PROOF_MAX; the
  * number of hashes is returned.  index < n; 0 < size1 <= n.
