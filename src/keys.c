@@ -39,18 +39,65 @@ key_path(const char *suffix)
 	return path;
 }
 
-static void
-make_key_directory(void)
+static char *
+directory_of(const char *path)
 {
-	char	   *path = key_path("pem");
+	char	   *directory = pstrdup(path);
 
-	get_parent_directory(path);
+	get_parent_directory(directory);
+	return directory;
+}
+
+static void
+make_key_directory(const char *path)
+{
 	if (mkdir(path, S_IRWXU) < 0 && errno != EEXIST)
 		ereport(ERROR,
 				errcode_for_file_access(),
 				errmsg("could not create key directory \"%s\": %m", path),
 				errhint("Create it, owned by the server's user, or set ftchain.key_directory."));
 	fsync_fname(path, true);
+	fsync_fname(directory_of(path), true);
+}
+
+/* Who may write to the directory of a key may put another in its place. */
+static void
+check_key_directory(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not stat key directory \"%s\": %m", path));
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		ereport(ERROR,
+				errcode(ERRCODE_CONFIG_FILE_ERROR),
+				errmsg("key directory \"%s\" must be owned by the server's user or root", path));
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		ereport(ERROR,
+				errcode(ERRCODE_CONFIG_FILE_ERROR),
+				errmsg("key directory \"%s\" can be written to by group or world", path),
+				errhint("Its permissions should be u=rwx (0700)."));
+}
+
+/* Give the file its name, unless that is taken: a key is never overwritten. */
+static void
+publish_file(const char *temporary, const char *path)
+{
+	if (link(temporary, path) < 0)
+	{
+		int			why = errno;
+
+		unlink(temporary);
+		errno = why;
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not create key file \"%s\": %m", path),
+				why == EEXIST ? errhint("It may be the only copy of a key that a chain knows. If it is of no use any more, move it away.") : 0);
+	}
+	unlink(temporary);
+	fsync_fname(directory_of(path), true);
 }
 
 /* Bytes to a file that is there whole or not at all, readable by us alone. */
@@ -83,28 +130,44 @@ write_secret_file(const char *path, const char *bytes, size_t len)
 		ereport(ERROR,
 				errcode_for_file_access(),
 				errmsg("could not write file \"%s\": %m", temporary));
-	durable_rename(temporary, path, ERROR);
+	publish_file(temporary, path);
 }
 
-/* The file's bytes, terminated; NULL if there is no such file. */
-static char *
-read_file(const char *path, bool secret)
+/* Is it ours, and nobody else's? */
+static void
+check_key_file(const char *path, const struct stat *st)
 {
-	char	   *bytes = palloc0(KEY_FILE_MAX + 1);
-	int			fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
-	struct stat st;
-
-	if (fd < 0 && errno == ENOENT)
-		return NULL;
-	if (fd < 0 || fstat(fd, &st) < 0 || read(fd, bytes, KEY_FILE_MAX) < 0)
+	if (!S_ISREG(st->st_mode) || st->st_uid != geteuid())
 		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not read file \"%s\": %m", path));
-	if (secret && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+				errcode(ERRCODE_CONFIG_FILE_ERROR),
+				errmsg("key file \"%s\" must be a regular file owned by the server's user", path));
+	if ((st->st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		ereport(ERROR,
 				errcode(ERRCODE_CONFIG_FILE_ERROR),
 				errmsg("key file \"%s\" has group or world access", path),
 				errhint("Its permissions should be u=rw (0600)."));
+	check_key_directory(directory_of(path));
+}
+
+/* The file's bytes, terminated; NULL if there is no such file. */
+static char *
+read_key_file(const char *path)
+{
+	char	   *bytes = palloc0(KEY_FILE_MAX + 1);
+	int			fd = OpenTransientFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | PG_BINARY);
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT)
+		return NULL;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not open key file \"%s\": %m", path));
+	check_key_file(path, &st);
+	if (read(fd, bytes, KEY_FILE_MAX) < 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not read key file \"%s\": %m", path));
 	CloseTransientFile(fd);
 	return bytes;
 }
@@ -114,7 +177,7 @@ static bool
 load_seed(FtcKey *seed)
 {
 	char	   *path = key_path("pem");
-	char	   *pem = read_file(path, true);
+	char	   *pem = read_key_file(path);
 	size_t		len = FTC_KEY_LEN;
 	EVP_PKEY   *pkey;
 	BIO		   *bio;
@@ -166,15 +229,10 @@ void
 ftc_keys_create(FtcKey *public_key)
 {
 	char	   *path = key_path("pem");
-	struct stat st;
 	FtcKey		seed;
 
-	make_key_directory();
-	if (stat(path, &st) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_DUPLICATE_FILE),
-				errmsg("key file \"%s\" exists", path),
-				errhint("It may be the only copy of a key that a chain knows. If it is of no use any more, move it away."));
+	make_key_directory(directory_of(path));
+	check_key_directory(directory_of(path));
 	if (!pg_strong_random(seed.b, sizeof(seed.b)) || !ftc_key_derive(&seed, public_key))
 		ereport(ERROR,
 				errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
