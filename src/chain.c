@@ -256,6 +256,8 @@ ftc_chain_cached(const char *name)
 	uint64		changes;
 
 	make_cache();
+	/* in a long transaction nobody else might look for them */
+	AcceptInvalidationMessages();
 	if (strlen(name) < sizeof(entry->name))
 	{
 		entry = hash_search(cache, name, HASH_FIND, NULL);
