@@ -609,6 +609,36 @@ test_points_large(void **state)
 			assert_true(at[j] > m && at[j] < n);
 	}
 	assert_int_equal(most, FTC_PROOF_MAX);
+
+static int	pauses = 0;
+
+static void
+count_pause(void)
+{
+	pauses++;
+}
+
+/* Whoever must not be held up is asked now and then, with the same result. */
+static void
+test_pause(void **state)
+{
+	const uint64_t n = 3 * FTC_MERKLE_PAUSE + 1;
+	FtcHash    *many = calloc(n, sizeof(FtcHash));
+	FtcHash		expected = ftc_merkle_root(many, n);
+	FtcHash		proof[FTC_PROOF_MAX];
+	FtcHash		root;
+
+	(void) state;
+	ftc_merkle_pause = count_pause;
+	root = ftc_merkle_root(many, n);
+	assert_hash_equal(&root, &expected);
+	assert_int_equal(pauses, 3);
+	(void) ftc_merkle_inclusion(many, n, 0, proof);
+	assert_in_range(pauses, 5, 6);
+	(void) ftc_merkle_consistency(many, n, 1, proof);
+	assert_in_range(pauses, 7, 9);
+	ftc_merkle_pause = NULL;
+	free(many);
 }
 
 /* Proofs and sizes that fit nothing are refused, and read no hash too many. */
@@ -695,6 +725,8 @@ main(void)
 		test(test_prefix_inclusion),
 		test(test_path),
 		test(test_points_large),
+
+		test(test_pause),
 		test(test_random_proofs),
 		test(test_vectors),
 	};
