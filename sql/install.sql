@@ -59,6 +59,18 @@ ALTER ROLE ftchain_worker NOSUPERUSER;
 ALTER ROLE ftchain_reader SUPERUSER;
 CREATE EXTENSION ftchain;
 ALTER ROLE ftchain_reader NOSUPERUSER;
+ALTER ROLE ftchain_worker CREATEROLE;
+CREATE EXTENSION ftchain;
+ALTER ROLE ftchain_worker NOCREATEROLE REPLICATION;
+CREATE EXTENSION ftchain;
+ALTER ROLE ftchain_worker NOREPLICATION BYPASSRLS;
+CREATE EXTENSION ftchain;
+ALTER ROLE ftchain_worker NOBYPASSRLS;
+-- Nobody else may become that role.
+GRANT ftchain_worker TO regress_ftchain_user;
+CREATE EXTENSION ftchain;
+\echo :LAST_ERROR_SQLSTATE
+REVOKE ftchain_worker FROM regress_ftchain_user;
 
 -- Roles outlive the extension, and are taken as they are.
 SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolcanlogin, rolconnlimit, rolinherit,

@@ -35,11 +35,19 @@ BEGIN
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r.name) THEN
             EXECUTE format('CREATE ROLE %I %s', r.name, r.options);
             EXECUTE format('COMMENT ON ROLE %I IS %L', r.name, r.about);
-        ELSIF (SELECT rolsuper FROM pg_roles WHERE rolname = r.name) THEN
-            RAISE EXCEPTION 'role "%" exists and is a superuser', r.name
+        ELSIF (SELECT rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls FROM pg_roles WHERE rolname = r.name) THEN
+            RAISE EXCEPTION 'role "%" exists and has more rights than it may have', r.name
                 USING ERRCODE = 'invalid_role_specification',
-                      HINT = 'ftchain runs with as few rights as it can; take SUPERUSER from the role or rename it.';
+                      HINT = 'ftchain runs with as few rights as it can; take SUPERUSER, CREATEROLE, REPLICATION and BYPASSRLS from the role or rename it.';
         END IF;
+    END LOOP;
+    -- Who could become the worker could write to all tables.  From version 16
+    -- on that is who made the role, if it was no superuser.
+    FOR r IN SELECT pg_get_userbyid(member) AS name FROM pg_auth_members
+              WHERE roleid = (SELECT oid FROM pg_roles WHERE rolname = 'ftchain_worker') LOOP
+        RAISE EXCEPTION 'role "%" is a member of role "ftchain_worker"', r.name
+            USING ERRCODE = 'invalid_role_specification',
+                  HINT = 'Nobody may be; revoke the membership.';
     END LOOP;
 END
 $$;
