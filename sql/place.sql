@@ -37,6 +37,7 @@ SELECT length(key), p."position", p.member = i.member AS self, p.name = current_
 SELECT r.member = i.member AS self, r.name = current_database() AS name, r.zone, r.weight, r.points, round(r.share::numeric, 9) AS share
   FROM ftchain.ring('a') r, ftchain.identity i;
 SELECT m.zone, m.weight, m.governor, m.full_copy, m.member = i.member AS self, m.public_key = i.public_key AS key FROM ftchain.members('a') m, ftchain.identity i;
+SELECT share = 1 AS exactly_all FROM ftchain.ring('a');
 -- one without weight owns nothing
 SELECT * FROM ftchain.place('idle', sha256(''));
 SELECT weight, points, share FROM ftchain.ring('idle');

@@ -5,7 +5,7 @@ CREATE FUNCTION ftchain.create_identity(OUT member bytea, OUT public_key bytea)
 COMMENT ON FUNCTION ftchain.create_identity() IS 'give this database a key pair and with it a member id; create_chain() and join_chain() do so if need be';
 
 CREATE FUNCTION ftchain.incarnation() RETURNS bigint
-    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'ftchain_incarnation';
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_incarnation';
 COMMENT ON FUNCTION ftchain.incarnation() IS 'the incarnation of what this database appends now, see ftchain.self; null if it has no identity or is a copy';
 
 CREATE FUNCTION ftchain.create_chain(
