@@ -609,6 +609,7 @@ test_points_large(void **state)
 			assert_true(at[j] > m && at[j] < n);
 	}
 	assert_int_equal(most, FTC_PROOF_MAX);
+}
 
 static int	pauses = 0;
 
@@ -725,7 +726,6 @@ main(void)
 		test(test_prefix_inclusion),
 		test(test_path),
 		test(test_points_large),
-
 		test(test_pause),
 		test(test_random_proofs),
 		test(test_vectors),
