@@ -13,6 +13,7 @@
 #include "common/base64.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "chain.h"
@@ -51,6 +52,13 @@ static FtcStmt bundle_load = {
 	.sql = "SELECT head, ids, leaves FROM ftchain.bundle WHERE id = $1",
 	.nargs = 1,
 	.argtypes = {INT8OID},
+};
+
+/* Who this database is; no key is needed to say what it took. */
+static FtcStmt own_origin = {
+	.sql = "SELECT origin FROM ftchain.identity WHERE database = $1",
+	.nargs = 1,
+	.argtypes = {OIDOID},
 };
 
 /* An entry appended here that is in no bundle yet. */
@@ -378,7 +386,9 @@ origin_arg(FunctionCallInfo fcinfo)
 
 	if (PG_ARGISNULL(2))
 	{
-		ftc_identity_need(&self);
+		if (ftc_run(&own_origin, ObjectIdGetDatum(MyDatabaseId)) > 0)
+			return DatumGetInt32(ftc_value(0, 0));
+		ftc_identity_need(&self);	/* which says why there is none */
 		return self.origin;
 	}
 	member = ftc_arg_hash(PG_GETARG_DATUM(2), "origin");
