@@ -194,6 +194,17 @@ SELECT at, answer FROM receipt, LATERAL (SELECT decode(receipt ->> 'bundle', 'ba
        LATERAL (SELECT pg_temp.answer(pg_temp.tampered(receipt, 'bundle', to_json(translate(encode(changed, 'base64'), E'\n', ''))::text))) AS a (answer)
  WHERE which = 'below' ORDER BY at;
 
+-- Of large bundles as of small ones, in turn.
+SELECT count(*) FROM ftchain.append_many('b', ARRAY(SELECT json_build_object('n', i) FROM generate_series(1, 5001) i));
+CALL ftchain.seal('b');
+SELECT count(*) FROM ftchain.append_many('b', ARRAY(SELECT json_build_object('n', i) FROM generate_series(1, 2048) i));
+CALL ftchain.seal('b');
+SELECT count(*) FROM ftchain.append_many('b', ARRAY(SELECT json_build_object('n', i) FROM generate_series(1, 2047) i));
+CALL ftchain.seal('b');
+SELECT count(*), bool_and(c.valid) AS valid, bool_and(c.seq = s) AS seq
+  FROM unnest(ARRAY[25, 26, 5026, 5027, 7074, 7075, 9121, 26, 9121, 5027, 3000, 3001, 7074]) s, ftchain.check_receipt(ftchain.receipt('b', s), :'other') c;
+SELECT count(*), bool_and(c.valid) AS valid, bool_and(c.seq = s) AS seq FROM generate_series(25, 9121, 13) s, ftchain.check_receipt(ftchain.receipt('b', s), :'other') c;
+
 -- Where rows have been changed, no receipt is made of them.
 CREATE FUNCTION pg_temp.damaged(change text, restore text, query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -212,7 +223,7 @@ ALTER TABLE ftchain.block DISABLE TRIGGER guard;
 SELECT what, pg_temp.damaged('UPDATE ftchain.' || change, 'UPDATE ftchain.' || undo, $$SELECT ftchain.receipt('a', 9)$$) FROM (VALUES
     ('payload', $$entry SET payload = '{"n": 10}' WHERE id = 9$$, $$entry SET payload = '{"n" : 9}' WHERE id = 9$$),
     ('incarnation', 'entry SET incarnation = incarnation + 1 WHERE id = 9', 'entry SET incarnation = incarnation - 1 WHERE id = 9'),
-    ('id', 'entry SET id = 1000 WHERE id = 9', 'entry SET id = 9 WHERE id = 1000'),
+    ('id', 'entry SET id = 1000000 WHERE id = 9', 'entry SET id = 9 WHERE id = 1000000'),
     ('leaves', 'bundle SET leaves = set_byte(leaves, 100, get_byte(leaves, 100) # 1) WHERE ids @> 9::bigint',
                'bundle SET leaves = set_byte(leaves, 100, get_byte(leaves, 100) # 1) WHERE ids @> 9::bigint'),
     ('fewer leaves', $$bundle SET leaves = substr(leaves, 33) WHERE ids @> 9::bigint$$, $$bundle SET leaves = (SELECT leaves FROM kept_bundle) WHERE ids @> 9::bigint$$),
