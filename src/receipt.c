@@ -238,13 +238,16 @@ set_marks(const FtcBundle *bundle, const FtcHash *leaves)
 		return;
 	if (marks.at == NULL)
 		marks.at = MemoryContextAlloc(TopMemoryContext, MARKS * sizeof(FtcFrontier));
-	marks.count = 0;
+	marks.count = 0;			/* until they are all there */
 	marks.step = bundle->count / MARKS + 1;
 	ftc_frontier_init(&frontier);
 	for (uint32 i = 0; i < bundle->count; i++)
 	{
 		if (i % marks.step == 0)
+		{
+			CHECK_FOR_INTERRUPTS();
 			marks.at[i / marks.step] = frontier;
+		}
 		ftc_frontier_add(&frontier, &leaves[i]);
 	}
 	marks.count = bundle->count;
