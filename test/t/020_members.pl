@@ -48,9 +48,8 @@ foreach my $node (@nodes)
 		'0', 'at ' . $node->name . ' only owners state that they store a body');
 }
 my ($origin, $incarnation, $seq) = split(/\|/, $acked[0]);
-my $receipt = $gamma->query("SELECT ftchain.receipt('main', $seq, '$origin', $incarnation)")
-  || $beta->query("SELECT ftchain.receipt('main', $seq, '$origin', $incarnation)");
-is($alpha->query("SELECT valid, reason, seq FROM ftchain.check_receipt(\$r\$$receipt\$r\$)"),
+my $receipt = $alpha->query("SELECT ftchain.receipt('main', $seq)");
+is($gamma->query("SELECT valid, reason, seq FROM ftchain.check_receipt(\$r\$$receipt\$r\$)"),
 	"t||$seq", 'a receipt from another member is good');
 
 # One is stopped in good order
