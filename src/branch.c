@@ -387,6 +387,8 @@ complete(int32 chain, const FtcHash *id)
 bool
 ftc_branch_enter(int32 chain, const FtcHash *id, const FtcHeader *header)
 {
+	/* if it is as good as the head, a closing block is due */
+	ftc_worker_wake_at_commit(FTC_WAKE_SEALER);
 	if (!is_incomplete(&header->prev) && ftc_branch_is_available(id))
 		return complete(chain, id);
 	ftc_run(&incomplete_put, ftc_hash_datum(id), Int32GetDatum(chain), ftc_hash_datum(&header->prev),
