@@ -282,7 +282,7 @@ ftc_worker_wait(long timeout_ms, const char *event)
 bool
 ftc_worker_must_leave(void)
 {
-	return must_leave;
+	return must_leave || (my_database != NULL && my_database->stopped);
 }
 
 /* ----------------------------------------------------------------
@@ -588,7 +588,7 @@ work(const WorkerType *type)
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "ftchain turn", ALLOCSET_DEFAULT_SIZES);
 	int			failures = 0;
 
-	while (!must_leave && !my_database->stopped)
+	while (!ftc_worker_must_leave())
 	{
 		Turn		turn = {.type = type,.nap = NAP_MAX_MS};
 		bool		more;
@@ -603,7 +603,7 @@ work(const WorkerType *type)
 			turn.nap = 250L << Min(failures++, 6);
 		MemoryContextSwitchTo(TopMemoryContext);
 		MemoryContextReset(context);
-		if (turn.nap > 0 && !must_leave)
+		if (turn.nap > 0 && !ftc_worker_must_leave())
 			(void) ftc_worker_wait(Min(turn.nap, NAP_MAX_MS), type->event);
 	}
 }

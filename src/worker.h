@@ -74,7 +74,8 @@ extern char *ftc_step_error(MemoryContext context);
  */
 extern bool ftc_worker_wait(long timeout_ms, const char *event);
 extern void ftc_worker_attend(void);	/* the same without waiting */
-extern bool ftc_worker_must_leave(void);	/* somebody wants the database */
+extern bool ftc_worker_must_leave(void);	/* somebody wants the database, or
+											 * no workers */
 
 /* In a session, commit what a procedure has done so far and go on. */
 extern void ftc_procedure_begin(FunctionCallInfo fcinfo, const char *name);

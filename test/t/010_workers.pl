@@ -55,6 +55,7 @@ $node->comes_to($activity, 'the launcher waits for an extension', '1');
 $node->query('CREATE EXTENSION ftchain');
 $node->create_chain;
 $node->comes_to($running, 'workers start by themselves', $all);
+$node->comes_to(q(SELECT count(*) FROM ftchain.worker_status() WHERE progress <> ''), 'and say what they do', '3');
 $node->gives(
 	q(SELECT string_agg(backend_type, ', ' ORDER BY backend_type) FROM pg_stat_activity WHERE backend_type LIKE 'ftchain%'),
 	'ftchain courier, ftchain keeper, ftchain launcher, ftchain sealer',
@@ -148,8 +149,15 @@ $node->safe_psql('other', "SELECT ftchain.create_chain('hard', attempts => 10000
 $node->wait_for('other', $running, 'they start in a new database of that name', $all);
 $node->safe_psql('other', "SELECT ftchain.append('hard', '1')");
 $node->wait_for('other', q(SELECT hash_rate > 0 FROM ftchain.worker_status() WHERE worker = 'sealer'), 'and work');
+$node->query('DROP DATABASE copy');
+$node->query('CREATE DATABASE copy TEMPLATE other');
+ok(1, 'a database can be copied while its sealer is at work that has no end');
+$node->wait_for('other', q(SELECT hash_rate > 0 FROM ftchain.worker_status() WHERE worker = 'sealer'), 'which goes on then');
+$node->gives(q(SELECT count(*) FROM pg_database WHERE datname = 'copy'), '1', 'the copy is there');
 $node->safe_psql('other', 'SELECT ftchain.stop()');
 $node->wait_for('other', $running, 'stop() ends that work', '');
+is($node->safe_psql('other', 'SELECT count(progress), count(attempts), count(hash_rate) FROM ftchain.worker_status()'),
+	'0|0|0', 'and nothing is shown of it any more');
 $node->safe_psql('other', 'SELECT ftchain.start()');
 
 $node->query(q(SET lock_timeout = '20s'; DROP EXTENSION ftchain));
@@ -163,6 +171,19 @@ $node->comes_to($sealed, 'and come back when it is created again');
 $node->is_clean('the new chain is clean');
 unlike($node->log_since(0), qr/missing/, 'a database that does not exist is not mentioned in the log');
 $node->query('DROP DATABASE other WITH (FORCE)');
+
+# More databases than there are places, one after the other, each started as
+# soon as it is there: none loses its place, and none keeps it.
+
+my $started = 0;
+for my $n (1 .. 10)
+{
+	$node->query('CREATE DATABASE brief');
+	$node->safe_psql('brief', 'CREATE EXTENSION ftchain; SELECT ftchain.start()');
+	$started += FtchainCluster::wait_until('workers', 30, sub { $node->safe_psql('brief', $running) eq $all }) ? 1 : 0;
+	$node->query('DROP DATABASE brief');
+}
+is($started, 10, 'workers start in each of many databases');
 
 # Ends
 
