@@ -21,6 +21,7 @@
 #include "identity.h"
 #include "keys.h"
 #include "peer.h"
+#include "shared.h"
 #include "stmt.h"
 #include "store.h"
 #include "worker.h"
@@ -36,6 +37,12 @@ static FtcStmt peer_put = {
 	" ON CONFLICT (server) DO UPDATE SET member = excluded.member",
 	.nargs = 2,
 	.argtypes = {TEXTOID, BYTEAOID},
+};
+
+static FtcStmt peers_other = {
+	.sql = "SELECT count(*) FROM ftchain.peer WHERE server <> $1",
+	.nargs = 1,
+	.argtypes = {TEXTOID},
 };
 
 static FtcStmt peer_drop = {
@@ -122,6 +129,12 @@ static void
 store_peer(const char *server, const Introduction *who)
 {
 	need_other(who, server);
+	ftc_run(&peers_other, CStringGetTextDatum(server));
+	if (DatumGetInt64(ftc_value(0, 0)) >= FTC_SHARED_PEERS)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("a database reaches %d peers at most", FTC_SHARED_PEERS),
+				errhint("Members that do not reach each other exchange through others; remove a peer with ftchain.remove_peer()."));
 	ftc_run(&peer_put, CStringGetTextDatum(server), ftc_hash_datum(&who->member));
 	ftc_worker_wake_at_commit(FTC_WAKE_COURIER);
 }
