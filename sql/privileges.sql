@@ -183,7 +183,8 @@ SELECT length(ftchain.peer_genesis('a')) > 240 AS genesis, ftchain.peer_genesis(
 SELECT protocol_spoken, length(member), head_height, length(head), length(head_work), epoch, next, length(value) FROM ftchain.peer_hello(1, :'genesis', sha256('x'));
 SELECT count(*) AS blocks FROM ftchain.peer_blocks(:'genesis', '{}', 10);
 SELECT count(*) AS after_genesis FROM ftchain.peer_blocks(:'genesis', ARRAY[:'genesis']::bytea[], 1000);
-SELECT length(ftchain.peer_block(:'genesis', :'genesis')) > 240 AS block, ftchain.peer_block(:'genesis', sha256('x')) IS NULL AS none;
+SELECT length(block) > 240 AS block, stored IS NULL AS stored FROM ftchain.peer_block(:'genesis', :'genesis');
+SELECT block IS NULL AND stored IS NULL AS none FROM ftchain.peer_block(:'genesis', sha256('x'));
 -- What they say is taken for what it is: bytes from outside.
 SELECT query, pg_temp.refused('SELECT * FROM ftchain.' || replace(query, 'GENESIS', quote_literal(:'genesis'))) FROM unnest(ARRAY[
     $$peer_identity(0, GENESIS)$$, $$peer_identity(-1, GENESIS)$$, $$peer_identity(1, '')$$, $$peer_identity(NULL, GENESIS)$$, $$peer_identity(1, NULL)$$,
@@ -192,11 +193,27 @@ SELECT query, pg_temp.refused('SELECT * FROM ftchain.' || replace(query, 'GENESI
     $$peer_blocks(GENESIS, '{}', 0)$$, $$peer_blocks(GENESIS, '{}', 1001)$$, $$peer_blocks(GENESIS, '{}', -1)$$, $$peer_blocks('\x00', '{}', 1)$$,
     $$peer_blocks(sha256('x'), '{}', 1)$$, $$peer_blocks(GENESIS, NULL, 1)$$,
     $$peer_block(GENESIS, '')$$, $$peer_block(GENESIS, NULL)$$, $$peer_block(sha256('x'), sha256('x'))$$,
-    $$peer_receive(GENESIS, sha256('x'), NULL, '')$$, $$peer_receive(GENESIS, '', '{}', '')$$, $$peer_receive(sha256('x'), sha256('x'), '{}', '')$$,
-    $$peer_receive(GENESIS, sha256('x'), ARRAY['']::bytea[], '')$$, $$peer_receive(GENESIS, sha256('x'), ARRAY[NULL]::bytea[], '')$$,
-    $$peer_receive(GENESIS, sha256('x'), ARRAY['\x00']::bytea[], '')$$, $$peer_receive(GENESIS, sha256('x'), ARRAY[decode(repeat('00', 200), 'hex')], '')$$,
-    $$peer_receive(GENESIS, sha256('x'), ARRAY[decode(repeat('ff', 200), 'hex')], '')$$,
-    $$peer_receive(GENESIS, sha256('x'), array_fill('\x00'::bytea, ARRAY[1001]), '')$$]) query;
+    $$peer_receive(GENESIS, sha256('x'), NULL, '')$$, $$peer_receive(GENESIS, sha256('x'), '{}', '')$$]) query;
+-- Messages are taken in a transaction of their own only.
+\set VERBOSITY sqlstate
+SELECT ftchain.peer_receive(:'genesis', '', '{}', '');
+SELECT ftchain.peer_receive(sha256('x'), sha256('x'), '{}', '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), ARRAY['']::bytea[], '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), ARRAY[NULL]::bytea[], '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), ARRAY['\x00']::bytea[], '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), ARRAY[decode(repeat('00', 200), 'hex')], '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), ARRAY[decode(repeat('ff', 200), 'hex')], '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), array_fill('\x00'::bytea, ARRAY[1001]), '');
+\set VERBOSITY terse
+BEGIN;
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), '{}', '');
+ROLLBACK;
+SET default_transaction_isolation = 'repeatable read';
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), '{}', '');
+SET default_transaction_isolation = 'serializable';
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), '{}', '');
+RESET default_transaction_isolation;
+\set VERBOSITY default
 -- an empty call, from whoever it is, changes nothing
 SELECT epoch, next, refused, reason FROM ftchain.peer_receive(:'genesis', sha256('x'), '{}', '');
 RESET ROLE;

@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * clock.c
- *	  The clock.
+ *	  The clocks.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "portability/instr_time.h"
 #include "utils/timestamp.h"
 
 #include "clock.h"
@@ -24,6 +25,15 @@ uint64
 ftc_clock_now(void)
 {
 	return ftc_clock_from_timestamp(ftc_clock_timestamp());
+}
+
+uint64
+ftc_clock_steady(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return INSTR_TIME_GET_MICROSEC(now);
 }
 
 TimestampTz

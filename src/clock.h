@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * clock.h
- *	  The clock.
+ *	  The clocks.
  *
- * All C code reads it here.  Statements have now(): for noting down when a row
+ * All C code reads them here.  Statements have now(): for noting down when a row
  * was made, and for the age of such a row, never for what a chain holds.
  *
  * The chain counts microseconds since 1970-01-01 UTC, PostgreSQL since
@@ -18,6 +18,9 @@
 
 extern uint64 ftc_clock_now(void);
 extern TimestampTz ftc_clock_timestamp(void);
+
+/* Microseconds since some moment; for waiting: nobody sets this one back. */
+extern uint64 ftc_clock_steady(void);
 extern TimestampTz ftc_clock_to_timestamp(uint64 us);
 extern uint64 ftc_clock_from_timestamp(TimestampTz timestamp);
 

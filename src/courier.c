@@ -10,7 +10,7 @@
  *
  * What a peer is asked, in this order: how it is (hello); blocks of a better
  * chain that we do not know (blocks); to take our announcements (receive);
- * bodies that we should hold (block).
+ * bodies that we should hold (block).  The last two take turns.
  *
  *-------------------------------------------------------------------------
  */
@@ -42,14 +42,15 @@
 
 PG_FUNCTION_INFO_V1(ftchain_sync);
 
+/* add_peer() lets no more in */
 static FtcStmt peers_all = {
 	.sql = "SELECT server, member FROM ftchain.peer ORDER BY server LIMIT 16",
 };
 
 static FtcStmt behind_take = {
-	.sql = "UPDATE ftchain.link_in SET behind = false WHERE chain = $1 AND member = $2 AND behind",
-	.nargs = 2,
-	.argtypes = {INT4OID, BYTEAOID},
+	.sql = "UPDATE ftchain.link_in SET behind = false WHERE chain = $1 AND behind",
+	.nargs = 1,
+	.argtypes = {INT4OID},
 };
 
 static FtcStmt locator_get = {
@@ -68,30 +69,39 @@ typedef enum CallKind
 	CALL_BLOCK
 } CallKind;
 
-#define CHAINS_MAX 64
-
-/* What we know of a chain at a peer, in memory only. */
+/*
+ * What we know of a chain at a peer, in memory only.  All times are those of
+ * the steady clock, in us.
+ */
 typedef struct Line
 {
-	int32		chain;			/* 0: not used */
+	int32		chain;
 	bool		greeted;		/* since the connection was made */
-	uint64		hello_at;		/* next time to ask, us */
-	uint64		retry_at;		/* leave it alone until then, us */
+	uint64		hello_at;		/* next time to ask */
+	uint64		retry_at;		/* leave it alone until then */
 	int			failures;
 	bool		behind;			/* it has blocks that we lack */
+	uint64		caught_up_at;	/* first time that it had none, 0: not yet */
 	bool		synced;			/* nothing was left to do, at the last look */
 	FtcHash		reached;		/* the last block it gave us, to go on from */
-	bool		has_reached;
-	FtcWanted	wanted;			/* the body asked for last */
-	bool		wanted_all;		/* all of them have been asked for */
+	int64		reached_height; /* -1: none */
+	bool		bodies_turn;	/* bodies come before announcements */
+
+	/* wanted bodies are asked for in passes from the lowest to the highest */
+	FtcWanted	wanted;			/* the one asked for last */
+	bool		passed;			/* there is no higher one */
+	bool		skipped;		/* some were left for a little later */
+	uint64		pass_at;		/* when this pass began */
+	uint64		again_at;		/* when to begin the next; 0: not known yet */
 } Line;
 
 /* A peer, as the courier keeps it. */
 typedef struct Contact
 {
 	FtcPeer		peer;
+	MemoryContext context;		/* all of this lives in */
 	bool		listed;			/* still in ftchain.peer */
-	Line		lines[CHAINS_MAX];
+	List	   *lines;			/* of Line */
 	int			turn;			/* line whose turn it is */
 
 	/* the call under way */
@@ -100,14 +110,19 @@ typedef struct Contact
 	Line	   *line;
 	uint64		called_at;
 	FtcHash		block;			/* asked for */
+	FtcWanted	before;			/* its place in the list */
+	uint64		epoch;			/* of the messages sent */
+	uint64		first;			/* seq of the first of them */
 
-	uint64		retry_at;		/* us */
+	uint64		retry_at;
 	int			failures;
-	char		last_error[FTC_SHARED_TEXT];
+	char		last_error[FTC_SHARED_TEXT];	/* empty: all is well */
+	char		logged[FTC_SHARED_TEXT];
+	uint64		logged_at;
 	uint64		calls;
 	uint64		bytes;
 	uint64		round_trip;		/* us, smoothed */
-	uint64		contact_at;
+	TimestampTz contact_at;
 } Contact;
 
 static Contact *contacts[FTC_SHARED_PEERS];
@@ -116,11 +131,32 @@ static uint64 listed_at = 0;
 #define LIST_EVERY_US (1 * USECS_PER_SEC)
 #define BACKOFF_MIN_US (250 * 1000)
 #define BACKOFF_MAX_US (15 * USECS_PER_SEC)
+#define LOG_EVERY_US (10 * USECS_PER_SEC)
+#define PATIENCE_US (500 * 1000)	/* with bodies that others may store */
+#define LOOK_US (100 * 1000)	/* at the list of them, at a time */
 
 /* ----------------------------------------------------------------
  *		Book-keeping
  * ----------------------------------------------------------------
  */
+
+/* The time of day of a time to come. */
+static TimestampTz
+time_of_day(uint64 at)
+{
+	uint64		now = ftc_clock_steady();
+
+	return at > now ? GetCurrentTimestamp() + (TimestampTz) (at - now) : 0;
+}
+
+static void
+show_error(FtcPeerSlot *slot, const char *error)
+{
+	if (strcmp(slot->last_error, error) == 0)
+		return;
+	strlcpy(slot->last_error, error, sizeof(slot->last_error));
+	slot->last_error_at = error[0] == '\0' ? 0 : GetCurrentTimestamp();
+}
 
 static void
 show(int i)
@@ -143,14 +179,9 @@ show(int i)
 		slot->calls = c->calls;
 		slot->bytes = c->bytes;
 		slot->round_trip = (int64) c->round_trip;
-		slot->last_contact = c->contact_at > 0 ? ftc_clock_to_timestamp(c->contact_at) : 0;
-		slot->retry_at = c->peer.phase == FTC_PEER_CLOSED && c->retry_at > 0
-			? ftc_clock_to_timestamp(c->retry_at) : 0;
-		if (c->last_error[0] != '\0' && strcmp(slot->last_error, c->last_error) != 0)
-		{
-			strlcpy(slot->last_error, c->last_error, sizeof(slot->last_error));
-			slot->last_error_at = ftc_clock_timestamp();
-		}
+		slot->last_contact = c->contact_at;
+		slot->retry_at = c->peer.phase == FTC_PEER_CLOSED ? time_of_day(c->retry_at) : 0;
+		show_error(slot, c->last_error);
 	}
 	LWLockRelease(&ftc_shared()->lock);
 }
@@ -165,26 +196,38 @@ backoff(int failures)
 	return us - us / 4 + pg_prng_uint64_range(&pg_global_prng_state, 0, us / 2);
 }
 
+/* Logged when it is news, and not often: some of the words are the peer's. */
 static void
 note_failure(Contact *c, const char *why)
 {
-	char text[	FTC_SHARED_TEXT];
+	uint64		now = ftc_clock_steady();
 
-	ftc_shared_text(text, why);
-	if (strcmp(text, c->last_error) != 0)
-		ereport(LOG,
-				errmsg("ftchain: server \"%s\": %s", c->peer.server, why));
-	strcpy(c->last_error, text);
+	ftc_shared_text(c->last_error, why);
+	if (strcmp(c->last_error, c->logged) == 0 ||
+		(c->logged_at > 0 && now - c->logged_at < LOG_EVERY_US))
+		return;
+	ereport(LOG,
+			errmsg("ftchain: server \"%s\": %s", c->peer.server, c->last_error));
+	strcpy(c->logged, c->last_error);
+	c->logged_at = now;
+}
+
+static void
+close_contact(Contact *c)
+{
+	ListCell   *cell;
+
+	ftc_peer_close(&c->peer);
+	foreach(cell, c->lines)
+		((Line *) lfirst(cell))->greeted = false;
 }
 
 static void
 hang_up(Contact *c, const char *why)
 {
 	note_failure(c, why);
-	ftc_peer_close(&c->peer);
-	c->retry_at = ftc_clock_now() + backoff(c->failures++);
-	for (int i = 0; i < CHAINS_MAX; i++)
-		c->lines[i].greeted = false;
+	close_contact(c);
+	c->retry_at = ftc_clock_steady() + backoff(c->failures++);
 }
 
 /* This chain does not work with that peer now; others may. */
@@ -192,30 +235,51 @@ static void
 leave_line(Contact *c, const char *why)
 {
 	note_failure(c, why);
-	c->line->retry_at = ftc_clock_now() + backoff(c->line->failures++);
+	c->line->retry_at = ftc_clock_steady() + backoff(c->line->failures++);
 	c->line->greeted = false;
 	c->line->synced = true;
 }
 
 static Line *
+find_line(const Contact *c, int32 chain)
+{
+	ListCell   *cell;
+
+	foreach(cell, c->lines)
+		if (((Line *) lfirst(cell))->chain == chain)
+		return lfirst(cell);
+	return NULL;
+}
+
+static Line *
 line_of(Contact *c, int32 chain)
 {
-	Line	   *empty = NULL;
+	Line	   *line = find_line(c, chain);
+	MemoryContext outer;
 
-	for (int i = 0; i < CHAINS_MAX; i++)
+	if (line != NULL)
+		return line;
+	outer = MemoryContextSwitchTo(c->context);
+	line = palloc0(sizeof(Line));
+	line->chain = chain;
+	line->reached_height = -1;
+	line->wanted.height = -1;
+	c->lines = lappend(c->lines, line);
+	MemoryContextSwitchTo(outer);
+	return line;
+}
+
+/* Whoever reaches us may be out of our reach: any peer may know the parents. */
+static void
+look_everywhere(int32 chain)
+{
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
 	{
-		if (c->lines[i].chain == chain)
-			return &c->lines[i];
-		if (c->lines[i].chain == 0 && empty == NULL)
-			empty = &c->lines[i];
+		Line	   *line = contacts[i] == NULL ? NULL : find_line(contacts[i], chain);
+
+		if (line != NULL)
+			line->behind = true;
 	}
-	if (empty != NULL)
-	{
-		memset(empty, 0, sizeof(*empty));
-		empty->chain = chain;
-		empty->wanted.height = -1;
-	}
-	return empty;
 }
 
 static Contact *
@@ -227,6 +291,25 @@ find_contact(const char *server)
 	return NULL;
 }
 
+static Contact *
+make_contact(const char *server)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "ftchain peer", ALLOCSET_SMALL_SIZES);
+	Contact    *c = MemoryContextAllocZero(context, sizeof(Contact));
+
+	c->context = context;
+	strlcpy(c->peer.server, server, sizeof(c->peer.server));
+	return c;
+}
+
+static void
+drop_contact(int i)
+{
+	ftc_peer_close(&contacts[i]->peer);
+	MemoryContextDelete(contacts[i]->context);
+	contacts[i] = NULL;
+}
+
 static void
 list_contact(const char *server, const FtcHash *member)
 {
@@ -234,17 +317,17 @@ list_contact(const char *server, const FtcHash *member)
 
 	for (int i = 0; c == NULL && i < FTC_SHARED_PEERS; i++)
 		if (contacts[i] == NULL)
-		{
-			c = contacts[i] = MemoryContextAllocZero(TopMemoryContext, sizeof(Contact));
-			strlcpy(c->peer.server, server, sizeof(c->peer.server));
-		}
+			c = contacts[i] = make_contact(server);
 	if (c == NULL)
 		return;
 	c->listed = true;
 	if (!ftc_hash_equal(&c->peer.member, member))
 	{
+		/* another one is there now: nothing we know of the old one holds */
+		close_contact(c);
 		c->peer.member = *member;
-		memset(c->lines, 0, sizeof(c->lines));
+		c->lines = NIL;
+		c->line = NULL;
 	}
 }
 
@@ -272,12 +355,10 @@ list_peers(void *arg)
 	for (int i = 0; i < FTC_SHARED_PEERS; i++)
 		if (contacts[i] != NULL && !contacts[i]->listed)
 		{
-			ftc_peer_close(&contacts[i]->peer);
-			pfree(contacts[i]);
-			contacts[i] = NULL;
+			drop_contact(i);
 			show(i);
 		}
-	listed_at = ftc_clock_now();
+	listed_at = ftc_clock_steady();
 	return true;
 }
 
@@ -287,14 +368,14 @@ list_peers(void *arg)
  */
 
 static bool
-send_call(Contact *c, CallKind kind, const char *sql, const FtcPeerArgs *args)
+send_call(Contact *c, CallKind kind, const FtcCall *call, const FtcPeerArgs *args)
 {
 	c->kind = kind;
-	c->called_at = ftc_clock_now();
+	c->called_at = ftc_clock_steady();
 	for (int i = 0; i < args->n; i++)
 		c->bytes += args->lengths[i];
 	c->calls++;
-	if (!ftc_peer_call(&c->peer, sql, args))
+	if (!ftc_peer_call(&c->peer, call, args))
 	{
 		hang_up(c, "could not send");
 		return false;
@@ -328,7 +409,7 @@ call_blocks(Contact *c)
 	n = ftc_run(&locator_get, Int32GetDatum(c->chain.id), Int64GetDatum((int64) head.header.height));
 	locator = palloc((n + 1) * sizeof(FtcSlice));
 	ids = palloc((n + 1) * sizeof(FtcHash));
-	if (c->line->has_reached)
+	if (c->line->reached_height >= 0)
 		locator[count++] = ftc_slice(c->line->reached.b, FTC_HASH_LEN);
 	for (uint64 i = 0; i < n; i++)
 	{
@@ -346,18 +427,17 @@ static bool
 call_receive(Contact *c, const FtcIdentity *self)
 {
 	FtcPeerArgs args = {0};
-	FtcSlice   *messages;
-	FtcSignature account;
-	int			n = ftc_outbox_messages(&c->chain, &self->member, &c->peer.member, FTC_CALL_BYTES,
-										&messages, &account);
+	FtcOutgoing out;
 
-	if (n == 0)
+	if (!ftc_outbox_messages(&c->chain, &self->member, &c->peer.member, FTC_CALL_BYTES, &out))
 		return false;
+	c->epoch = out.epoch;
+	c->first = out.first;
 	FTC_FAILPOINT("send-before-call");
 	ftc_peer_arg_bytes(&args, ftc_slice(c->chain.genesis.b, FTC_HASH_LEN));
 	ftc_peer_arg_bytes(&args, ftc_slice(self->member.b, FTC_HASH_LEN));
-	ftc_peer_arg_array(&args, messages, n);
-	ftc_peer_arg_bytes(&args, ftc_slice(account.b, FTC_SIGNATURE_LEN));
+	ftc_peer_arg_array(&args, out.messages, out.n);
+	ftc_peer_arg_bytes(&args, ftc_slice(out.account.b, FTC_SIGNATURE_LEN));
 	if (send_call(c, CALL_RECEIVE, FTC_CALL_RECEIVE, &args))
 		FTC_FAILPOINT("send-after-call");
 	return true;
@@ -373,24 +453,74 @@ is_asked_for(const FtcHash *block)
 	return false;
 }
 
-/* If the peer has it not, the next one is asked for, and this again next round. */
+static void
+begin_pass(Line *line, uint64 now)
+{
+	line->wanted.height = -1;
+	line->passed = line->skipped = false;
+	line->pass_at = now;
+	line->again_at = 0;
+}
+
+/* Some are skipped: another peer is being asked, or others may store them yet. */
+static void
+skip(Line *line, uint64 now)
+{
+	line->skipped = true;
+	if (line->again_at == 0 || line->again_at > now + PATIENCE_US)
+		line->again_at = now + PATIENCE_US;
+}
+
+/*
+ * The next body to ask this peer for.  If it has it not, the higher ones are
+ * asked for, and this again in the next pass.  No pass begins before the last
+ * one was through, or bodies that nobody gives would keep others from coming.
+ */
+static bool
+next_body(Contact *c)
+{
+	Line	   *line = c->line;
+	uint64		start = ftc_clock_steady();
+	uint64		now = start;
+
+	if (line->passed && now >= line->again_at)
+		begin_pass(line, now);
+	for (; now - start < LOOK_US; now = ftc_clock_steady())
+	{
+		c->before = line->wanted;
+		if (ftc_inbox_next_wanted(&c->chain, &line->wanted))
+		{
+			if (!is_asked_for(&line->wanted.block))
+				return true;
+			skip(line, now);
+		}
+		else if (line->wanted.height != c->before.height ||
+				 !ftc_hash_equal(&line->wanted.block, &c->before.block))
+			skip(line, now);
+		else
+		{
+			line->passed = true;
+			if (line->again_at == 0)
+				line->again_at = now + (uint64) ftc_guc_heartbeat * 1000;
+			return false;
+		}
+	}
+	line->passed = false;
+	return false;
+}
+
 static bool
 call_block(Contact *c)
 {
 	FtcPeerArgs args = {0};
 
-	while (!c->line->wanted_all)
-	{
-		c->line->wanted_all = !ftc_inbox_next_wanted(&c->chain, &c->line->wanted);
-		c->block = c->line->wanted.block;
-		if (c->line->wanted_all || is_asked_for(&c->block))
-			continue;
-		ftc_peer_arg_bytes(&args, ftc_slice(c->chain.genesis.b, FTC_HASH_LEN));
-		ftc_peer_arg_bytes(&args, ftc_slice(c->block.b, FTC_HASH_LEN));
-		send_call(c, CALL_BLOCK, FTC_CALL_BLOCK, &args);
-		return true;
-	}
-	return false;
+	if (!next_body(c))
+		return false;
+	c->block = c->line->wanted.block;
+	ftc_peer_arg_bytes(&args, ftc_slice(c->chain.genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(c->block.b, FTC_HASH_LEN));
+	send_call(c, CALL_BLOCK, FTC_CALL_BLOCK, &args);
+	return true;
 }
 
 static bool
@@ -399,11 +529,26 @@ am_member(const FtcChain *chain, const FtcIdentity *self)
 	return ftc_state_find(ftc_branch_current_state(chain->id), &self->member) != NULL;
 }
 
+/* Only members announce; whoever joins just listens until it is one. */
+static bool
+call_in_turn(Contact *c, const FtcIdentity *self)
+{
+	bool		called = false;
+
+	for (int i = 0; i < 2 && !called; i++)
+	{
+		called = c->line->bodies_turn ? call_block(c)
+			: am_member(&c->chain, self) && call_receive(c, self);
+		c->line->bodies_turn = !c->line->bodies_turn;
+	}
+	return called;
+}
+
 /* The next call for one chain, if there is any to make. */
 static bool
 call_for(Contact *c, const FtcIdentity *self)
 {
-	uint64		now = ftc_clock_now();
+	uint64		now = ftc_clock_steady();
 	Line	   *line = c->line;
 
 	if (line->retry_at > now)
@@ -413,21 +558,37 @@ call_for(Contact *c, const FtcIdentity *self)
 		call_hello(c, self);
 		return true;
 	}
-	if (ftc_run(&behind_take, Int32GetDatum(c->chain.id), ftc_hash_datum(&c->peer.member)) > 0)
-		line->behind = true;
+	if (ftc_run(&behind_take, Int32GetDatum(c->chain.id)) > 0)
+		look_everywhere(c->chain.id);
 	if (line->behind)
 	{
 		call_blocks(c);
 		return true;
 	}
-	/* only members announce; whoever joins just listens until it is one */
-	return (am_member(&c->chain, self) && call_receive(c, self)) || call_block(c);
+	if (line->caught_up_at == 0)
+		line->caught_up_at = now;
+	return call_in_turn(c, self);
+}
+
+/* Nothing is left to do, and nothing waits for a retry. */
+static void
+note_rest(Contact *c)
+{
+	ListCell   *cell;
+
+	foreach(cell, c->lines)
+		if (!((Line *) lfirst(cell))->greeted)
+		return;
+	foreach(cell, c->lines)
+		((Line *) lfirst(cell))->failures = 0;
+	c->last_error[0] = c->logged[0] = '\0';
 }
 
 typedef struct NextCall
 {
 	Contact    *contact;
 	bool		called;
+	bool		more;			/* to look at */
 } NextCall;
 
 /* Whose turn it is goes round, so that one busy chain does not starve the rest. */
@@ -451,15 +612,16 @@ next_call(void *arg)
 			FtcChain   *chain = list_nth(chains, (c->turn + i) % list_length(chains));
 
 			c->line = line_of(c, chain->id);
-			if (c->line == NULL)
-				continue;
 			c->chain = *chain;
 			c->chain.name = NULL;
 			next->called = call_for(c, &self);
 			if (next->called)
 				c->turn = (c->turn + i + 1) % list_length(chains);
+			next->more |= c->line->greeted && !c->line->passed;
 			c->line->synced = !next->called;
 		}
+		if (!next->called && !next->more)
+			note_rest(c);
 	}
 	ftc_leave(&scope);
 	ftc_step_end();
@@ -536,24 +698,19 @@ take_hello(Contact *c, struct pg_result *result, const FtcIdentity *self)
 			c->line->behind = true;
 	}
 	c->line->greeted = true;
-	c->line->failures = 0;
-	if (c->line->wanted_all)
-	{
-		c->line->wanted_all = false;
-		c->line->wanted.height = -1;
-	}
-	c->line->hello_at = ftc_clock_now() + (uint64) ftc_guc_heartbeat * 1000;
+	c->line->hello_at = ftc_clock_steady() + (uint64) ftc_guc_heartbeat * 1000;
 	return true;
 }
 
 /*
- * Who stores the body of a block, with their signatures; so that it need not be
- * fetched by who should not hold it.  One that is no good is as good as none.
+ * Who stores the body of a block, with their signatures.  One that is no good
+ * is as good as none.  False if some are of nobody that is known here.
  */
-static void
+static bool
 take_statements(const FtcChain *chain, const FtcHash *block, FtcSlice stored)
 {
 	FtcReader	at = ftc_reader(stored);
+	bool		known = true;
 
 	while (at.left > 0)
 	{
@@ -562,11 +719,37 @@ take_statements(const FtcChain *chain, const FtcHash *block, FtcSlice stored)
 		uint8		reference[2 * FTC_HASH_LEN];
 
 		if (at.bad)
-			return;
+			break;
 		memcpy(reference, block->b, FTC_HASH_LEN);
 		memcpy(reference + FTC_HASH_LEN, member.data, FTC_HASH_LEN);
-		(void) ftc_inbox_stored(chain, ftc_slice(reference, sizeof(reference)), signature);
+		known &= ftc_inbox_stored(chain, ftc_slice(reference, sizeof(reference)), signature) != FTC_NOT_A_MEMBER;
 	}
+	return known;
+}
+
+/*
+ * A row "block, stored".  The statements come first, so that a body that is
+ * known to be stored is not even wanted here; and those of who has left since
+ * afterwards, as only the block's state knows them.
+ */
+static FtcReason
+take_row(Contact *c, struct pg_result *result, int row, FtcHash *id, FtcHeader *header)
+{
+	FtcSlice	stored = ftc_peer_bytes(result, row, 1);
+	FtcBlock	block;
+	FtcReason	reason = ftc_block_decode(&block, ftc_peer_bytes(result, row, 0));
+	bool		known;
+
+	if (reason == FTC_OK)
+		reason = ftc_header_decode(header, block.header);
+	if (reason != FTC_OK)
+		return reason;
+	*id = ftc_header_id(header);
+	known = take_statements(&c->chain, id, stored);
+	reason = ftc_inbox_block(&c->chain, &block, &c->peer.member);
+	if (reason == FTC_OK && !known)
+		(void) take_statements(&c->chain, id, stored);
+	return reason;
 }
 
 static bool
@@ -574,30 +757,32 @@ take_blocks(Contact *c, struct pg_result *result)
 {
 	int			n = ftc_peer_rows(result);
 	FtcReason	reason = FTC_OK;
-	int			taken = 0;
+	bool		rises = true;
 
 	ftc_chain_lock(c->chain.id);
-	for (; taken < n; taken++)
+	for (int i = 0; i < n && reason == FTC_OK && rises; i++)
 	{
-		FtcBlock	block;
 		FtcHeader	header;
+		FtcHash		id;
 
-		reason = ftc_block_decode(&block, ftc_peer_bytes(result, taken, 0));
-		if (reason == FTC_OK)
-			reason = ftc_inbox_block(&c->chain, &block, &c->peer.member);
+		reason = take_row(c, result, i, &id, &header);
 		if (reason != FTC_OK)
 			break;
-		if (ftc_header_decode(&header, block.header) == FTC_OK)
-			c->line->reached = ftc_header_id(&header);
-		c->line->has_reached = true;
-		take_statements(&c->chain, &c->line->reached, ftc_peer_bytes(result, taken, 1));
+		/* known ones may come again, but not for ever */
+		rises = (int64) header.height > c->line->reached_height;
+		c->line->reached = id;
+		c->line->reached_height = (int64) header.height;
 	}
 	/* go on until it has no more to give */
-	c->line->behind = n > 0 && reason == FTC_OK;
+	c->line->behind = n > 0 && reason == FTC_OK && rises;
 	if (!c->line->behind)
-		c->line->has_reached = false;
+		c->line->reached_height = -1;
 	if (reason != FTC_OK)
 		leave_line(c, psprintf("block refused: %s", ftc_reason_text(reason)));
+	else if (!rises)
+		leave_line(c, "its blocks do not follow each other");
+	else
+		c->line->failures = 0;
 	return true;
 }
 
@@ -613,6 +798,12 @@ take_receive(Contact *c, struct pg_result *result, const FtcIdentity *self)
 		note_failure(c, psprintf("%lld messages refused: %s", (long long) refused,
 								 ftc_slice_string(ftc_peer_bytes(result, 0, 4))));
 	(void) ftc_outbox_hello(&c->chain, &self->member, &c->peer.member, &end);
+	/* somebody else here may have sent them too, and more: that is as good */
+	if (end.epoch != c->epoch || end.next <= c->first)
+		leave_line(c, ftc_peer_is_null(result, 0, 4) ? "it does not take messages"
+				   : psprintf("it does not take messages: %s", ftc_slice_string(ftc_peer_bytes(result, 0, 4))));
+	else
+		c->line->failures = 0;
 	FTC_FAILPOINT("send-before-ack-commit");
 	return true;
 }
@@ -620,25 +811,24 @@ take_receive(Contact *c, struct pg_result *result, const FtcIdentity *self)
 static bool
 take_block(Contact *c, struct pg_result *result)
 {
-	FtcBlock	block;
 	FtcHeader	header;
 	FtcHash		id;
 	FtcReason	reason;
 
 	if (ftc_peer_is_null(result, 0, 0))
 		return true;			/* it does not have it: somebody else may */
-	reason = ftc_block_decode(&block, ftc_peer_bytes(result, 0, 0));
-	if (reason == FTC_OK)
-		reason = ftc_header_decode(&header, block.header);
-	if (reason != FTC_OK)
-		return malformed(c);
-	id = ftc_header_id(&header);
-	if (!ftc_hash_equal(&id, &c->block))
-		return malformed(c);
 	ftc_chain_lock(c->chain.id);
-	reason = ftc_inbox_block(&c->chain, &block, &c->peer.member);
+	reason = take_row(c, result, 0, &id, &header);
 	if (reason != FTC_OK)
 		leave_line(c, psprintf("body refused: %s", ftc_reason_text(reason)));
+	else if (!ftc_hash_equal(&id, &c->block))
+		return malformed(c);
+	else
+	{
+		/* if enough others store it, it is taken off the list */
+		(void) ftc_inbox_next_wanted(&c->chain, &c->before);
+		c->line->failures = 0;
+	}
 	return true;
 }
 
@@ -679,10 +869,9 @@ take_answer(void *arg)
 static void
 note_contact(Contact *c)
 {
-	uint64		now = ftc_clock_now();
-	uint64		took = now - c->called_at;
+	uint64		took = ftc_clock_steady() - c->called_at;
 
-	c->contact_at = now;
+	c->contact_at = GetCurrentTimestamp();
 	c->failures = 0;
 	c->round_trip = c->round_trip == 0 ? took : (7 * c->round_trip + took) / 8;
 }
@@ -715,12 +904,17 @@ attend(Contact *c)
 
 	if (c->peer.phase == FTC_PEER_CLOSED)
 	{
-		if (ftc_clock_now() < c->retry_at)
+		if (ftc_clock_steady() < c->retry_at)
 			return false;
 		/* the error is about its options or rights, and logged */
 		if (!ftc_step_try(begin_connect, c, &more))
-			c->retry_at = ftc_clock_now() + backoff(c->failures++);
+			c->retry_at = ftc_clock_steady() + backoff(c->failures++);
 		return false;
+	}
+	if (c->peer.phase == FTC_PEER_IDLE && ftc_peer_is_stale(&c->peer))
+	{
+		close_contact(c);
+		return true;
 	}
 	if (!ftc_peer_advance(&c->peer, &result, &why))
 	{
@@ -744,7 +938,7 @@ attend(Contact *c)
 			leave_line(c, "a call could not be made; see the log");
 		return false;
 	}
-	return next.called || result != NULL;
+	return next.called || next.more || result != NULL;
 }
 
 static int
@@ -765,7 +959,7 @@ ftc_courier_turn(void)
 	bool		busy = false;
 	bool		more;
 
-	if (ftc_clock_now() - listed_at > LIST_EVERY_US && !ftc_step_try(list_peers, NULL, &more))
+	if (ftc_clock_steady() - listed_at > LIST_EVERY_US && !ftc_step_try(list_peers, NULL, &more))
 		return 1000;
 	for (int i = 0; i < FTC_SHARED_PEERS && !ftc_worker_must_leave(); i++)
 		if (contacts[i] != NULL)
@@ -784,35 +978,46 @@ ftc_courier_turn(void)
  * ----------------------------------------------------------------
  */
 
-/* Is nothing left to exchange with it? */
+/*
+ * Has it been asked for all bodies that were wanted when we had its blocks?
+ * One pass too early for some of them is not enough.
+ */
+static bool
+is_done_with_bodies(const Line *line)
+{
+	return line->passed &&
+		(!line->skipped || line->pass_at >= line->caught_up_at + PATIENCE_US);
+}
+
+/* Is nothing left to exchange with it, but for what it refuses? */
 static bool
 is_done(const Contact *c)
 {
-	bool		any = false;
+	ListCell   *cell;
 
 	if (c->peer.phase != FTC_PEER_IDLE)
 		return false;
-	for (int i = 0; i < CHAINS_MAX; i++)
+	foreach(cell, c->lines)
 	{
-		if (c->lines[i].chain == 0)
-			continue;
-		any = true;
-		if (c->lines[i].behind || !c->lines[i].synced)
+		const Line *line = lfirst(cell);
+		bool		refused = line->retry_at > ftc_clock_steady();
+
+		if (line->behind || !line->synced || (!refused && !is_done_with_bodies(line)))
 			return false;
 	}
-	return any;
+	return c->lines != NIL;
 }
 
 static void
 sync_with(Contact *c)
 {
-	uint64		start = ftc_clock_now();
+	uint64		start = ftc_clock_steady();
 
 	while (!is_done(c))
 	{
 		FtcPeer    *peer = &c->peer;
 
-		if (c->failures > 0 || ftc_clock_now() - start > 600 * (uint64) USECS_PER_SEC)
+		if (c->failures > 0 || ftc_clock_steady() - start > 600 * (uint64) USECS_PER_SEC)
 			ereport(ERROR,
 					errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
 					errmsg("could not synchronise with server \"%s\": %s", c->peer.server,
@@ -827,11 +1032,7 @@ close_all(void)
 {
 	for (int i = 0; i < FTC_SHARED_PEERS; i++)
 		if (contacts[i] != NULL)
-		{
-			ftc_peer_close(&contacts[i]->peer);
-			pfree(contacts[i]);
-			contacts[i] = NULL;
-		}
+			drop_contact(i);
 }
 
 Datum

@@ -411,7 +411,7 @@ store_arrival(Arrival *a)
 	}
 	else if (a->block->body.len > 0)
 		take_body(a->chain, &a->id, a->block->body, a->current);
-	else
+	else if (holder || !ftc_branch_is_available(&a->id))
 		want_body(a);
 	if (ftc_branch_enter(a->chain->id, &a->id, &a->header))
 		FTC_FAILPOINT("receive-switched");

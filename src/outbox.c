@@ -43,10 +43,17 @@ static FtcStmt outbox_from = {
 
 static FtcStmt outbox_prune = {
 	.sql = "DELETE FROM ftchain.outbox WHERE chain = $1 AND seq <= (SELECT greatest("
-	"coalesce((SELECT min(acked) FROM ftchain.link_out WHERE chain = $1), max(seq)) - $2, max(seq) - $3)"
+	"coalesce((SELECT min(l.acked) FROM ftchain.link_out l JOIN ftchain.peer p ON p.member = l.member"
+	" WHERE l.chain = $1), max(seq)) - $2, max(seq) - $3)"
 	" FROM ftchain.outbox WHERE chain = $1)",
 	.nargs = 3,
 	.argtypes = {INT4OID, INT8OID, INT8OID},
+};
+
+static FtcStmt source_get = {
+	.sql = "SELECT source FROM ftchain.block WHERE id = $1 AND source IS NOT NULL",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
 };
 
 static FtcStmt link_get = {
@@ -132,12 +139,6 @@ ftc_outbox_link(const FtcChain *chain, const FtcHash *self, const FtcHash *membe
 	link->value = ftc_hash_value(0, 3);
 }
 
-bool
-ftc_outbox_waits(const FtcChain *chain, const FtcLinkOut *link)
-{
-	return end_of_outbox(chain->id) > link->acked;
-}
-
 /*
  * The link's chain value after an outbox seq: from the last acknowledged one
  * if that is not beyond it, else from the start of the epoch.  False if the
@@ -184,10 +185,29 @@ value_at(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
 	return DatumGetInt64(ftc_value(0, 0)) == seq + 1;
 }
 
+static void
+note_restart(const FtcChain *chain, const FtcHash *member, uint64 epoch,
+			 const FtcLinkEnd *sender, const FtcLinkEnd *receiver)
+{
+	ftc_store_incident(chain->id, "link restarted", -1, NULL, member,
+					   psprintf("epoch %llu of the link follows: the receiver is at %llu of epoch %llu, this end at %llu of epoch %llu",
+								(unsigned long long) epoch, (unsigned long long) receiver->next,
+								(unsigned long long) receiver->epoch,
+								(unsigned long long) sender->next, (unsigned long long) sender->epoch));
+}
+
+/*
+ * Epochs are counted up from 1, so none gets here; a receiver that says so must
+ * not lead us to where they end.
+ */
+#define EPOCH_MAX (UINT64CONST(1) << 62)
+
 bool
 ftc_outbox_hello(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
-				 const FtcLinkEnd *receiver)
+				 const FtcLinkEnd *says)
 {
+	FtcLinkEnd	end = *says;
+	const FtcLinkEnd *receiver = &end;
 	FtcLinkOut	link;
 	FtcLinkEnd	sender;
 	FtcHash		value;
@@ -196,6 +216,8 @@ ftc_outbox_hello(const FtcChain *chain, const FtcHash *self, const FtcHash *memb
 	uint64		epoch;
 
 	ftc_outbox_link(chain, self, member, &link);
+	if (end.epoch > EPOCH_MAX && end.epoch > (uint64) link.epoch)
+		end.epoch = 0;
 	sender.epoch = link.epoch;
 	sender.next = link.acked - link.base + 1;
 	sender.value = link.value;
@@ -216,14 +238,24 @@ ftc_outbox_hello(const FtcChain *chain, const FtcHash *self, const FtcHash *memb
 		}
 		return true;
 	}
-	if (receiver->epoch > 0)
-		ftc_store_incident(chain->id, "link restarted", -1, NULL, member,
-						   psprintf("epoch %llu of the link follows: the receiver is at %llu of epoch %llu, this end at %llu of epoch %llu",
-									(unsigned long long) epoch, (unsigned long long) receiver->next,
-									(unsigned long long) receiver->epoch,
-									(unsigned long long) sender.next, (unsigned long long) sender.epoch));
+	if (says->epoch > 0)
+		note_restart(chain, member, epoch, &sender, says);
 	open_epoch(chain, self, member, (int64) epoch, &link);
 	return false;
+}
+
+/* Who made a block, or gave it to us, has it. */
+static bool
+has_it(const FtcStored *stored, const FtcHash *member)
+{
+	FtcHash		source;
+
+	if (ftc_hash_equal(&stored->header.proposer, member))
+		return true;
+	if (ftc_run(&source_get, ftc_hash_datum(&stored->id)) == 0)
+		return false;
+	source = ftc_hash_value(0, 0);
+	return ftc_hash_equal(&source, member);
 }
 
 /* A block as it goes to a member: with its body if that should hold it. */
@@ -235,8 +267,8 @@ block_attachment(const FtcHash *id, const FtcHash *member, size_t room)
 
 	if (!ftc_store_load(id, &stored))
 		return ftc_slice(NULL, 0);
-	/* who made it, or gave it to us, has it: the reference will do */
-	if (ftc_hash_equal(&stored.header.proposer, member))
+	/* the reference will do */
+	if (has_it(&stored, member))
 		return ftc_slice(NULL, 0);
 	if (!ftc_place_is_holder(ftc_branch_current_state(stored.chain), id, member) ||
 		!ftc_store_has_body(id) || !ftc_store_load_body(stored.chain, id, stored.block.manifest, &stored.block.body) ||
@@ -259,49 +291,68 @@ stored_attachment(FtcSlice reference)
 
 #define MESSAGES_MAX 200
 
-int
+/*
+ * The rows of the outbox that come next, without what comes along.  If the
+ * first is not there any more the link has fallen behind for good.
+ */
+static int
+load_messages(const FtcChain *chain, const FtcLinkOut *link, FtcMessage *messages, bool *pruned)
+{
+	int			n = (int) ftc_run(&outbox_from, Int32GetDatum(chain->id), Int64GetDatum(link->acked),
+								  Int64GetDatum(MESSAGES_MAX));
+
+	*pruned = n > 0 && DatumGetInt64(ftc_value(0, 0)) != link->acked + 1;
+	for (int i = 0; i < n; i++)
+	{
+		FtcMessage *m = &messages[i];
+
+		m->kind = (uint8) DatumGetInt16(ftc_value(i, 1));
+		m->stream = FTC_STREAM_LEDGER;
+		m->epoch = (uint64) link->epoch;
+		m->seq = (uint64) (DatumGetInt64(ftc_value(i, 0)) - link->base);
+		m->reference = ftc_slice_value(i, 2);
+		m->id = ftc_message_id(m->kind, m->reference);
+		m->digest = ftc_message_digest(m->kind, m->reference);
+	}
+	return n;
+}
+
+bool
 ftc_outbox_messages(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
-					size_t most_bytes, FtcSlice **messages, FtcSignature *account)
+					size_t most_bytes, FtcOutgoing *out)
 {
 	FtcLinkOut	link;
 	FtcHash		value;
-	FtcMessage	message[MESSAGES_MAX];
+	FtcMessage	messages[MESSAGES_MAX];
 	size_t		bytes = 0;
+	bool		pruned;
 	int			n;
-	int			taken = 0;
 
 	ftc_outbox_link(chain, self, member, &link);
-	n = (int) ftc_run(&outbox_from, Int32GetDatum(chain->id), Int64GetDatum(link.acked),
-					  Int64GetDatum(MESSAGES_MAX));
-	for (int i = 0; i < n; i++)
-	{
-		FtcSlice	reference = ftc_slice_value(i, 2);
-
-		message[i].kind = (uint8) DatumGetInt16(ftc_value(i, 1));
-		message[i].stream = FTC_STREAM_LEDGER;
-		message[i].epoch = (uint64) link.epoch;
-		message[i].seq = (uint64) (DatumGetInt64(ftc_value(i, 0)) - link.base);
-		message[i].reference = reference;
-		message[i].id = ftc_message_id(message[i].kind, reference);
-		message[i].digest = ftc_message_digest(message[i].kind, reference);
-	}
-	*messages = palloc(Max(n, 1) * sizeof(FtcSlice));
+	n = load_messages(chain, &link, messages, &pruned);
+	if (pruned)
+		open_epoch(chain, self, member, link.epoch + 1, &link);
+	if (pruned || n == 0)
+		return false;
+	out->n = 0;
+	out->messages = palloc(n * sizeof(FtcSlice));
+	out->epoch = messages[0].epoch;
+	out->first = messages[0].seq;
 	value = link.value;
-	while (taken < n && (taken == 0 || bytes < most_bytes))
+	while (out->n < n && (out->n == 0 || bytes < most_bytes))
 	{
-		FtcMessage *m = &message[taken];
+		FtcMessage *m = &messages[out->n];
+		FtcSlice   *encoded = &out->messages[out->n++];
 
 		m->attachment = m->kind == FTC_MESSAGE_BLOCK
 			? block_attachment((const FtcHash *) m->reference.data, member, FTC_BODY_MAX)
 			: stored_attachment(m->reference);
-		FTC_ENCODE((*messages)[taken], ftc_message_encode, m);
-		bytes += (*messages)[taken].len;
+		FTC_ENCODE(*encoded, ftc_message_encode, m);
+		bytes += encoded->len;
 		value = ftc_link_advance(&value, &m->id, &m->digest);
-		taken++;
 	}
-	if (taken > 0)
-		ftc_keys_sign(FTC_DOMAIN_ACCOUNT, &chain->genesis, &value, account);
-	return taken;
+	ftc_keys_sign(FTC_DOMAIN_ACCOUNT, &chain->genesis, &value, &out->account);
+	return true;
 }
 
 void

@@ -38,18 +38,25 @@ extern void ftc_outbox_link(const FtcChain *chain, const FtcHash *self, const Ft
 extern bool ftc_outbox_hello(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
 							 const FtcLinkEnd *receiver);
 
+/* Messages for a member: count of them, encoded, from seq first of epoch on. */
+typedef struct FtcOutgoing
+{
+	int			n;
+	FtcSlice   *messages;
+	uint64		epoch;
+	uint64		first;
+	FtcSignature account;		/* signs for them */
+} FtcOutgoing;
+
 /*
- * The next messages for a member, encoded, at most most_bytes of them (but
- * one at least); *account signs for them.  0 if there are none.
+ * The next messages, at most most_bytes of them (but one at least).  False if
+ * there are none, or not any more: then a new epoch was opened.
  */
-extern int	ftc_outbox_messages(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
-								size_t most_bytes, FtcSlice **messages, FtcSignature *account);
-
-/* Anything not acknowledged? */
-extern bool ftc_outbox_waits(const FtcChain *chain, const FtcLinkOut *link);
+extern bool ftc_outbox_messages(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
+								size_t most_bytes, FtcOutgoing *out);
 
 /*
- * Forget what everybody has acknowledged, but for the last so many; and what
+ * Forget what every peer has acknowledged, but for the last so many; and what
  * goes beyond the most to be kept for a peer that stays away: its link restarts
  * and it reconciles.
  */

@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include <poll.h>
+
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "catalog/pg_user_mapping.h"
@@ -18,6 +20,7 @@
 #ifdef HAVE_LIBPQ_BE_FE_HELPERS
 #include "libpq/libpq-be-fe-helpers.h"
 #endif
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "port/pg_bswap.h"
 #include "storage/fd.h"
@@ -25,6 +28,8 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "clock.h"
@@ -57,12 +62,69 @@ libpqsrv_disconnect(PGconn *conn)
 }
 #endif
 
+const FtcCall ftc_call_identity = {
+	.sql = "SELECT * FROM ftchain.peer_identity($1::int4, $2::bytea)",
+	.most = FTC_ANSWER_SHORT,
+};
+
+const FtcCall ftc_call_genesis = {
+	.sql = "SELECT ftchain.peer_genesis($1::text)",
+	.most = FTC_ANSWER_LONG,
+};
+
+const FtcCall ftc_call_hello = {
+	.sql = "SELECT * FROM ftchain.peer_hello($1::int4, $2::bytea, $3::bytea)",
+	.most = FTC_ANSWER_SHORT,
+};
+
+const FtcCall ftc_call_receive = {
+	.sql = "SELECT * FROM ftchain.peer_receive($1::bytea, $2::bytea, $3::bytea[], $4::bytea)",
+	.most = FTC_ANSWER_SHORT,
+};
+
+const FtcCall ftc_call_blocks = {
+	.sql = "SELECT block, stored FROM ftchain.peer_blocks($1::bytea, $2::bytea[], $3::int4)",
+	.most = FTC_ANSWER_LONG,
+};
+
+const FtcCall ftc_call_block = {
+	.sql = "SELECT block, stored FROM ftchain.peer_block($1::bytea, $2::bytea)",
+	.most = FTC_ANSWER_LONG,
+};
+
 /* ----------------------------------------------------------------
  *		Options
  * ----------------------------------------------------------------
  */
 
 #define OPTIONS_MAX 64
+
+/* Rises when a server or a user mapping changes. */
+static uint64 options_version = 1;
+
+static void
+options_changed(Datum arg, int cache, uint32 hash)
+{
+	options_version++;
+}
+
+static void
+watch_options(void)
+{
+	static bool watching = false;
+
+	if (watching)
+		return;
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, options_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, options_changed, (Datum) 0);
+	watching = true;
+}
+
+bool
+ftc_peer_is_stale(const FtcPeer *peer)
+{
+	return peer->phase != FTC_PEER_CLOSED && peer->options != options_version;
+}
 
 typedef struct Options
 {
@@ -81,13 +143,20 @@ set_option(Options *options, const char *keyword, const char *value)
 	}
 }
 
-static bool
-has_option(const Options *options, const char *keyword)
+/* Empty if it is not given. */
+static const char *
+get_option(const Options *options, const char *keyword)
 {
 	for (int i = 0; i < options->n; i++)
 		if (strcmp(options->keywords[i], keyword) == 0)
-			return true;
-	return false;
+			return options->values[i];
+	return "";
+}
+
+static bool
+has_option(const Options *options, const char *keyword)
+{
+	return get_option(options, keyword)[0] != '\0';
 }
 
 static void
@@ -123,8 +192,17 @@ is_connection_option(const char *name)
 	return false;
 }
 
+/* Such files are read in the name of this server's operating system user. */
+static bool
+names_secret_file(const char *option)
+{
+	return strcmp(option, "sslcert") == 0 || strcmp(option, "sslkey") == 0 ||
+		strcmp(option, "passfile") == 0 || strcmp(option, "service") == 0 ||
+		strcmp(option, "servicefile") == 0;
+}
+
 static void
-add_options(Options *options, List *list)
+add_options(Options *options, List *list, bool trusted)
 {
 	ListCell   *cell;
 
@@ -132,13 +210,29 @@ add_options(Options *options, List *list)
 	{
 		DefElem    *def = lfirst_node(DefElem, cell);
 
-		if (is_connection_option(def->defname))
-			set_option(options, def->defname, defGetString(def));
+		if (!is_connection_option(def->defname))
+			continue;
+		if (!trusted && names_secret_file(def->defname))
+			ereport(ERROR,
+					errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					errmsg("option \"%s\" is for superusers", def->defname),
+					errhint("A superuser may own the foreign server, or set the option in the user mapping."));
+		set_option(options, def->defname, defGetString(def));
 	}
 }
 
+/* Its validator lets only superusers set what we trust in a mapping. */
 static bool
-password_is_required(UserMapping *mapping)
+is_postgres_fdw(const ForeignServer *server)
+{
+	ForeignDataWrapper *wrapper = GetForeignDataWrapper(server->fdwid);
+	char	   *validator = OidIsValid(wrapper->fdwvalidator) ? get_func_name(wrapper->fdwvalidator) : NULL;
+
+	return validator != NULL && strcmp(validator, "postgres_fdw_validator") == 0;
+}
+
+static bool
+password_is_required(const UserMapping *mapping, bool trusted)
 {
 	ListCell   *cell;
 
@@ -148,8 +242,7 @@ password_is_required(UserMapping *mapping)
 	{
 		DefElem    *def = lfirst_node(DefElem, cell);
 
-		/* postgres_fdw lets only a superuser set it */
-		if (strcmp(def->defname, "password_required") == 0)
+		if (trusted && strcmp(def->defname, "password_required") == 0)
 			return defGetBoolean(def);
 	}
 	return true;
@@ -188,19 +281,43 @@ need_mapping(ForeignServer *server, Oid role)
 	return GetUserMapping(role, server->serverid);
 }
 
+/* us that so many bytes may take on a slow line */
+static uint64
+time_for(size_t bytes)
+{
+	return (uint64) bytes * USECS_PER_SEC / FTC_CALL_RATE;
+}
+
+/*
+ * What the session over there gets, before what the server's owner says.  It
+ * ends its waiting when we have ended ours, or calls that nobody waits for any
+ * more would pile up behind a lock.
+ */
+static char *
+session_options(const char *more)
+{
+	uint64		longest = ftc_guc_call_timeout + 2 * time_for(FTC_ANSWER_LONG) / 1000;
+
+	return psprintf("-c search_path= -c client_min_messages=error -c lock_timeout=%d"
+					" -c statement_timeout=" UINT64_FORMAT " %s",
+					Max(ftc_guc_call_timeout * 9 / 10, 1), longest, more);
+}
+
 static void
 collect_options(FtcPeer *peer, Oid for_role, Options *options)
 {
 	Oid			worker = get_role_oid(ftc_guc_worker_role, false);
 	ForeignServer *server = GetForeignServerByName(peer->server, false);
+	bool		owned = superuser_arg(server->owner);
+	bool		trusted = is_postgres_fdw(server);
 	UserMapping *mapping;
 
 	need_usage(server, for_role);
 	need_usage(server, worker);
 	mapping = need_mapping(server, worker);
-	add_options(options, server->options);
-	add_options(options, mapping->options);
-	peer->need_password = password_is_required(mapping);
+	add_options(options, server->options, owned);
+	add_options(options, mapping->options, owned || trusted);
+	peer->need_password = password_is_required(mapping, trusted);
 	if (peer->need_password && !has_option(options, "password"))
 		ereport(ERROR,
 				errcode(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED),
@@ -215,7 +332,8 @@ collect_options(FtcPeer *peer, Oid for_role, Options *options)
 	default_option(options, "keepalives_interval", "2");
 	default_option(options, "keepalives_count", "3");
 	default_option(options, "fallback_application_name", "ftchain");
-	default_option(options, "options", "-c search_path= -c client_min_messages=error");
+	/* of what is set twice libpq takes the last */
+	set_option(options, "options", session_options(get_option(options, "options")));
 	set_option(options, "client_encoding", "UTF8");
 }
 
@@ -224,17 +342,40 @@ collect_options(FtcPeer *peer, Oid for_role, Options *options)
  * ----------------------------------------------------------------
  */
 
-static uint64
-deadline_from_now(void)
+/*
+ * Nothing may move for the usual time, and as long as what we send takes to
+ * arrive and to be worked on; an answer may go on coming as long as it may be
+ * long.  So who is dead is noticed soon, and a large body gets through.
+ */
+static void
+set_deadlines(FtcPeer *peer, size_t sent, size_t most)
 {
-	return ftc_clock_now() + (uint64) ftc_guc_call_timeout * 1000;
+	uint64		now = ftc_clock_steady();
+
+	peer->patience = (uint64) ftc_guc_call_timeout * 1000 + time_for(sent);
+	peer->deadline = now + peer->patience;
+	peer->limit = peer->deadline + time_for(sent + most);
+	peer->most = most;
+	peer->received = 0;
 }
 
+/* What a peer has to say besides its answers is not for our log. */
+static void
+ignore_notice(void *arg, const PGresult *result)
+{
+}
+
+/*
+ * Note that libpq resolves host names here, and waits for the name server: who
+ * has a slow one gives hostaddr, or an address as the host.
+ */
 void
 ftc_peer_connect(FtcPeer *peer, Oid for_role)
 {
 	Options		options = {.n = 0};
 
+	watch_options();
+	peer->options = options_version;
 	collect_options(peer, for_role, &options);
 	libpqsrv_connect_prepare();
 	peer->conn = PQconnectStartParams(options.keywords, options.values, 0);
@@ -245,9 +386,10 @@ ftc_peer_connect(FtcPeer *peer, Oid for_role)
 				errcode(ERRCODE_OUT_OF_MEMORY),
 				errmsg("out of memory"));
 	}
+	(void) PQsetNoticeReceiver(peer->conn, ignore_notice, NULL);
 	peer->phase = FTC_PEER_CONNECTING;
 	peer->poll = PGRES_POLLING_WRITING;
-	peer->deadline = deadline_from_now();
+	set_deadlines(peer, 0, 0);
 }
 
 void
@@ -262,14 +404,36 @@ ftc_peer_close(FtcPeer *peer)
 }
 
 bool
-ftc_peer_call(FtcPeer *peer, const char *sql, const FtcPeerArgs *args)
+ftc_peer_call(FtcPeer *peer, const FtcCall *call, const FtcPeerArgs *args)
 {
-	if (PQsendQueryParams(peer->conn, sql, args->n, NULL, args->values, args->lengths,
-						  args->formats, 1) != 1)
+	size_t		sent = 0;
+	int			flushed;
+
+	if (PQsendQueryParams(peer->conn, call->sql, args->n, NULL, args->values, args->lengths,
+						  args->formats, 1) != 1 || PQsetSingleRowMode(peer->conn) != 1)
 		return false;
+	for (int i = 0; i < args->n; i++)
+		sent += args->lengths[i];
 	peer->phase = FTC_PEER_BUSY;
-	peer->deadline = deadline_from_now();
-	return PQflush(peer->conn) >= 0;
+	set_deadlines(peer, sent, call->most);
+	flushed = PQflush(peer->conn);
+	peer->unsent = flushed == 1;
+	return flushed >= 0;
+}
+
+/* The words of another server, as one line that our log and our clients bear. */
+static char *
+tame(const char *words)
+{
+	char	   *line = pnstrdup(words, 1000);
+	bool		valid = pg_verifymbstr(line, strlen(line), true);
+
+	for (char *c = line; *c != '\0'; c++)
+		if ((unsigned char) *c < ' ' || *c == 0x7f)
+			*c = ' ';
+		else if (!valid && IS_HIGHBIT_SET(*c))
+			*c = '?';
+	return line;
 }
 
 static char *
@@ -279,7 +443,7 @@ connection_message(const FtcPeer *peer)
 
 	/* one line will do: libpq repeats itself for each address */
 	message[strcspn(message, "\n")] = '\0';
-	return message[0] != '\0' ? message : pstrdup("connection lost");
+	return tame(message[0] != '\0' ? message : "connection lost");
 }
 
 static bool
@@ -317,32 +481,94 @@ is_copy(const PGresult *result)
 	return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
 }
 
+static bool
+is_row(const PGresult *result)
+{
+	return result != NULL && PQresultStatus(result) == PGRES_SINGLE_TUPLE;
+}
+
+/* Add a row to the answer, unless that becomes too long. */
+static bool
+take_row(FtcPeer *peer, PGresult *row, char **why)
+{
+	int			n = peer->answer == NULL ? 0 : PQntuples(peer->answer);
+	bool		ok = true;
+
+	for (int i = 0; i < PQnfields(row); i++)
+		peer->received += PQgetlength(row, 0, i) + 1;
+	if (peer->received > peer->most)
+	{
+		*why = pstrdup("its answer is too long");
+		PQclear(row);
+		return false;
+	}
+	if (n == 0)
+	{
+		peer->answer = row;
+		return true;
+	}
+	for (int i = 0; i < PQnfields(row) && ok; i++)
+		ok = PQsetvalue(peer->answer, n, i, PQgetvalue(row, 0, i),
+						PQgetisnull(row, 0, i) ? -1 : PQgetlength(row, 0, i)) != 0;
+	PQclear(row);
+	if (!ok)
+		*why = pstrdup("out of memory");
+	return ok;
+}
+
+/* A row, the end of the rows, or an error that comes instead of all of them. */
+static bool
+take_result(FtcPeer *peer, PGresult *next, char **why)
+{
+	if (is_row(next))
+		return take_row(peer, next, why);
+	if (PQresultStatus(next) == PGRES_TUPLES_OK && is_row(peer->answer))
+	{
+		PQclear(next);
+		return true;
+	}
+	PQclear(peer->answer);
+	peer->answer = next;
+	/* libpq would give this again and again */
+	if (is_copy(next))
+		*why = pstrdup("it answers with a copy");
+	return !is_copy(next);
+}
+
+/* Bytes move if the socket is ready for what we wait for. */
+static bool
+is_moving(const FtcPeer *peer)
+{
+	struct pollfd fd = {.fd = PQsocket(peer->conn),.events = POLLIN};
+
+	if (peer->unsent)
+		fd.events |= POLLOUT;
+	return poll(&fd, 1, 0) > 0;
+}
+
 /* An answer counts only when its command has completed. */
 static bool
 advance_call(FtcPeer *peer, struct pg_result **result, char **why)
 {
 	bool		complete = false;
+	int			flushed;
 
-	if (PQflush(peer->conn) < 0 || PQconsumeInput(peer->conn) == 0)
+	if (is_moving(peer))
+		peer->deadline = ftc_clock_steady() + peer->patience;
+	flushed = PQflush(peer->conn);
+	if (flushed < 0 || PQconsumeInput(peer->conn) == 0)
 	{
 		*why = connection_message(peer);
 		return false;
 	}
+	peer->unsent = flushed == 1;
 	while (!complete && !PQisBusy(peer->conn))
 	{
 		PGresult   *next = PQgetResult(peer->conn);
 
 		complete = next == NULL;
-		if (complete)
-			break;
-		PQclear(peer->answer);
-		peer->answer = next;
-		/* libpq would give this again and again */
-		if (is_copy(next))
-		{
-			*why = "it answers with a copy";
+		if (!complete && !take_result(peer, next, why))
 			return false;
-		}
 	}
 	if (!complete && PQstatus(peer->conn) != CONNECTION_BAD)
 		return true;
@@ -354,6 +580,42 @@ advance_call(FtcPeer *peer, struct pg_result **result, char **why)
 	*result = peer->answer;
 	peer->answer = NULL;
 	peer->phase = FTC_PEER_IDLE;
+	return true;
+}
+
+/* Nobody asked for anything: what comes is parsed and dropped. */
+static bool
+advance_idle(FtcPeer *peer, char **why)
+{
+	if (PQconsumeInput(peer->conn) == 0 || PQisBusy(peer->conn) || PQstatus(peer->conn) != CONNECTION_OK)
+	{
+		*why = connection_message(peer);
+		return false;
+	}
+	return true;
+}
+
+static void
+drop_notifications(FtcPeer *peer)
+{
+	PGnotify   *notify;
+
+	while ((notify = PQnotifies(peer->conn)) != NULL)
+		PQfreemem(notify);
+}
+
+/* Is it too late for what is under way? */
+static bool
+is_late(const FtcPeer *peer, char **why)
+{
+	uint64		now = ftc_clock_steady();
+
+	if (now > peer->deadline)
+		*why = psprintf("no answer within %llu ms", (unsigned long long) peer->patience / 1000);
+	else if (now > peer->limit)
+		*why = pstrdup("its answer takes too long");
+	else
+		return false;
 	return true;
 }
 
@@ -374,17 +636,12 @@ ftc_peer_advance(FtcPeer *peer, struct pg_result **result, char **why)
 			ok = advance_call(peer, result, why);
 			break;
 		case FTC_PEER_IDLE:
-			ok = PQconsumeInput(peer->conn) != 0 && PQstatus(peer->conn) == CONNECTION_OK;
-			if (!ok)
-				*why = connection_message(peer);
+			ok = advance_idle(peer, why);
 			break;
 	}
-	if (ok && (peer->phase == FTC_PEER_CONNECTING || peer->phase == FTC_PEER_BUSY) &&
-		ftc_clock_now() > peer->deadline)
-	{
-		*why = psprintf("no answer within %d ms", ftc_guc_call_timeout);
-		ok = false;
-	}
+	drop_notifications(peer);
+	if (ok && (peer->phase == FTC_PEER_CONNECTING || peer->phase == FTC_PEER_BUSY))
+		ok = !is_late(peer, why);
 	return ok;
 }
 
@@ -394,7 +651,7 @@ socket_events(const FtcPeer *peer)
 	if (peer->phase == FTC_PEER_CONNECTING)
 		return peer->poll == PGRES_POLLING_READING ? WL_SOCKET_READABLE
 			: PQstatus(peer->conn) == CONNECTION_STARTED ? WL_SOCKET_CONNECTED : WL_SOCKET_WRITEABLE;
-	if (peer->phase == FTC_PEER_BUSY && PQflush(peer->conn) == 1)
+	if (peer->phase == FTC_PEER_BUSY && peer->unsent)
 		return WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE;
 	return WL_SOCKET_READABLE;
 }
@@ -466,7 +723,7 @@ ftc_peer_arg_array(FtcPeerArgs *args, const FtcSlice *values, int n)
 bool
 ftc_peer_failed(struct pg_result *result)
 {
-	return PQresultStatus(result) != PGRES_TUPLES_OK;
+	return PQresultStatus(result) != PGRES_TUPLES_OK && !is_row(result);
 }
 
 char *
@@ -474,7 +731,7 @@ ftc_peer_message(struct pg_result *result)
 {
 	const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 
-	return primary != NULL ? pstrdup(primary) : pchomp(PQresultErrorMessage(result));
+	return tame(primary != NULL ? primary : pchomp(PQresultErrorMessage(result)));
 }
 
 int
@@ -554,8 +811,8 @@ raise_remote_error(FtcPeer *peer, struct pg_result *result, const char *sql)
 	int			code = state != NULL && strlen(state) == 5
 	? MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]) : ERRCODE_CONNECTION_FAILURE;
 	char	   *message = ftc_peer_message(result);
-	char	   *copy_detail = detail != NULL ? pstrdup(detail) : NULL;
-	char	   *copy_hint = hint != NULL ? pstrdup(hint) : NULL;
+	char	   *copy_detail = detail != NULL ? tame(detail) : NULL;
+	char	   *copy_hint = hint != NULL ? tame(hint) : NULL;
 	char	   *server = pstrdup(peer->server);
 
 	PQclear(result);
@@ -606,14 +863,14 @@ ftc_peer_open(FtcPeer *peer, const char *server, Oid for_role)
 }
 
 struct pg_result *
-ftc_peer_ask(FtcPeer *peer, const char *sql, const FtcPeerArgs *args)
+ftc_peer_ask(FtcPeer *peer, const FtcCall *call, const FtcPeerArgs *args)
 {
 	struct pg_result *result;
 
-	if (!ftc_peer_call(peer, sql, args))
+	if (!ftc_peer_call(peer, call, args))
 		raise_connection_error(peer, connection_message(peer));
 	result = wait_for_phase(peer, FTC_PEER_IDLE);
 	if (ftc_peer_failed(result))
-		raise_remote_error(peer, result, sql);
+		raise_remote_error(peer, result, call->sql);
 	return result;
 }

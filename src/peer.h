@@ -13,7 +13,6 @@
 #ifndef FTC_PEER_H
 #define FTC_PEER_H
 
-#include "core/types.h"
 #include "protocol.h"
 
 /* avoid libpq's headers everywhere */
@@ -37,8 +36,23 @@ typedef struct FtcPeer
 	FtcPeerPhase phase;
 	int			poll;			/* what libpq waits for while connecting */
 	bool		need_password;	/* the rule above applies */
-	uint64		deadline;		/* of connecting or of the call, us */
+	uint64		options;		/* version of those it was made with */
+
+	/* of connecting or of the call; times are those of the steady clock, us */
+	bool		unsent;			/* not all of it has left */
+	uint64		patience;		/* how long nothing may move */
+	uint64		deadline;		/* when something must have moved */
+	uint64		limit;			/* when all must be over */
+	size_t		most;			/* bytes of the answer */
+	size_t		received;		/* of them */
 } FtcPeer;
+
+/* What can be called, and how many bytes an answer may have. */
+typedef struct FtcCall
+{
+	const char *sql;
+	size_t		most;
+} FtcCall;
 
 /* Parameters of a call. */
 typedef struct FtcPeerArgs
@@ -62,15 +76,18 @@ extern void ftc_peer_arg_array(FtcPeerArgs *args, const FtcSlice *values, int n)
 extern void ftc_peer_connect(FtcPeer *peer, Oid for_role);
 
 /* Begin a call; only when idle. */
-extern bool ftc_peer_call(FtcPeer *peer, const char *sql, const FtcPeerArgs *args);
+extern bool ftc_peer_call(FtcPeer *peer, const FtcCall *call, const FtcPeerArgs *args);
 
 /*
- * Go on with whatever is under way.  Gives false if the connection failed or
- * its deadline passed: *why says so, palloc'd.  *result is set when a call has
+ * Go on with whatever is under way.  Gives false if the connection failed, the
+ * answer is too long or too late: *why says so, palloc'd.  *result is set when a call has
  * completed; ftc_peer_clear it.
  */
 extern bool ftc_peer_advance(FtcPeer *peer, struct pg_result **result, char **why);
 extern void ftc_peer_close(FtcPeer *peer);
+
+/* Have servers or mappings changed since it was connected? */
+extern bool ftc_peer_is_stale(const FtcPeer *peer);
 
 /* Wait for any of these, the latch or the timeout. */
 extern void ftc_peer_wait(FtcPeer **peers, int n, long timeout_ms, const char *event);
@@ -90,14 +107,21 @@ extern void ftc_peer_clear(struct pg_result *result);
  * those of the other side with their SQLSTATE.  Close with ftc_peer_close.
  */
 extern void ftc_peer_open(FtcPeer *peer, const char *server, Oid for_role);
-extern struct pg_result *ftc_peer_ask(FtcPeer *peer, const char *sql, const FtcPeerArgs *args);
+extern struct pg_result *ftc_peer_ask(FtcPeer *peer, const FtcCall *call, const FtcPeerArgs *args);
 
-/* What can be called; see doc/PROTOCOL.md. */
-#define FTC_CALL_IDENTITY	"SELECT * FROM ftchain.peer_identity($1::int4, $2::bytea)"
-#define FTC_CALL_GENESIS	"SELECT ftchain.peer_genesis($1::text)"
-#define FTC_CALL_HELLO		"SELECT * FROM ftchain.peer_hello($1::int4, $2::bytea, $3::bytea)"
-#define FTC_CALL_RECEIVE	"SELECT * FROM ftchain.peer_receive($1::bytea, $2::bytea, $3::bytea[], $4::bytea)"
-#define FTC_CALL_BLOCKS		"SELECT block, stored FROM ftchain.peer_blocks($1::bytea, $2::bytea[], $3::int4)"
-#define FTC_CALL_BLOCK		"SELECT ftchain.peer_block($1::bytea, $2::bytea)"
+/* See doc/PROTOCOL.md. */
+extern const FtcCall ftc_call_identity;
+extern const FtcCall ftc_call_genesis;
+extern const FtcCall ftc_call_hello;
+extern const FtcCall ftc_call_receive;
+extern const FtcCall ftc_call_blocks;
+extern const FtcCall ftc_call_block;
+
+#define FTC_CALL_IDENTITY	(&ftc_call_identity)
+#define FTC_CALL_GENESIS	(&ftc_call_genesis)
+#define FTC_CALL_HELLO		(&ftc_call_hello)
+#define FTC_CALL_RECEIVE	(&ftc_call_receive)
+#define FTC_CALL_BLOCKS		(&ftc_call_blocks)
+#define FTC_CALL_BLOCK		(&ftc_call_block)
 
 #endif							/* FTC_PEER_H */

@@ -8,11 +8,18 @@
 #ifndef FTC_PROTOCOL_H
 #define FTC_PROTOCOL_H
 
+#include "core/types.h"
+
 #define FTC_PROTOCOL			1	/* spoken */
 #define FTC_PROTOCOL_MIN		1	/* understood */
 #define FTC_CALL_MESSAGES_MAX	1000	/* messages in one call */
 #define FTC_CALL_BLOCKS_MAX		1000	/* blocks in one answer */
 #define FTC_CALL_BYTES			(4 * 1024 * 1024)	/* aimed at in one call or
 													 * answer */
+#define FTC_ANSWER_SHORT		(64 * 1024) /* most in an answer without
+											 * blocks */
+#define FTC_ANSWER_LONG			(FTC_BODY_MAX + 4 * FTC_CALL_BYTES) /* most in one with */
+#define FTC_CALL_RATE			(512 * 1024)	/* bytes a second that a line
+												 * must carry */
 
 #endif							/* FTC_PROTOCOL_H */

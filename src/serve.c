@@ -102,6 +102,14 @@ need_chain(FtcChain *chain, Datum genesis)
 				errmsg("there is no chain with genesis %s here", ftc_hash_hex(&id)));
 }
 
+/* The statements about a block: member and signature, one after another. */
+static Datum
+stored_datum(const FtcHash *block, bool *isnull)
+{
+	ftc_run(&statements_of, ftc_hash_datum(block));
+	return ftc_column(0, 0, isnull);
+}
+
 static Datum
 make_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 {
@@ -138,19 +146,24 @@ ftchain_peer_identity(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(make_row(fcinfo, values, nulls));
 }
 
-/* A stored block as bytes, in the caller's memory. */
+/* Bytes in the caller's memory. */
+static Datum
+caller_datum(const FtcScope *scope, FtcSlice bytes)
+{
+	MemoryContext inner = MemoryContextSwitchTo(scope->caller);
+	Datum		datum = ftc_slice_datum(bytes);
+
+	MemoryContextSwitchTo(inner);
+	return datum;
+}
+
 static Datum
 block_datum(const FtcScope *scope, const FtcBlock *block)
 {
-	MemoryContext inner = CurrentMemoryContext;
 	FtcSlice	bytes;
-	Datum		datum;
 
 	FTC_ENCODE(bytes, ftc_block_encode, block);
-	MemoryContextSwitchTo(scope->caller);
-	datum = ftc_slice_datum(bytes);
-	MemoryContextSwitchTo(inner);
-	return datum;
+	return caller_datum(scope, bytes);
 }
 
 Datum
@@ -234,6 +247,7 @@ typedef struct Intake
 	int64		refused;
 	FtcReason	reason;			/* of the last refusal */
 	bool		behind;			/* a parent was missing */
+	bool		early;			/* a block was, and waits where it is */
 } Intake;
 
 /* Where the link is; the lock of the chain keeps it there. */
@@ -260,9 +274,17 @@ restart_link(Intake *r, uint64 epoch)
 								  FTC_STREAM_LEDGER, epoch);
 }
 
+static void
+advance_link(FtcLinkEnd *end, const FtcMessage *message)
+{
+	end->value = ftc_link_advance(&end->value, &message->id, &message->digest);
+	end->next++;
+}
+
 /*
  * The messages that are new, in order; where a gap or another epoch stands,
- * the rest is not taken.  *end is where the link is after them.
+ * the rest is not taken.  *end is where the link is after them, r->end where
+ * it is before the first.
  */
 static int
 sort_out(Intake *r, Datum *elements, bool *nulls, int n, FtcMessage *fresh, FtcLinkEnd *end)
@@ -284,8 +306,7 @@ sort_out(Intake *r, Datum *elements, bool *nulls, int n, FtcMessage *fresh, FtcL
 				start = r->end;
 				/* FALLTHROUGH */
 			case FTC_LINK_APPLY:
-				r->end.value = ftc_link_advance(&r->end.value, &fresh[taken].id, &fresh[taken].digest);
-				r->end.next++;
+				advance_link(&r->end, &fresh[taken]);
 				taken++;
 				break;
 			case FTC_LINK_DUPLICATE:
@@ -355,6 +376,10 @@ apply(Intake *r, const FtcMessage *message)
 	}
 }
 
+/*
+ * A block whose time has not come is not taken, nor is what follows it: the
+ * sender sends it again, until its time has come.
+ */
 static void
 apply_all(Intake *r, const FtcMessage *messages, int n)
 {
@@ -362,6 +387,13 @@ apply_all(Intake *r, const FtcMessage *messages, int n)
 	{
 		FtcReason	reason = apply(r, &messages[i]);
 
+		if (reason == FTC_TIME_TOO_LATE)
+		{
+			r->reason = reason;
+			r->early = true;
+			return;
+		}
+		advance_link(&r->end, &messages[i]);
 		r->applied++;
 		if (reason == FTC_UNKNOWN_PARENT)
 			r->behind = true;
@@ -384,12 +416,8 @@ save_link(const Intake *r)
 	};
 	bool		nulls[10] = {false};
 
-	nulls[8] = r->refused == 0;
-	/* a call that brings nothing leaves nothing: its sender has shown no key */
-	if (r->applied + r->duplicates == 0)
-		return;
-	if (r->applied > 0)
-		ftc_run(&link_in_make, Int32GetDatum(r->chain.id), ftc_hash_datum(&r->sender));
+	nulls[8] = r->refused == 0 && !r->early;
+	ftc_run(&link_in_make, Int32GetDatum(r->chain.id), ftc_hash_datum(&r->sender));
 	ftc_stmt_run(&link_in_set, args, nulls);
 	if (r->behind)
 		ftc_worker_wake_at_commit(FTC_WAKE_COURIER);
@@ -430,22 +458,35 @@ examine(Intake *r, Call *call)
 }
 
 /*
- * Only who has signed for something new gets to the lock of the chain: whoever
- * may connect could hold it for ever otherwise.
+ * Only who has signed for something new gets to the lock of the chain, and
+ * leaves anything: whoever may connect could hold it for ever otherwise.
  */
 static void
 take_in(Intake *r, Call *call)
 {
-	int			n;
+	if (examine(r, call) == 0)
+		return;
+	ftc_chain_lock(r->chain.id);
+	apply_all(r, call->fresh, examine(r, call));
+	if (r->applied > 0 || r->early)
+		save_link(r);
+}
 
-	if (examine(r, call) > 0)
-	{
-		ftc_chain_lock(r->chain.id);
-		n = examine(r, call);
-		apply_all(r, call->fresh, n);
-		r->end = call->end;
-	}
-	save_link(r);
+/*
+ * The lock must show what was committed before it was had, which a snapshot
+ * from before it would hide; and it must not be held while the caller thinks.
+ */
+static void
+need_own_transaction(void)
+{
+	if (IsTransactionBlock())
+		ereport(ERROR,
+				errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				errmsg("ftchain.peer_receive() cannot run inside a transaction block"));
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				errmsg("ftchain.peer_receive() needs transaction isolation level READ COMMITTED"));
 }
 
 Datum
@@ -458,6 +499,7 @@ ftchain_peer_receive(PG_FUNCTION_ARGS)
 	bool		nulls[5] = {false};
 
 	need_not_null(fcinfo);
+	need_own_transaction();
 	need_durable_commit();
 	r.sender = ftc_arg_hash(PG_GETARG_DATUM(1), "sender");
 	call.account = PG_GETARG_DATUM(3);
@@ -479,7 +521,7 @@ ftchain_peer_receive(PG_FUNCTION_ARGS)
 	values[2] = ftc_hash_datum(&r.end.value);
 	values[3] = Int32GetDatum((int32) r.refused);
 	values[4] = CStringGetTextDatum(ftc_reason_text(r.reason));
-	nulls[4] = r.refused == 0;
+	nulls[4] = r.refused == 0 && !r.early;
 	PG_RETURN_DATUM(make_row(fcinfo, values, nulls));
 }
 
@@ -532,8 +574,7 @@ ftchain_peer_blocks(PG_FUNCTION_ARGS)
 			break;
 		FTC_ENCODE(encoded, ftc_block_encode, &stored.block);
 		values[0] = ftc_slice_datum(encoded);
-		ftc_run(&statements_of, ftc_hash_datum(&stored.id));
-		values[1] = ftc_column(0, 0, &nulls[1]);
+		values[1] = stored_datum(&stored.id, &nulls[1]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 		bytes += encoded.len + (nulls[1] ? 0 : VARSIZE_ANY_EXHDR(DatumGetPointer(values[1])));
 	}
@@ -548,24 +589,25 @@ ftchain_peer_block(PG_FUNCTION_ARGS)
 	FtcChain	chain;
 	FtcStored	stored;
 	FtcHash		id;
-	Datum		result = (Datum) 0;
-	bool		found;
+	Datum		values[2] = {0};
+	bool		nulls[2] = {true, true};
 
 	need_not_null(fcinfo);
-	id = ftc_arg_hash(PG_GETARG_DATUM(1), "block");
+	id = ftc_arg_hash(PG_GETARG_DATUM(1), "id");
 	ftc_enter(&scope);
 	need_chain(&chain, PG_GETARG_DATUM(0));
-	found = ftc_store_load(&id, &stored) && stored.chain == chain.id;
-	if (found)
+	if (ftc_store_load(&id, &stored) && stored.chain == chain.id)
 	{
 		/* what is damaged here must not travel */
 		if (!ftc_store_has_body(&id) || !ftc_store_load_body(chain.id, &id, stored.block.manifest, &stored.block.body) ||
 			ftc_body_check(stored.block.body, &stored.header.body, stored.header.leaves) != FTC_OK)
 			stored.block.body = ftc_slice(NULL, 0);
-		result = block_datum(&scope, &stored.block);
+		values[0] = block_datum(&scope, &stored.block);
+		values[1] = stored_datum(&id, &nulls[1]);
+		nulls[0] = false;
+		if (!nulls[1])
+			values[1] = caller_datum(&scope, ftc_datum_slice(values[1]));
 	}
 	ftc_leave(&scope);
-	if (!found)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(result);
+	PG_RETURN_DATUM(make_row(fcinfo, values, nulls));
 }

@@ -51,6 +51,6 @@ CREATE FUNCTION ftchain.peer_blocks(genesis bytea, locator bytea[], most integer
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_blocks';
 COMMENT ON FUNCTION ftchain.peer_blocks(bytea, bytea[], integer) IS 'for peers: blocks of the main chain after the first of these ids that is on it, without bodies, and the statements of those who store the bodies';
 
-CREATE FUNCTION ftchain.peer_block(genesis bytea, block bytea) RETURNS bytea
+CREATE FUNCTION ftchain.peer_block(genesis bytea, id bytea, OUT block bytea, OUT stored bytea)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_block';
-COMMENT ON FUNCTION ftchain.peer_block(bytea, bytea) IS 'for peers: one block, with its body if that is held here; null if the block is not known';
+COMMENT ON FUNCTION ftchain.peer_block(bytea, bytea) IS 'for peers: one block, with its body if that is held here, and the statements of those who store the body; nulls if the block is not known';
