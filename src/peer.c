@@ -298,8 +298,9 @@ session_options(const char *more)
 {
 	uint64		longest = ftc_guc_call_timeout + 2 * time_for(FTC_ANSWER_LONG) / 1000;
 
-	return psprintf("-c search_path= -c client_min_messages=error -c lock_timeout=%d"
-					" -c statement_timeout=" UINT64_FORMAT " %s",
+	return psprintf("-c search_path= -c client_min_messages=error"
+					" -c default_transaction_isolation=read\\ committed"
+					" -c lock_timeout=%d -c statement_timeout=" UINT64_FORMAT " %s",
 					Max(ftc_guc_call_timeout * 9 / 10, 1), longest, more);
 }
 
