@@ -132,7 +132,8 @@ static uint64 listed_at = 0;
 #define BACKOFF_MIN_US (250 * 1000)
 #define BACKOFF_MAX_US (15 * USECS_PER_SEC)
 #define LOG_EVERY_US (10 * USECS_PER_SEC)
-#define PATIENCE_US (500 * 1000)	/* with bodies that others may store */
+#define PATIENCE_US (600 * 1000)	/* with bodies that others may store, and
+									 * some more */
 #define LOOK_US (100 * 1000)	/* at the list of them, at a time */
 
 /* ----------------------------------------------------------------
@@ -1022,8 +1023,11 @@ sync_with(Contact *c)
 					errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
 					errmsg("could not synchronise with server \"%s\": %s", c->peer.server,
 						   c->last_error[0] != '\0' ? c->last_error : "it takes too long"));
-		if (!attend(c))
-			ftc_peer_wait(&peer, c->peer.phase != FTC_PEER_CLOSED ? 1 : 0, 100, "FtchainSync");
+		if (attend(c))
+			continue;
+		ftc_peer_wait(&peer, c->peer.phase != FTC_PEER_CLOSED ? 1 : 0, 100, "FtchainSync");
+		/* time has passed: the next step is to have a now() of its own */
+		ftc_procedure_commit();
 	}
 }
 

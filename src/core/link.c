@@ -138,9 +138,9 @@ ftc_link_hello(const FtcLinkEnd *sender, uint64_t sent, const FtcLinkEnd *receiv
 {
 	*epoch = sender->epoch;
 	*next = receiver->next;
-	if (sender->epoch > 0 && receiver->epoch < sender->epoch && sent == 1)
+	if (sender->epoch > 0 && receiver->epoch < sender->epoch && sender->next == 1)
 	{
-		/* an epoch of ours it has not seen because nothing was sent in it */
+		/* an epoch of ours that it has not seen yet, from its beginning */
 		*next = 1;
 		return FTC_LINK_STREAM;
 	}

@@ -101,7 +101,7 @@ typedef enum FtcLinkAction
 
 /*
  * What a sender does when it hears how far the receiver is.  sent is the seq
- * after the last it has ever sent in its epoch, value_at the sender's chain
+ * after the last that there is in its epoch, value_at the sender's chain
  * value after receiver->next - 1 if it can tell, else NULL.
  */
 extern FtcLinkAction ftc_link_hello(const FtcLinkEnd *sender, uint64_t sent,
