@@ -147,7 +147,7 @@ time_of_day(uint64 at)
 {
 	uint64		now = ftc_clock_steady();
 
-	return at > now ? GetCurrentTimestamp() + (TimestampTz) (at - now) : 0;
+	return at > now ? ftc_clock_timestamp() + (TimestampTz) (at - now) : 0;
 }
 
 static void
@@ -156,7 +156,7 @@ show_error(FtcPeerSlot *slot, const char *error)
 	if (strcmp(slot->last_error, error) == 0)
 		return;
 	strlcpy(slot->last_error, error, sizeof(slot->last_error));
-	slot->last_error_at = error[0] == '\0' ? 0 : GetCurrentTimestamp();
+	slot->last_error_at = error[0] == '\0' ? 0 : ftc_clock_timestamp();
 }
 
 static void
@@ -872,7 +872,7 @@ note_contact(Contact *c)
 {
 	uint64		took = ftc_clock_steady() - c->called_at;
 
-	c->contact_at = GetCurrentTimestamp();
+	c->contact_at = ftc_clock_timestamp();
 	c->failures = 0;
 	c->round_trip = c->round_trip == 0 ? took : (7 * c->round_trip + took) / 8;
 }

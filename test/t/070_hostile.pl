@@ -520,7 +520,7 @@ refused('a block on another chain', 'belongs to another chain',
 
 # ---- Whom we call
 
-$alpha->configure('ftchain.call_timeout' => '1s');
+$alpha->configure('ftchain.call_timeout' => '700ms');
 $beta->query(q(CREATE DATABASE liars TEMPLATE template0 ENCODING 'SQL_ASCII'));
 $beta->query(q(CREATE DATABASE empty TEMPLATE template0));
 $beta->create_login('trusting', 'unused', 'ftchain_peer');

@@ -263,6 +263,8 @@ check_hello(uint64_t sender_epoch, uint64_t sent, uint64_t receiver_epoch, uint6
 static void
 test_hello(void **state)
 {
+	FtcLinkEnd	sender = {3, 5, {{0}}};
+	FtcLinkEnd	receiver = {2, 4, {{0}}};
 	uint64_t	next;
 	uint64_t	epoch;
 
@@ -292,8 +294,7 @@ test_hello(void **state)
 	check_hello(0, 1, 0, 1, 1, FTC_LINK_RESTART, 1, 1);
 	check_hello(0, 1, 6, 3, 1, FTC_LINK_RESTART, 1, 7);
 	/* what it has acknowledged it has forgotten */
-	assert_int_equal(ftc_link_hello(&(FtcLinkEnd) {3, 5, {{0}}}, 10, &(FtcLinkEnd) {2, 4, {{0}}},
-									NULL, &next, &epoch), FTC_LINK_RESTART);
+	assert_int_equal(ftc_link_hello(&sender, 10, &receiver, NULL, &next, &epoch), FTC_LINK_RESTART);
 	assert_true(next == 1 && epoch == 4);
 }
 
