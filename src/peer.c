@@ -612,7 +612,7 @@ is_late(const FtcPeer *peer, char **why)
 	uint64		now = ftc_clock_steady();
 
 	if (now > peer->deadline)
-		*why = psprintf("no answer within %llu ms", (unsigned long long) peer->patience / 1000);
+		*why = psprintf("no answer within %d ms", ftc_guc_call_timeout);
 	else if (now > peer->limit)
 		*why = pstrdup("its answer takes too long");
 	else
