@@ -809,6 +809,20 @@ take_receive(Contact *c, struct pg_result *result, const FtcIdentity *self)
 	return true;
 }
 
+/* Is it the block that was asked for? */
+static bool
+is_block(FtcSlice bytes, const FtcHash *wanted)
+{
+	FtcBlock	block;
+	FtcHeader	header;
+	FtcHash		id;
+
+	if (ftc_block_decode(&block, bytes) != FTC_OK || ftc_header_decode(&header, block.header) != FTC_OK)
+		return false;
+	id = ftc_header_id(&header);
+	return ftc_hash_equal(&id, wanted);
+}
+
 static bool
 take_block(Contact *c, struct pg_result *result)
 {
@@ -818,12 +832,12 @@ take_block(Contact *c, struct pg_result *result)
 
 	if (ftc_peer_is_null(result, 0, 0))
 		return true;			/* it does not have it: somebody else may */
+	if (!is_block(ftc_peer_bytes(result, 0, 0), &c->block))
+		return malformed(c);
 	ftc_chain_lock(c->chain.id);
 	reason = take_row(c, result, 0, &id, &header);
 	if (reason != FTC_OK)
 		leave_line(c, psprintf("body refused: %s", ftc_reason_text(reason)));
-	else if (!ftc_hash_equal(&id, &c->block))
-		return malformed(c);
 	else
 	{
 		/* if enough others store it, it is taken off the list */
@@ -1029,6 +1043,10 @@ sync_with(Contact *c)
 		/* time has passed: the next step is to have a now() of its own */
 		ftc_procedure_commit();
 	}
+	if (c->last_error[0] != '\0')
+		ereport(WARNING,
+				errcode(ERRCODE_FDW_ERROR),
+				errmsg("not all was exchanged with server \"%s\": %s", c->peer.server, c->last_error));
 }
 
 static void

@@ -202,7 +202,7 @@ fails('another protocol, to identity', '0A000', 'protocol -1', "SELECT ftchain.p
 fails('an identity for no chain', '22023', 'genesis', "SELECT ftchain.peer_identity(1, '')");
 fails('too many blocks', '22023', 'out of range', "SELECT ftchain.peer_blocks($nothing[0], '{}', 1001)");
 fails('no blocks', '22023', 'out of range', "SELECT ftchain.peer_blocks($nothing[0], '{}', 0)");
-fails('a block id too short', '22023', 'block', "SELECT ftchain.peer_block($nothing[0], 'abc')");
+fails('a block id too short', '22023', 'id', "SELECT ftchain.peer_block($nothing[0], 'abc')");
 fails('other functions', '42501', 'permission denied', q(SELECT ftchain.append('main', '1')));
 fails('tables', '42501', 'permission denied', 'SELECT * FROM ftchain.entry');
 is((as_peer("SELECT count(*) FROM ftchain.peer_blocks($nothing[0], ARRAY[NULL, '', repeat('x', 100000)::bytea, 'x'], 1000)"))[0],
@@ -293,7 +293,7 @@ my $received = 'SELECT received, duplicates FROM ftchain.link_in WHERE member = 
 my ($taken, $duplicates) = split(/\|/, $alpha->query($received));
 $answer = deliver([$message]);
 is("$answer->{next} $answer->{refused}", "$link{next} 0", 'a message that is replayed moves nothing');
-$alpha->gives($received, $taken . '|' . ($duplicates + 1), 'it is dropped');
+$alpha->gives($received, "$taken|$duplicates", 'it is dropped');
 unchanged('a replayed message');
 
 # Content that is not right
@@ -511,7 +511,7 @@ $alpha->query(q(SELECT ftchain.append('second', '2')));
 $alpha->comes_to(q(SELECT bool_and(pending = 0) FROM ftchain.status), 'another chain has blocks too');
 steady();
 my $second = FtchainForge::tip($alpha, 'second');
-my $foreign = FtchainForge::parts(pack('H*', (as_peer(sprintf(q(SELECT encode(ftchain.peer_block(%s, %s), 'hex')),
+my $foreign = FtchainForge::parts(pack('H*', (as_peer(sprintf(q(SELECT encode((ftchain.peer_block(%s, %s)).block, 'hex')),
 	hex_of($second->{genesis}), hex_of($second->{id}))))[0]));
 refused('a real block of another chain', 'belongs to another chain',
 	next_message(reference => $foreign->{id}, attachment => FtchainForge::as_bytes(%$foreign)), quiet => 1);
@@ -602,7 +602,7 @@ my %answers = (
 	genesis => 'SELECT NULL::bytea',
 	receive => sprintf('SELECT 0::bigint, 1::bigint, %s, 0, NULL::text', hex_of("\x00" x 32)),
 	blocks => 'SELECT NULL::bytea, NULL::bytea WHERE false',
-	block => 'SELECT NULL::bytea');
+	block => 'SELECT NULL::bytea, NULL::bytea');
 my %kinds = (
 	identity => [ 'p1 integer, p2 bytea', 'protocol_spoken integer, member bytea, algorithm integer, public_key bytea, possession bytea' ],
 	hello => [ 'p1 integer, p2 bytea, p3 bytea',
@@ -610,7 +610,7 @@ my %kinds = (
 	genesis => [ 'p1 text', 'answer bytea' ],
 	receive => [ 'p1 bytea, p2 bytea, p3 bytea[], p4 bytea', 'epoch bigint, next bigint, value bytea, refused integer, reason text' ],
 	blocks => [ 'p1 bytea, p2 bytea[], p3 integer', 'block bytea, stored bytea' ],
-	block => [ 'p1 bytea, p2 bytea', 'answer bytea' ]);
+	block => [ 'p1 bytea, p2 bytea', 'block bytea, stored bytea' ]);
 
 # Each answer is a query, or [result columns, query].
 sub lie
@@ -621,7 +621,7 @@ sub lie
 	foreach my $name (sort keys %kinds)
 	{
 		my ($columns, $query) = ref $lies{$name} ? @{ $lies{$name} } : ($kinds{$name}[1], $lies{$name});
-		my $returns = $name =~ /^(genesis|block)$/ ? 'SETOF ' . ($columns =~ /(\S+)$/)[0] : "TABLE ($columns)";
+		my $returns = $name eq 'genesis' ? 'SETOF ' . ($columns =~ /(\S+)$/)[0] : "TABLE ($columns)";
 
 		$sql .= "CREATE FUNCTION ftchain.peer_$name($kinds{$name}[0]) RETURNS $returns LANGUAGE plpgsql AS \$f\$\n#variable_conflict use_column\nBEGIN "
 		  . ($query =~ /^(SELECT|VALUES|TABLE)/ ? "RETURN QUERY $query" : $query) . "; END \$f\$;\n";
@@ -642,7 +642,7 @@ foreach my $case (
 	[ 'says nothing', 'HV000', 'does not prove', "SELECT 1, ''::bytea, 1, ''::bytea, ''::bytea WHERE false" ],
 	[ 'says it twice', 'HV000', 'does not prove', "$answers{identity} UNION ALL $answers{identity}" ],
 	[ 'says garbage', 'HV000', 'does not prove', q(SELECT 1, 'garbage'::bytea, 1, 'garbage'::bytea, 'garbage'::bytea) ],
-	[ 'says much', '(HV000|08001)', '(does not prove|no answer)', "SELECT 1, $key[0], 1, $key[1], repeat('x', 20000000)::bytea" ],
+	[ 'says much', '(HV000|08001)', '(does not prove|no answer|too long)', "SELECT 1, $key[0], 1, $key[1], repeat('x', 20000000)::bytea" ],
 	[ 'has no key', 'HV000', 'does not prove', "SELECT 1, $key[0], 1, $key[1], " . hex_of('x' x 64) ],
 	[ 'has a key for another chain', 'HV000', 'does not prove',
 		"SELECT 1, $key[0], 1, $key[1], " . hex_of($stranger->sign('possession v1', $genesis, $stranger->{member})) ],
@@ -666,7 +666,7 @@ foreach my $case (
 my $genesis_bytes = pack('H*', (as_peer(q(SELECT encode(ftchain.peer_genesis('main'), 'hex'))))[0]);
 my $wrong_genesis = FtchainForge::parts($genesis_bytes);
 $wrong_genesis->{signature} = 'x' x 64;
-my $head_bytes = pack('H*', (as_peer("SELECT encode(ftchain.peer_block($nothing[0], " . hex_of($tip->{id}) . "), 'hex')"))[0]);
+my $head_bytes = pack('H*', (as_peer("SELECT encode((ftchain.peer_block($nothing[0], " . hex_of($tip->{id}) . ")).block, 'hex')"))[0]);
 foreach my $case (
 	[ 'no chain', '42704', 'has no chain', 'NULL::bytea' ],
 	[ 'nothing', '\w{5}', '', q(''::bytea) ],
@@ -727,7 +727,7 @@ foreach my $case (
 	[ 'says nothing', 'malformed', hello => hello() . ' WHERE false' ],
 	[ 'says it twice', 'malformed', hello => hello() . ' UNION ALL ' . hello() ],
 	[ 'has a head too short', 'malformed', hello => hello(head => q('h'::bytea)) ],
-	[ 'has a long head', '(malformed|no answer)', hello => hello(head => q(repeat('x', 20000000)::bytea)) ],
+	[ 'has a long head', '(malformed|no answer|too long)', hello => hello(head => q(repeat('x', 20000000)::bytea)) ],
 	[ 'has work too short', 'malformed', hello => hello(work => q('w'::bytea)) ],
 	[ 'is before epoch 0', 'malformed', hello => hello(epoch => '-1::bigint') ],
 	[ 'is before message 1', 'malformed', hello => hello(next => '0::bigint') ],
@@ -841,11 +841,11 @@ foreach my $case (
 	{
 		my ($what, $message, $bytes) = @$case;
 
-		lie(block => 'SELECT ' . (defined $bytes ? hex_of($bytes) : 'NULL::bytea'));
+		lie(block => 'SELECT ' . (defined $bytes ? hex_of($bytes) : 'NULL::bytea') . ', NULL::bytea');
 		$message eq '' ? look_after(q(CALL ftchain.sync('liar'))) : sync_says("a peer that $what", $message);
 		$alpha->gives($held, '0', "a peer that $what: nothing of it is stored");
 	}
-	lie(block => 'SELECT ' . hex_of($block->{full}));
+	lie(block => 'SELECT ' . hex_of($block->{full}) . ', NULL::bytea');
 	look_after(q(SET statement_timeout = '10s'; CALL ftchain.sync('liar')));
 	$alpha->comes_to($held, 'the right body is taken, also from it', '1', 20);
 	lie();
