@@ -237,7 +237,8 @@ leave_line(Contact *c, const char *why)
 {
 	note_failure(c, why);
 	c->line->retry_at = ftc_clock_steady() + backoff(c->line->failures++);
-	c->line->greeted = false;
+	c->line->greeted = c->line->behind = false;
+	c->line->reached_height = -1;
 	c->line->synced = true;
 }
 
@@ -673,7 +674,7 @@ take_hello(Contact *c, struct pg_result *result, const FtcIdentity *self)
 	FtcStored	known;
 	int64		protocol;
 
-	if (!ftc_peer_int(result, 0, 0, &protocol))
+	if (ftc_peer_rows(result) != 1 || !ftc_peer_int(result, 0, 0, &protocol))
 		return malformed(c);
 	if (protocol < FTC_PROTOCOL_MIN || protocol > FTC_PROTOCOL)
 	{
@@ -793,7 +794,7 @@ take_receive(Contact *c, struct pg_result *result, const FtcIdentity *self)
 	FtcLinkEnd	end;
 	int64		refused;
 
-	if (!get_link_end(result, 0, &end) || !ftc_peer_int(result, 0, 3, &refused))
+	if (ftc_peer_rows(result) != 1 || !get_link_end(result, 0, &end) || !ftc_peer_int(result, 0, 3, &refused))
 		return malformed(c);
 	if (refused > 0)
 		note_failure(c, psprintf("%lld messages refused: %s", (long long) refused,

@@ -65,6 +65,24 @@ typedef struct Introduction
 	FtcSignature possession;	/* of the key, for a chain or for none */
 } Introduction;
 
+/* It may speak another one, and say so; what else it says cannot be read then. */
+static void
+need_protocol(FtcPeer *peer, struct pg_result *result)
+{
+	char	   *server = pstrdup(peer->server);
+	int64		protocol;
+
+	if (!ftc_peer_int(result, 0, 0, &protocol) ||
+		(protocol >= FTC_PROTOCOL_MIN && protocol <= FTC_PROTOCOL))
+		return;
+	ftc_peer_clear(result);
+	ftc_peer_close(peer);
+	ereport(ERROR,
+			errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			errmsg("server \"%s\" speaks protocol %lld", server, (long long) protocol),
+			errdetail("This server speaks %d to %d.", FTC_PROTOCOL_MIN, FTC_PROTOCOL));
+}
+
 static void
 ask_identity(FtcPeer *peer, const FtcHash *genesis, Introduction *who)
 {
@@ -81,7 +99,8 @@ ask_identity(FtcPeer *peer, const FtcHash *genesis, Introduction *who)
 	result = ftc_peer_ask(peer, FTC_CALL_IDENTITY, &args);
 	key = ftc_peer_bytes(result, 0, 3);
 	possession = ftc_peer_bytes(result, 0, 4);
-	ok = ftc_peer_hash(result, 0, 1, &who->member) &&
+	need_protocol(peer, result);
+	ok = ftc_peer_rows(result) == 1 && ftc_peer_hash(result, 0, 1, &who->member) &&
 		ftc_peer_int(result, 0, 2, &algorithm) && algorithm == FTC_ALGORITHM_ED25519 &&
 		key.len == FTC_KEY_LEN && possession.len == FTC_SIGNATURE_LEN;
 	if (ok)
