@@ -86,6 +86,8 @@ typedef struct Line
 	FtcHash		reached;		/* the last block it gave us, to go on from */
 	int64		reached_height; /* -1: none */
 	bool		bodies_turn;	/* bodies come before announcements */
+	uint64		send_at;		/* announce nothing until then */
+	int			not_taken;		/* calls in a row that it took nothing of */
 
 	/* wanted bodies are asked for in passes from the lowest to the highest */
 	FtcWanted	wanted;			/* the one asked for last */
@@ -240,6 +242,14 @@ leave_line(Contact *c, const char *why)
 	c->line->greeted = c->line->behind = false;
 	c->line->reached_height = -1;
 	c->line->synced = true;
+}
+
+/* It takes nothing of what we send; it may have what we lack all the same. */
+static void
+hold_back(Contact *c, const char *why)
+{
+	note_failure(c, why);
+	c->line->send_at = ftc_clock_steady() + backoff(c->line->not_taken++);
 }
 
 static Line *
@@ -540,7 +550,7 @@ call_in_turn(Contact *c, const FtcIdentity *self)
 	for (int i = 0; i < 2 && !called; i++)
 	{
 		called = c->line->bodies_turn ? call_block(c)
-			: am_member(&c->chain, self) && call_receive(c, self);
+			: ftc_clock_steady() >= c->line->send_at && am_member(&c->chain, self) && call_receive(c, self);
 		c->line->bodies_turn = !c->line->bodies_turn;
 	}
 	return called;
@@ -579,10 +589,18 @@ note_rest(Contact *c)
 	ListCell   *cell;
 
 	foreach(cell, c->lines)
-		if (!((Line *) lfirst(cell))->greeted)
-		return;
+	{
+		const Line *line = lfirst(cell);
+
+		if (!line->greeted || line->not_taken > 0)
+			return;
+	}
 	foreach(cell, c->lines)
-		((Line *) lfirst(cell))->failures = 0;
+	{
+		Line	   *line = lfirst(cell);
+
+		line->failures = 0;
+	}
 	c->last_error[0] = c->logged[0] = '\0';
 }
 
@@ -798,14 +816,14 @@ take_receive(Contact *c, struct pg_result *result, const FtcIdentity *self)
 		return malformed(c);
 	if (refused > 0)
 		note_failure(c, psprintf("%lld messages refused: %s", (long long) refused,
-								 ftc_slice_string(ftc_peer_bytes(result, 0, 4))));
-	(void) ftc_outbox_hello(&c->chain, &self->member, &c->peer.member, &end);
+								 ftc_peer_text(result, 0, 4)));
 	/* somebody else here may have sent them too, and more: that is as good */
-	if (end.epoch != c->epoch || end.next <= c->first)
-		leave_line(c, ftc_peer_is_null(result, 0, 4) ? "it does not take messages"
-				   : psprintf("it does not take messages: %s", ftc_slice_string(ftc_peer_bytes(result, 0, 4))));
+	if (!ftc_outbox_hello(&c->chain, &self->member, &c->peer.member, &end) ||
+		end.epoch > c->epoch || (end.epoch == c->epoch && end.next > c->first))
+		c->line->not_taken = 0;
 	else
-		c->line->failures = 0;
+		hold_back(c, ftc_peer_is_null(result, 0, 4) ? "it does not take messages"
+				  : psprintf("it does not take messages: %s", ftc_peer_text(result, 0, 4)));
 	FTC_FAILPOINT("send-before-ack-commit");
 	return true;
 }

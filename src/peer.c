@@ -755,6 +755,12 @@ ftc_peer_bytes(struct pg_result *result, int row, int column)
 	return ftc_slice(PQgetvalue(result, row, column), PQgetlength(result, row, column));
 }
 
+char *
+ftc_peer_text(struct pg_result *result, int row, int column)
+{
+	return tame(ftc_slice_string(ftc_peer_bytes(result, row, column)));
+}
+
 bool
 ftc_peer_int(struct pg_result *result, int row, int column, int64 *value)
 {

@@ -98,6 +98,7 @@ extern char *ftc_peer_message(struct pg_result *result);	/* palloc'd */
 extern int	ftc_peer_rows(struct pg_result *result);
 extern bool ftc_peer_is_null(struct pg_result *result, int row, int column);
 extern FtcSlice ftc_peer_bytes(struct pg_result *result, int row, int column);
+extern char *ftc_peer_text(struct pg_result *result, int row, int column);	/* one line, palloc'd */
 extern bool ftc_peer_int(struct pg_result *result, int row, int column, int64 *value);
 extern bool ftc_peer_hash(struct pg_result *result, int row, int column, FtcHash *value);
 extern void ftc_peer_clear(struct pg_result *result);
