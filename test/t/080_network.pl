@@ -146,7 +146,7 @@ sub reach_by
 # A body that takes longer than nothing may move, sent and fetched
 
 my @long = ('"' . 'x' x 1_000_000 . '"') x 3;
-reach_by($_, (line_to($_, rate => 1_000_000))[0]) foreach @nodes;
+reach_by($_, (line_to($_, rate => 1_250_000))[0]) foreach @nodes;
 my $start = time();
 my $new = seal($alpha, @long);
 sync($alpha, $beta, $gamma);
