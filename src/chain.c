@@ -74,7 +74,7 @@ static FtcStmt chain_put = {
 };
 
 static FtcStmt sequence_of_entries = {
-	.sql = "SELECT 'ftchain.entry_id'::regclass, 'ftchain.chain'::regclass",
+	.sql = "SELECT 'ftchain.entry_id'::regclass, 'ftchain.chain'::regclass, 'ftchain.entry'::regclass",
 };
 
 static void
@@ -234,6 +234,7 @@ read_chain(const char *name, FtcChainCache *fresh)
 	ftc_run(&sequence_of_entries, 0);
 	fresh->sequence = DatumGetObjectId(ftc_value(0, 0));
 	cache_relation = DatumGetObjectId(ftc_value(0, 1));
+	fresh->entry = DatumGetObjectId(ftc_value(0, 2));
 	ftc_chain_need(&chain, name);
 	ftc_identity_need(&identity);
 	state = ftc_branch_current_state(chain.id);

@@ -52,7 +52,8 @@ typedef struct FtcChainCache
 	FtcHash		member;
 	int64		incarnation;
 	uint32		max_payload;
-	Oid			sequence;
+	Oid			sequence;		/* of the numbers of entries */
+	Oid			entry;			/* their table */
 } FtcChainCache;
 
 extern const FtcChainCache *ftc_chain_cached(const char *name); /* outside a scope */

@@ -39,14 +39,6 @@ connect_spi(void)
 }
 
 void
-ftc_enter_bare(FtcScope *scope)
-{
-	become_worker(scope);
-	scope->guc_level = 0;
-	connect_spi();
-}
-
-void
 ftc_enter(FtcScope *scope)
 {
 	become_worker(scope);
@@ -60,8 +52,7 @@ void
 ftc_leave(const FtcScope *scope)
 {
 	SPI_finish();
-	if (scope->guc_level > 0)
-		AtEOXact_GUC(true, scope->guc_level);
+	AtEOXact_GUC(true, scope->guc_level);
 	SetUserIdAndSecContext(scope->user, scope->context);
 	MemoryContextSwitchTo(scope->caller);
 	frozen = scope->frozen;

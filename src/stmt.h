@@ -39,12 +39,6 @@ typedef struct FtcScope
 
 extern void ftc_enter(FtcScope *scope);
 
-/*
- * The same without the search_path, for a statement that names nothing but
- * tables, qualified: no operator, no function, no type.  It is worth a few
- * microseconds to whoever runs it for every row.
- */
-extern void ftc_enter_bare(FtcScope *scope);
 extern void ftc_leave(const FtcScope *scope);
 
 /*
