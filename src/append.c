@@ -124,13 +124,6 @@ make_salt(void)
  * ----------------------------------------------------------------
  */
 
-/* The columns of ftchain.entry, in its order. */
-enum
-{
-	ENTRY_ID, ENTRY_SEQ, ENTRY_XID, ENTRY_TIME, ENTRY_INCARNATION, ENTRY_CHAIN, ENTRY_ORIGIN,
-	ENTRY_SALT, ENTRY_AUTHOR, ENTRY_KIND, ENTRY_PAYLOAD, ENTRY_COLUMNS
-};
-
 /*
  * Rows on their way into the table, past SPI: as the apply worker of logical
  * replication puts them there, with indexes, constraints and triggers.  A
@@ -144,7 +137,8 @@ typedef struct Insertion
 	EState	   *estate;
 	ResultRelInfo *result;
 	TupleTableSlot *slot;
-	Datum		values[ENTRY_COLUMNS];	/* the slot's own are changed under us */
+	Datum		values[FTC_ENTRY_COLUMNS];	/* the slot's own are changed
+											 * under us */
 } Insertion;
 
 static void
@@ -168,21 +162,21 @@ insertion_begin(Insertion *in, const FtcChainCache *chain, Datum kind)
 	in->xid = GetTopFullTransactionId();
 	need_right(chain->entry);
 	in->relation = table_open(chain->entry, RowExclusiveLock);
-	if (RelationGetDescr(in->relation)->natts != ENTRY_COLUMNS)
+	if (RelationGetDescr(in->relation)->natts != FTC_ENTRY_COLUMNS)
 		elog(ERROR, "table \"ftchain.entry\" has %d columns", RelationGetDescr(in->relation)->natts);
 	in->estate = CreateExecutorState();
 	in->result = makeNode(ResultRelInfo);
 	InitResultRelInfo(in->result, in->relation, 1, NULL, 0);
 	ExecOpenIndices(in->result, false);
 	in->slot = MakeSingleTupleTableSlot(RelationGetDescr(in->relation), &TTSOpsVirtual);
-	memset(in->slot->tts_isnull, 0, ENTRY_COLUMNS * sizeof(bool));
-	values[ENTRY_XID] = FullTransactionIdGetDatum(in->xid);
-	values[ENTRY_TIME] = TimestampTzGetDatum(ftc_clock_timestamp());
-	values[ENTRY_INCARNATION] = Int64GetDatum(chain->incarnation);
-	values[ENTRY_CHAIN] = Int32GetDatum(chain->id);
-	values[ENTRY_ORIGIN] = Int32GetDatum(chain->origin);
-	values[ENTRY_AUTHOR] = author();
-	values[ENTRY_KIND] = kind;
+	memset(in->slot->tts_isnull, 0, FTC_ENTRY_COLUMNS * sizeof(bool));
+	values[FTC_ENTRY_XID] = FullTransactionIdGetDatum(in->xid);
+	values[FTC_ENTRY_TIME] = TimestampTzGetDatum(ftc_clock_timestamp());
+	values[FTC_ENTRY_INCARNATION] = Int64GetDatum(chain->incarnation);
+	values[FTC_ENTRY_CHAIN] = Int32GetDatum(chain->id);
+	values[FTC_ENTRY_ORIGIN] = Int32GetDatum(chain->origin);
+	values[FTC_ENTRY_AUTHOR] = author();
+	values[FTC_ENTRY_KIND] = kind;
 }
 
 /* Gives the entry's number, which is its seq. */
@@ -192,14 +186,14 @@ insertion_add(Insertion *in, Datum payload)
 	TupleTableSlot *slot = in->slot;
 	int64		id = nextval_internal(in->chain->sequence, false);
 
-	in->values[ENTRY_ID] = in->values[ENTRY_SEQ] = Int64GetDatum(id);
-	in->values[ENTRY_SALT] = make_salt();
-	in->values[ENTRY_PAYLOAD] = payload;
+	in->values[FTC_ENTRY_ID] = in->values[FTC_ENTRY_SEQ] = Int64GetDatum(id);
+	in->values[FTC_ENTRY_SALT] = make_salt();
+	in->values[FTC_ENTRY_PAYLOAD] = payload;
 	memcpy(slot->tts_values, in->values, sizeof(in->values));
 	ExecStoreVirtualTuple(slot);
 	ExecSimpleRelationInsert(in->result, in->estate, slot);
 	ExecClearTuple(slot);
-	pfree(DatumGetPointer(in->values[ENTRY_SALT]));
+	pfree(DatumGetPointer(in->values[FTC_ENTRY_SALT]));
 	ResetPerTupleExprContext(in->estate);
 	return id;
 }

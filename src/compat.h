@@ -44,6 +44,12 @@
 #define WaitEventExtensionNew(name) ((void) (name), PG_WAIT_EXTENSION)
 #endif
 
+/* 18: a scan may count what it does */
+#if PG_VERSION_NUM >= 180000
+#define index_beginscan(heap, index, snapshot, nkeys, norderbys) \
+	index_beginscan((heap), (index), (snapshot), NULL, (nkeys), (norderbys))
+#endif
+
 /* 16: what json parsing calls back may refuse; 17: the lexer may be on the stack */
 #if PG_VERSION_NUM < 160000
 #define FTC_JSON_ACTION void

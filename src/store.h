@@ -108,6 +108,23 @@ extern int64 ftc_store_put_bundle(int32 chain, int32 origin, const FtcBundle *bu
 								  const FtcSignature *signature, const FtcIds *ids,
 								  FtcSlice leaves, int64 bytes);
 
+/* The columns of ftchain.entry, in its order. */
+typedef enum FtcEntryColumn
+{
+	FTC_ENTRY_ID,
+	FTC_ENTRY_SEQ,
+	FTC_ENTRY_XID,
+	FTC_ENTRY_TIME,
+	FTC_ENTRY_INCARNATION,
+	FTC_ENTRY_CHAIN,
+	FTC_ENTRY_ORIGIN,
+	FTC_ENTRY_SALT,
+	FTC_ENTRY_AUTHOR,
+	FTC_ENTRY_KIND,
+	FTC_ENTRY_PAYLOAD,
+	FTC_ENTRY_COLUMNS
+} FtcEntryColumn;
+
 /*
  * Call back for each entry of a held bundle, in order.  The entry's payload
  * hash is computed from what is stored; callback gives false to stop.
