@@ -117,12 +117,27 @@ ftc_hashes_array(const FtcHash *hashes, int n)
 	return construct_array(elements, n, BYTEAOID, -1, false, TYPALIGN_INT);
 }
 
+/* Quickly, what is true of nearly all. */
+static bool
+has_few_brackets(FtcSlice text)
+{
+	size_t		n = 0;
+
+	if (text.len <= FTC_JSON_DEPTH_MAX)
+		return true;
+	for (size_t i = 0; i < text.len; i++)
+		n += (text.data[i] | 0x20) == '{';	/* or an opening square one */
+	return n <= FTC_JSON_DEPTH_MAX;
+}
+
 bool
 ftc_json_is_too_deep(FtcSlice text)
 {
 	bool		in_string = false;
 	int			depth = 0;
 
+	if (has_few_brackets(text))
+		return false;
 	for (size_t i = 0; i < text.len; i++)
 	{
 		uint8		c = text.data[i];
