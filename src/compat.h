@@ -12,6 +12,7 @@
 
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "catalog/pg_foreign_server.h"
 #include "foreign/foreign.h"
 #include "storage/latch.h"
