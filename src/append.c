@@ -16,19 +16,15 @@
 #include "postgres.h"
 
 #include "access/detoast.h"
-#include "access/table.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
-#include "executor/executor.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
@@ -119,58 +115,23 @@ make_salt(void)
 	return ftc_slice_datum(ftc_slice(salts[left], FTC_SALT_LEN));
 }
 
-/* ----------------------------------------------------------------
- *		The table
- * ----------------------------------------------------------------
- */
-
-/*
- * Rows on their way into the table, past SPI: as the apply worker of logical
- * replication puts them there, with indexes, constraints and triggers.  A
- * statement that does the same costs twice as much.
- */
-typedef struct Insertion
+/* Entries of one call; the columns that all of them share are set once. */
+typedef struct Appending
 {
 	const FtcChainCache *chain;
-	FullTransactionId xid;
-	Relation	relation;
-	EState	   *estate;
-	ResultRelInfo *result;
-	TupleTableSlot *slot;
-	Datum		values[FTC_ENTRY_COLUMNS];	/* the slot's own are changed
-											 * under us */
-} Insertion;
+	FtcInsertion *into;
+	Datum		values[FTC_ENTRY_COLUMNS];
+} Appending;
 
 static void
-need_right(Oid relation)
+begin_appending(Appending *a, const FtcChainCache *chain, Datum kind, int rows)
 {
-	Oid			worker = get_role_oid(ftc_guc_worker_role, false);
-	AclResult	right = pg_class_aclcheck(relation, worker, ACL_INSERT);
+	Datum	   *values = a->values;
 
-	if (right != ACLCHECK_OK)
-		aclcheck_error(right, OBJECT_TABLE, "entry");
-}
-
-/* The columns that all of them share are set once. */
-static void
-insertion_begin(Insertion *in, const FtcChainCache *chain, Datum kind)
-{
-	Datum	   *values = in->values;
-
-	in->chain = chain;
+	a->chain = chain;
 	/* before any seq is drawn, see above */
-	in->xid = GetTopFullTransactionId();
-	need_right(chain->entry);
-	in->relation = table_open(chain->entry, RowExclusiveLock);
-	if (RelationGetDescr(in->relation)->natts != FTC_ENTRY_COLUMNS)
-		elog(ERROR, "table \"ftchain.entry\" has %d columns", RelationGetDescr(in->relation)->natts);
-	in->estate = CreateExecutorState();
-	in->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(in->result, in->relation, 1, NULL, 0);
-	ExecOpenIndices(in->result, false);
-	in->slot = MakeSingleTupleTableSlot(RelationGetDescr(in->relation), &TTSOpsVirtual);
-	memset(in->slot->tts_isnull, 0, FTC_ENTRY_COLUMNS * sizeof(bool));
-	values[FTC_ENTRY_XID] = FullTransactionIdGetDatum(in->xid);
+	values[FTC_ENTRY_XID] = FullTransactionIdGetDatum(GetTopFullTransactionId());
+	a->into = ftc_insertion_begin(chain->entry, rows);
 	values[FTC_ENTRY_TIME] = TimestampTzGetDatum(ftc_clock_timestamp());
 	values[FTC_ENTRY_INCARNATION] = Int64GetDatum(chain->incarnation);
 	values[FTC_ENTRY_CHAIN] = Int32GetDatum(chain->id);
@@ -181,32 +142,18 @@ insertion_begin(Insertion *in, const FtcChainCache *chain, Datum kind)
 
 /* Gives the entry's number, which is its seq. */
 static int64
-insertion_add(Insertion *in, Datum payload)
+append_one(Appending *a, Datum payload)
 {
-	TupleTableSlot *slot = in->slot;
-	int64		id = nextval_internal(in->chain->sequence, false);
+	static const bool nulls[FTC_ENTRY_COLUMNS] = {false};
+	int64		id = nextval_internal(a->chain->sequence, false);
+	MemoryContext outer = MemoryContextSwitchTo(ftc_insertion_context(a->into));
 
-	in->values[FTC_ENTRY_ID] = in->values[FTC_ENTRY_SEQ] = Int64GetDatum(id);
-	in->values[FTC_ENTRY_SALT] = make_salt();
-	in->values[FTC_ENTRY_PAYLOAD] = payload;
-	memcpy(slot->tts_values, in->values, sizeof(in->values));
-	ExecStoreVirtualTuple(slot);
-	ExecSimpleRelationInsert(in->result, in->estate, slot);
-	ExecClearTuple(slot);
-	pfree(DatumGetPointer(in->values[FTC_ENTRY_SALT]));
-	ResetPerTupleExprContext(in->estate);
+	a->values[FTC_ENTRY_ID] = a->values[FTC_ENTRY_SEQ] = Int64GetDatum(id);
+	a->values[FTC_ENTRY_SALT] = make_salt();
+	a->values[FTC_ENTRY_PAYLOAD] = payload;
+	MemoryContextSwitchTo(outer);
+	ftc_insertion_add(a->into, a->values, nulls);
 	return id;
-}
-
-static void
-insertion_end(Insertion *in)
-{
-	ExecCloseIndices(in->result);
-	ExecDropSingleTupleTableSlot(in->slot);
-	FreeExecutorState(in->estate);
-	table_close(in->relation, NoLock);
-	/* what comes next in this transaction sees them */
-	CommandCounterIncrement();
 }
 
 /* ----------------------------------------------------------------
@@ -229,7 +176,7 @@ identity_tuple(FunctionCallInfo fcinfo, const FtcChainCache *chain, Datum which)
 Datum
 ftchain_append(PG_FUNCTION_ARGS)
 {
-	Insertion	in;
+	Appending	a;
 	FtcChainCache chain;
 	Datum		kind;
 	Datum		payload;
@@ -244,9 +191,9 @@ ftchain_append(PG_FUNCTION_ARGS)
 
 	chain = *ftc_chain_cached(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	check_payload(&chain, payload);
-	insertion_begin(&in, &chain, kind);
-	id = insertion_add(&in, payload);
-	insertion_end(&in);
+	begin_appending(&a, &chain, kind, 1);
+	id = append_one(&a, payload);
+	ftc_insertion_end(a.into);
 
 	ftc_worker_note_append(1, toast_raw_datum_size(payload));
 	PG_RETURN_DATUM(HeapTupleGetDatum(identity_tuple(fcinfo, &chain, Int64GetDatum(id))));
@@ -255,7 +202,7 @@ ftchain_append(PG_FUNCTION_ARGS)
 Datum
 ftchain_append_many(PG_FUNCTION_ARGS)
 {
-	Insertion	in;
+	Appending	a;
 	FtcChainCache chain;
 	FtcIds		ids;
 	Datum		kind;
@@ -282,10 +229,10 @@ ftchain_append_many(PG_FUNCTION_ARGS)
 	}
 	ftc_ids_init(&ids);
 	if (n > 0)
-		insertion_begin(&in, &chain, kind);
+		begin_appending(&a, &chain, kind, n);
 	for (int i = 0; i < n; i++)
 	{
-		int64		id = insertion_add(&in, payloads[i]);
+		int64		id = append_one(&a, payloads[i]);
 
 		ftc_ids_add(&ids, id, id);
 		bytes += VARSIZE_ANY_EXHDR(DatumGetPointer(payloads[i]));
@@ -293,7 +240,7 @@ ftchain_append_many(PG_FUNCTION_ARGS)
 	}
 	if (n > 0)
 	{
-		insertion_end(&in);
+		ftc_insertion_end(a.into);
 		ftc_worker_note_append(n, bytes);
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(identity_tuple(fcinfo, &chain, ftc_ids_datum(&ids))));

@@ -15,6 +15,7 @@
 #include "access/genam.h"
 #include "catalog/pg_foreign_server.h"
 #include "foreign/foreign.h"
+#include "mb/pg_wchar.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/wait_event.h"
@@ -51,6 +52,18 @@
 	index_beginscan((heap), (index), (snapshot), NULL, (nkeys), (norderbys))
 #endif
 
+/* 16: summarizing indexes; 19: flags */
+#if PG_VERSION_NUM < 160000
+#define ftc_index_insert(result, slot, estate) \
+	ExecInsertIndexTuples((result), (slot), (estate), false, false, NULL, NIL)
+#elif PG_VERSION_NUM < 190000
+#define ftc_index_insert(result, slot, estate) \
+	ExecInsertIndexTuples((result), (slot), (estate), false, false, NULL, NIL, false)
+#else
+#define ftc_index_insert(result, slot, estate) \
+	ExecInsertIndexTuples((result), (estate), 0, (slot), NIL, NULL)
+#endif
+
 /* 16: what json parsing calls back may refuse; 17: the lexer may be on the stack */
 #if PG_VERSION_NUM < 160000
 #define FTC_JSON_ACTION void
@@ -60,9 +73,9 @@
 #define FTC_JSON_DONE return JSON_SUCCESS
 #endif
 #if PG_VERSION_NUM < 170000
-#define ftc_json_lexer(json, escapes) makeJsonLexContext((json), (escapes))
+#define ftc_json_lexer(text, len, escapes) makeJsonLexContextCstringLen((text), (len), PG_UTF8, (escapes))
 #else
-#define ftc_json_lexer(json, escapes) makeJsonLexContext(NULL, (json), (escapes))
+#define ftc_json_lexer(text, len, escapes) makeJsonLexContextCstringLen(NULL, (text), (len), PG_UTF8, (escapes))
 #endif
 
 #endif							/* FTC_COMPAT_H */

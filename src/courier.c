@@ -12,6 +12,9 @@
  * chain that we do not know (blocks); to take our announcements (receive);
  * bodies that we should hold (block).  The last two take turns.
  *
+ * A body is stored while the next one is on its way.  Nobody waits for the disk
+ * then: that they are stored is said of several at once, which does.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -97,6 +100,17 @@ typedef struct Line
 	uint64		again_at;		/* when to begin the next; 0: not known yet */
 } Line;
 
+typedef struct Call
+{
+	CallKind	kind;
+	FtcChain	chain;
+	Line	   *line;
+	uint64		called_at;
+	FtcHash		block;			/* asked for */
+	uint64		epoch;			/* of the messages sent */
+	uint64		first;			/* seq of the first of them */
+} Call;
+
 /* A peer, as the courier keeps it. */
 typedef struct Contact
 {
@@ -105,16 +119,7 @@ typedef struct Contact
 	bool		listed;			/* still in ftchain.peer */
 	List	   *lines;			/* of Line */
 	int			turn;			/* line whose turn it is */
-
-	/* the call under way */
-	CallKind	kind;
-	FtcChain	chain;
-	Line	   *line;
-	uint64		called_at;
-	FtcHash		block;			/* asked for */
-	FtcWanted	before;			/* its place in the list */
-	uint64		epoch;			/* of the messages sent */
-	uint64		first;			/* seq of the first of them */
+	Call		call;			/* the one under way */
 
 	uint64		retry_at;
 	int			failures;
@@ -127,6 +132,17 @@ typedef struct Contact
 	TimestampTz contact_at;
 } Contact;
 
+/* Bodies of a chain that are stored, or not needed, and not settled yet. */
+#define SETTLE_MANY 32
+typedef struct Unsettled
+{
+	FtcChain	chain;
+	uint64		since;
+	int			n;
+	FtcHash		blocks[SETTLE_MANY + FTC_WANTED_LOOK];
+} Unsettled;
+
+static List *unsettled = NIL;
 static Contact *contacts[FTC_SHARED_PEERS];
 static uint64 listed_at = 0;
 
@@ -137,6 +153,7 @@ static uint64 listed_at = 0;
 #define PATIENCE_US (600 * 1000)	/* with bodies that others may store, and
 									 * some more */
 #define LOOK_US (100 * 1000)	/* at the list of them, at a time */
+#define SETTLE_US (500 * 1000)	/* the longest that nothing is said of them */
 
 /* ----------------------------------------------------------------
  *		Book-keeping
@@ -238,10 +255,10 @@ static void
 leave_line(Contact *c, const char *why)
 {
 	note_failure(c, why);
-	c->line->retry_at = ftc_clock_steady() + backoff(c->line->failures++);
-	c->line->greeted = c->line->behind = false;
-	c->line->reached_height = -1;
-	c->line->synced = true;
+	c->call.line->retry_at = ftc_clock_steady() + backoff(c->call.line->failures++);
+	c->call.line->greeted = c->call.line->behind = false;
+	c->call.line->reached_height = -1;
+	c->call.line->synced = true;
 }
 
 /* It takes nothing of what we send; it may have what we lack all the same. */
@@ -249,7 +266,7 @@ static void
 hold_back(Contact *c, const char *why)
 {
 	note_failure(c, why);
-	c->line->send_at = ftc_clock_steady() + backoff(c->line->not_taken++);
+	c->call.line->send_at = ftc_clock_steady() + backoff(c->call.line->not_taken++);
 }
 
 static Line *
@@ -339,7 +356,7 @@ list_contact(const char *server, const FtcHash *member)
 		close_contact(c);
 		c->peer.member = *member;
 		c->lines = NIL;
-		c->line = NULL;
+		c->call.line = NULL;
 	}
 }
 
@@ -382,8 +399,8 @@ list_peers(void *arg)
 static bool
 send_call(Contact *c, CallKind kind, const FtcCall *call, const FtcPeerArgs *args)
 {
-	c->kind = kind;
-	c->called_at = ftc_clock_steady();
+	c->call.kind = kind;
+	c->call.called_at = ftc_clock_steady();
 	for (int i = 0; i < args->n; i++)
 		c->bytes += args->lengths[i];
 	c->calls++;
@@ -401,7 +418,7 @@ call_hello(Contact *c, const FtcIdentity *self)
 	FtcPeerArgs args = {0};
 
 	ftc_peer_arg_int(&args, FTC_PROTOCOL);
-	ftc_peer_arg_bytes(&args, ftc_slice(c->chain.genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
 	ftc_peer_arg_bytes(&args, ftc_slice(self->member.b, FTC_HASH_LEN));
 	send_call(c, CALL_HELLO, FTC_CALL_HELLO, &args);
 }
@@ -417,18 +434,18 @@ call_blocks(Contact *c)
 	uint64		n;
 	int			count = 0;
 
-	ftc_store_load_head(c->chain.id, &head);
-	n = ftc_run(&locator_get, Int32GetDatum(c->chain.id), Int64GetDatum((int64) head.header.height));
+	ftc_store_load_head(c->call.chain.id, &head);
+	n = ftc_run(&locator_get, Int32GetDatum(c->call.chain.id), Int64GetDatum((int64) head.header.height));
 	locator = palloc((n + 1) * sizeof(FtcSlice));
 	ids = palloc((n + 1) * sizeof(FtcHash));
-	if (c->line->reached_height >= 0)
-		locator[count++] = ftc_slice(c->line->reached.b, FTC_HASH_LEN);
+	if (c->call.line->reached_height >= 0)
+		locator[count++] = ftc_slice(c->call.line->reached.b, FTC_HASH_LEN);
 	for (uint64 i = 0; i < n; i++)
 	{
 		ids[i] = ftc_hash_value(i, 0);
 		locator[count++] = ftc_slice(ids[i].b, FTC_HASH_LEN);
 	}
-	ftc_peer_arg_bytes(&args, ftc_slice(c->chain.genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
 	ftc_peer_arg_array(&args, locator, count);
 	ftc_peer_arg_int(&args, 500);
 	send_call(c, CALL_BLOCKS, FTC_CALL_BLOCKS, &args);
@@ -441,12 +458,12 @@ call_receive(Contact *c, const FtcIdentity *self)
 	FtcPeerArgs args = {0};
 	FtcOutgoing out;
 
-	if (!ftc_outbox_messages(&c->chain, &self->member, &c->peer.member, FTC_CALL_BYTES, &out))
+	if (!ftc_outbox_messages(&c->call.chain, &self->member, &c->peer.member, FTC_CALL_BYTES, &out))
 		return false;
-	c->epoch = out.epoch;
-	c->first = out.first;
+	c->call.epoch = out.epoch;
+	c->call.first = out.first;
 	FTC_FAILPOINT("send-before-call");
-	ftc_peer_arg_bytes(&args, ftc_slice(c->chain.genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
 	ftc_peer_arg_bytes(&args, ftc_slice(self->member.b, FTC_HASH_LEN));
 	ftc_peer_arg_array(&args, out.messages, out.n);
 	ftc_peer_arg_bytes(&args, ftc_slice(out.account.b, FTC_SIGNATURE_LEN));
@@ -455,12 +472,44 @@ call_receive(Contact *c, const FtcIdentity *self)
 	return true;
 }
 
+static Unsettled *
+unsettled_of(const FtcChain *chain)
+{
+	ListCell   *cell;
+	MemoryContext outer;
+	Unsettled  *u;
+
+	foreach(cell, unsettled)
+	{
+		u = lfirst(cell);
+		if (u->chain.id == chain->id)
+			return u;
+	}
+	outer = MemoryContextSwitchTo(TopMemoryContext);
+	u = palloc0(sizeof(Unsettled));
+	u->chain = *chain;
+	unsettled = lappend(unsettled, u);
+	MemoryContextSwitchTo(outer);
+	return u;
+}
+
+static void
+note_unsettled(Unsettled *u, const FtcHash *block)
+{
+	for (int i = 0; i < u->n; i++)
+		if (ftc_hash_equal(&u->blocks[i], block))
+			return;
+	if (u->n == 0)
+		u->since = ftc_clock_steady();
+	u->blocks[u->n++] = *block;
+}
+
 static bool
 is_asked_for(const FtcHash *block)
 {
 	for (int i = 0; i < FTC_SHARED_PEERS; i++)
 		if (contacts[i] != NULL && contacts[i]->peer.phase == FTC_PEER_BUSY &&
-			contacts[i]->kind == CALL_BLOCK && ftc_hash_equal(&contacts[i]->block, block))
+			contacts[i]->call.kind == CALL_BLOCK && ftc_hash_equal(&contacts[i]->call.block, block))
 			return true;
 	return false;
 }
@@ -483,6 +532,19 @@ skip(Line *line, uint64 now)
 		line->again_at = now + PATIENCE_US;
 }
 
+/* True if there is one to ask for; those that are settled are set aside. */
+static bool
+look_on(Contact *c, Unsettled *u)
+{
+	FtcHash		settled[FTC_WANTED_LOOK];
+	int			n = 0;
+	bool		found = ftc_inbox_next_wanted(&c->call.chain, &c->call.line->wanted, settled, &n);
+
+	for (int i = 0; i < n; i++)
+		note_unsettled(u, &settled[i]);
+	return found;
+}
+
 /*
  * The next body to ask this peer for.  If it has it not, the higher ones are
  * asked for, and this again in the next pass.  No pass begins before the last
@@ -491,31 +553,32 @@ skip(Line *line, uint64 now)
 static bool
 next_body(Contact *c)
 {
-	Line	   *line = c->line;
+	Line	   *line = c->call.line;
+	Unsettled  *u = unsettled_of(&c->call.chain);
 	uint64		start = ftc_clock_steady();
 	uint64		now = start;
 
 	if (line->passed && now >= line->again_at)
 		begin_pass(line, now);
-	for (; now - start < LOOK_US; now = ftc_clock_steady())
+	for (; now - start < LOOK_US && u->n < SETTLE_MANY; now = ftc_clock_steady())
 	{
-		c->before = line->wanted;
-		if (ftc_inbox_next_wanted(&c->chain, &line->wanted))
+		FtcWanted	before = line->wanted;
+		bool		found = look_on(c, u);
+
+		if (found && !is_asked_for(&line->wanted.block))
 		{
-			if (!is_asked_for(&line->wanted.block))
-				return true;
-			skip(line, now);
+			line->passed = false;
+			return true;
 		}
-		else if (line->wanted.height != c->before.height ||
-				 !ftc_hash_equal(&line->wanted.block, &c->before.block))
-			skip(line, now);
-		else
+		if (!found && line->wanted.height == before.height &&
+			ftc_hash_equal(&line->wanted.block, &before.block))
 		{
 			line->passed = true;
 			if (line->again_at == 0)
 				line->again_at = now + (uint64) ftc_guc_heartbeat * 1000;
 			return false;
 		}
+		skip(line, now);
 	}
 	line->passed = false;
 	return false;
@@ -528,9 +591,9 @@ call_block(Contact *c)
 
 	if (!next_body(c))
 		return false;
-	c->block = c->line->wanted.block;
-	ftc_peer_arg_bytes(&args, ftc_slice(c->chain.genesis.b, FTC_HASH_LEN));
-	ftc_peer_arg_bytes(&args, ftc_slice(c->block.b, FTC_HASH_LEN));
+	c->call.block = c->call.line->wanted.block;
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.block.b, FTC_HASH_LEN));
 	send_call(c, CALL_BLOCK, FTC_CALL_BLOCK, &args);
 	return true;
 }
@@ -549,9 +612,9 @@ call_in_turn(Contact *c, const FtcIdentity *self)
 
 	for (int i = 0; i < 2 && !called; i++)
 	{
-		called = c->line->bodies_turn ? call_block(c)
-			: ftc_clock_steady() >= c->line->send_at && am_member(&c->chain, self) && call_receive(c, self);
-		c->line->bodies_turn = !c->line->bodies_turn;
+		called = c->call.line->bodies_turn ? call_block(c)
+			: ftc_clock_steady() >= c->call.line->send_at && am_member(&c->call.chain, self) && call_receive(c, self);
+		c->call.line->bodies_turn = !c->call.line->bodies_turn;
 	}
 	return called;
 }
@@ -561,7 +624,7 @@ static bool
 call_for(Contact *c, const FtcIdentity *self)
 {
 	uint64		now = ftc_clock_steady();
-	Line	   *line = c->line;
+	Line	   *line = c->call.line;
 
 	if (line->retry_at > now)
 		return false;
@@ -570,8 +633,8 @@ call_for(Contact *c, const FtcIdentity *self)
 		call_hello(c, self);
 		return true;
 	}
-	if (ftc_run(&behind_take, Int32GetDatum(c->chain.id)) > 0)
-		look_everywhere(c->chain.id);
+	if (ftc_run(&behind_take, Int32GetDatum(c->call.chain.id)) > 0)
+		look_everywhere(c->call.chain.id);
 	if (line->behind)
 	{
 		call_blocks(c);
@@ -631,14 +694,14 @@ next_call(void *arg)
 		{
 			FtcChain   *chain = list_nth(chains, (c->turn + i) % list_length(chains));
 
-			c->line = line_of(c, chain->id);
-			c->chain = *chain;
-			c->chain.name = NULL;
+			c->call.line = line_of(c, chain->id);
+			c->call.chain = *chain;
+			c->call.chain.name = NULL;
 			next->called = call_for(c, &self);
 			if (next->called)
 				c->turn = (c->turn + i + 1) % list_length(chains);
-			next->more |= c->line->greeted && !c->line->passed;
-			c->line->synced = !next->called;
+			next->more |= c->call.line->greeted && !c->call.line->passed;
+			c->call.line->synced = !next->called;
 		}
 		if (!next->called && !next->more)
 			note_rest(c);
@@ -708,17 +771,17 @@ take_hello(Contact *c, struct pg_result *result, const FtcIdentity *self)
 		leave_line(c, psprintf("another member answers: %s", ftc_hash_hex(&member)));
 		return true;
 	}
-	(void) ftc_outbox_hello(&c->chain, &self->member, &c->peer.member, &end);
-	ftc_store_load_head(c->chain.id, &ours);
+	(void) ftc_outbox_hello(&c->call.chain, &self->member, &c->peer.member, &end);
+	ftc_store_load_head(c->call.chain.id, &ours);
 	if (!ftc_store_load(&head, &known))
 	{
 		FtcHash		our_work = ftc_u256_to_hash(&ours.tip.work);
 
 		if (ftc_hash_compare(&work, &our_work) > 0)
-			c->line->behind = true;
+			c->call.line->behind = true;
 	}
-	c->line->greeted = true;
-	c->line->hello_at = ftc_clock_steady() + (uint64) ftc_guc_heartbeat * 1000;
+	c->call.line->greeted = true;
+	c->call.line->hello_at = ftc_clock_steady() + (uint64) ftc_guc_heartbeat * 1000;
 	return true;
 }
 
@@ -755,6 +818,7 @@ take_statements(const FtcChain *chain, const FtcHash *block, FtcSlice stored)
 static FtcReason
 take_row(Contact *c, struct pg_result *result, int row, FtcHash *id, FtcHeader *header)
 {
+	bool		asked_for = c->call.kind == CALL_BLOCK;
 	FtcSlice	stored = ftc_peer_bytes(result, row, 1);
 	FtcBlock	block;
 	FtcReason	reason = ftc_block_decode(&block, ftc_peer_bytes(result, row, 0));
@@ -765,10 +829,10 @@ take_row(Contact *c, struct pg_result *result, int row, FtcHash *id, FtcHeader *
 	if (reason != FTC_OK)
 		return reason;
 	*id = ftc_header_id(header);
-	known = take_statements(&c->chain, id, stored);
-	reason = ftc_inbox_block(&c->chain, &block, &c->peer.member);
+	known = take_statements(&c->call.chain, id, stored);
+	reason = (asked_for ? ftc_inbox_body : ftc_inbox_block) (&c->call.chain, &block, &c->peer.member);
 	if (reason == FTC_OK && !known)
-		(void) take_statements(&c->chain, id, stored);
+		(void) take_statements(&c->call.chain, id, stored);
 	return reason;
 }
 
@@ -779,7 +843,7 @@ take_blocks(Contact *c, struct pg_result *result)
 	FtcReason	reason = FTC_OK;
 	bool		rises = true;
 
-	ftc_chain_lock(c->chain.id);
+	ftc_chain_lock(c->call.chain.id);
 	for (int i = 0; i < n && reason == FTC_OK && rises; i++)
 	{
 		FtcHeader	header;
@@ -789,20 +853,20 @@ take_blocks(Contact *c, struct pg_result *result)
 		if (reason != FTC_OK)
 			break;
 		/* known ones may come again, but not for ever */
-		rises = (int64) header.height > c->line->reached_height;
-		c->line->reached = id;
-		c->line->reached_height = (int64) header.height;
+		rises = (int64) header.height > c->call.line->reached_height;
+		c->call.line->reached = id;
+		c->call.line->reached_height = (int64) header.height;
 	}
 	/* go on until it has no more to give */
-	c->line->behind = n > 0 && reason == FTC_OK && rises;
-	if (!c->line->behind)
-		c->line->reached_height = -1;
+	c->call.line->behind = n > 0 && reason == FTC_OK && rises;
+	if (!c->call.line->behind)
+		c->call.line->reached_height = -1;
 	if (reason != FTC_OK)
 		leave_line(c, psprintf("block refused: %s", ftc_reason_text(reason)));
 	else if (!rises)
 		leave_line(c, "its blocks do not follow each other");
 	else
-		c->line->failures = 0;
+		c->call.line->failures = 0;
 	return true;
 }
 
@@ -818,9 +882,9 @@ take_receive(Contact *c, struct pg_result *result, const FtcIdentity *self)
 		note_failure(c, psprintf("%lld messages refused: %s", (long long) refused,
 								 ftc_peer_text(result, 0, 4)));
 	/* somebody else here may have sent them too, and more: that is as good */
-	if (!ftc_outbox_hello(&c->chain, &self->member, &c->peer.member, &end) ||
-		end.epoch > c->epoch || (end.epoch == c->epoch && end.next > c->first))
-		c->line->not_taken = 0;
+	if (!ftc_outbox_hello(&c->call.chain, &self->member, &c->peer.member, &end) ||
+		end.epoch > c->call.epoch || (end.epoch == c->call.epoch && end.next > c->call.first))
+		c->call.line->not_taken = 0;
 	else
 		hold_back(c, ftc_peer_is_null(result, 0, 4) ? "it does not take messages"
 				  : psprintf("it does not take messages: %s", ftc_peer_text(result, 0, 4)));
@@ -851,17 +915,16 @@ take_block(Contact *c, struct pg_result *result)
 
 	if (ftc_peer_is_null(result, 0, 0))
 		return true;			/* it does not have it: somebody else may */
-	if (!is_block(ftc_peer_bytes(result, 0, 0), &c->block))
+	if (!is_block(ftc_peer_bytes(result, 0, 0), &c->call.block))
 		return malformed(c);
-	ftc_chain_lock(c->chain.id);
+	ftc_chain_lock(c->call.chain.id);
 	reason = take_row(c, result, 0, &id, &header);
 	if (reason != FTC_OK)
 		leave_line(c, psprintf("body refused: %s", ftc_reason_text(reason)));
 	else
 	{
-		/* if enough others store it, it is taken off the list */
-		(void) ftc_inbox_next_wanted(&c->chain, &c->before);
-		c->line->failures = 0;
+		note_unsettled(unsettled_of(&c->call.chain), &id);
+		c->call.line->failures = 0;
 	}
 	return true;
 }
@@ -876,11 +939,13 @@ take_answer(void *arg)
 
 	if (!ftc_step_begin("taking an answer"))
 		return false;
+	if (c->call.kind == CALL_BLOCK)
+		ftc_step_may_be_lost();
 	ftc_enter(&scope);
 	if (ftc_peer_failed(answer->result))
 		leave_line(c, ftc_peer_message(answer->result));
 	else if (ftc_identity_load(&self))
-		switch (c->kind)
+		switch (c->call.kind)
 		{
 			case CALL_HELLO:
 				take_hello(c, answer->result, &self);
@@ -903,11 +968,66 @@ take_answer(void *arg)
 static void
 note_contact(Contact *c)
 {
-	uint64		took = ftc_clock_steady() - c->called_at;
+	uint64		took = ftc_clock_steady() - c->call.called_at;
 
 	c->contact_at = ftc_clock_timestamp();
 	c->failures = 0;
 	c->round_trip = c->round_trip == 0 ? took : (7 * c->round_trip + took) / 8;
+}
+
+/* ----------------------------------------------------------------
+ *		Settling
+ * ----------------------------------------------------------------
+ */
+
+static bool
+settle(void *arg)
+{
+	Unsettled  *u = arg;
+	FtcScope	scope;
+
+	if (!ftc_step_begin("saying what is stored"))
+		return false;
+	ftc_enter(&scope);
+	ftc_inbox_settle(&u->chain, u->blocks, u->n);
+	ftc_leave(&scope);
+	ftc_step_end();
+	return true;
+}
+
+/* Is some peer being asked for bodies of the chain, one after the other? */
+static bool
+is_fetching(int32 chain)
+{
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+	{
+		const Contact *c = contacts[i];
+		const Line *line = c == NULL || c->peer.phase == FTC_PEER_CLOSED ? NULL : find_line(c, chain);
+
+		if (line != NULL && line->greeted && !line->passed)
+			return true;
+	}
+	return false;
+}
+
+/* What goes wrong is found again on the list of what is wanted. */
+static void
+settle_some(void)
+{
+	uint64		now = ftc_clock_steady();
+	ListCell   *cell;
+	bool		more;
+
+	foreach(cell, unsettled)
+	{
+		Unsettled  *u = lfirst(cell);
+
+		if (u->n == 0 ||
+			(u->n < SETTLE_MANY && now - u->since < SETTLE_US && is_fetching(u->chain.id)))
+			continue;
+		(void) ftc_step_try(settle, u, &more);
+		u->n = 0;
+	}
 }
 
 /* ----------------------------------------------------------------
@@ -927,6 +1047,40 @@ begin_connect(void *arg)
 	return true;
 }
 
+/* True if there is more to do at once. */
+static bool
+make_call(Contact *c)
+{
+	NextCall	next = {.contact = c};
+	bool		more;
+
+	if (ftc_step_try(next_call, &next, &more))
+		return next.called || next.more;
+	if (c->peer.phase == FTC_PEER_IDLE && c->call.line != NULL)
+		leave_line(c, "a call could not be made; see the log");
+	return false;
+}
+
+/* While a body is stored, the next one can be on its way. */
+static void
+handle_answer(Contact *c, struct pg_result *result)
+{
+	Answer		answer = {.contact = c,.result = result};
+	Call		answered = c->call;
+	Call		next;
+	bool		more;
+
+	note_contact(c);
+	if (answered.kind == CALL_BLOCK && c->peer.phase == FTC_PEER_IDLE && !ftc_peer_failed(result))
+		(void) make_call(c);
+	next = c->call;
+	c->call = answered;
+	if (!ftc_step_try(take_answer, &answer, &more))
+		leave_line(c, "an answer could not be taken; see the log");
+	c->call = next;
+	ftc_peer_clear(result);
+}
+
 /* One contact: what has come, then what is next.  True if it did anything. */
 static bool
 attend(Contact *c)
@@ -934,7 +1088,6 @@ attend(Contact *c)
 	struct pg_result *result = NULL;
 	char	   *why = NULL;
 	bool		more;
-	NextCall	next = {.contact = c};
 
 	if (c->peer.phase == FTC_PEER_CLOSED)
 	{
@@ -956,23 +1109,10 @@ attend(Contact *c)
 		return true;
 	}
 	if (result != NULL)
-	{
-		Answer		answer = {.contact = c,.result = result};
-
-		note_contact(c);
-		if (!ftc_step_try(take_answer, &answer, &more))
-			leave_line(c, "an answer could not be taken; see the log");
-		ftc_peer_clear(result);
-	}
+		handle_answer(c, result);
 	if (c->peer.phase != FTC_PEER_IDLE)
 		return result != NULL;
-	if (!ftc_step_try(next_call, &next, &more))
-	{
-		if (c->peer.phase == FTC_PEER_IDLE && c->line != NULL)
-			leave_line(c, "a call could not be made; see the log");
-		return false;
-	}
-	return next.called || next.more || result != NULL;
+	return make_call(c) || result != NULL;
 }
 
 static int
@@ -1001,6 +1141,7 @@ ftc_courier_turn(void)
 			busy |= attend(contacts[i]);
 			show(i);
 		}
+	settle_some();
 	ftc_worker_progress(busy ? "exchanging" : "idle");
 	if (!busy && !ftc_worker_must_leave())
 		ftc_peer_wait(peers, open_peers(peers), 250, "FtchainCourier");
@@ -1050,13 +1191,16 @@ sync_with(Contact *c)
 	while (!is_done(c))
 	{
 		FtcPeer    *peer = &c->peer;
+		bool		busy;
 
 		if (c->failures > 0 || ftc_clock_steady() - start > 600 * (uint64) USECS_PER_SEC)
 			ereport(ERROR,
 					errcode(ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION),
 					errmsg("could not synchronise with server \"%s\": %s", c->peer.server,
 						   c->last_error[0] != '\0' ? c->last_error : "it takes too long"));
-		if (attend(c))
+		busy = attend(c);
+		settle_some();
+		if (busy)
 			continue;
 		ftc_peer_wait(&peer, c->peer.phase != FTC_PEER_CLOSED ? 1 : 0, 100, "FtchainSync");
 		/* time has passed: the next step is to have a now() of its own */
@@ -1074,6 +1218,8 @@ close_all(void)
 	for (int i = 0; i < FTC_SHARED_PEERS; i++)
 		if (contacts[i] != NULL)
 			drop_contact(i);
+	list_free_deep(unsettled);
+	unsettled = NIL;
 }
 
 Datum

@@ -161,7 +161,7 @@ bool
 ftc_datum_is_json(FtcSlice text)
 {
 	return !ftc_json_is_too_deep(text) &&
-		pg_parse_json(ftc_json_lexer(ftc_slice_text(text), false), &nullSemAction) == JSON_SUCCESS;
+		pg_parse_json(ftc_json_lexer((char *) text.data, (int) text.len, false), &nullSemAction) == JSON_SUCCESS;
 }
 
 FtcSlice

@@ -69,7 +69,6 @@ entry_from_slot(const TupleTableSlot *slot, FtcEntry *entry)
 	entry->salt = slice_or_none(slot, FTC_ENTRY_SALT);
 	entry->payload = slice_or_none(slot, FTC_ENTRY_PAYLOAD);
 	entry->incarnation = DatumGetInt64(values[FTC_ENTRY_INCARNATION]);
-	entry->payload_hash = ftc_payload_hash(entry->salt, entry->payload);
 }
 
 /* One row: false to stop. */

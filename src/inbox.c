@@ -43,7 +43,7 @@ static FtcStmt wanted_drop = {
 
 static FtcStmt wanted_next = {
 	.sql = "SELECT block, height, since < now() - interval '500 ms' FROM ftchain.wanted"
-	" WHERE chain = $1 AND (height, block) > ($2, $3) ORDER BY height, block LIMIT 20",
+	" WHERE chain = $1 AND (height, block) > ($2, $3) ORDER BY height, block LIMIT " CppAsString2(FTC_WANTED_LOOK),
 	.nargs = 3,
 	.argtypes = {INT4OID, INT8OID, BYTEAOID},
 };
@@ -88,6 +88,9 @@ typedef struct Arrival
 	FtcBranch	branch;
 	FtcState   *state;			/* that it builds on */
 	FtcState   *current;		/* of the head: says who holds what */
+	FtcHash    *hashes;			/* leaf hashes of the entries, if there is a
+								 * body */
+	bool		asked_for;		/* the body was: see ftc_inbox_settle() */
 	bool		permanent;		/* the reason lies in what the id commits to */
 } Arrival;
 
@@ -202,7 +205,9 @@ check_body(Arrival *a)
 	if (reader.manifest.bytes.len != a->block->manifest.len ||
 		memcmp(reader.manifest.bytes.data, a->block->manifest.data, a->block->manifest.len) != 0)
 		return FTC_BAD_BODY;
-	reason = ftc_body_check(a->block->body, &a->header.body, a->header.leaves);
+	a->hashes = palloc_extended(Max(reader.manifest.entries, 1) * sizeof(FtcHash), MCXT_ALLOC_HUGE);
+	reason = ftc_body_check(a->block->body, &a->header.body, a->header.leaves, a->hashes);
+	reader.checked = true;
 	return reason == FTC_OK ? check_entries(&reader) : reason;
 }
 
@@ -342,8 +347,8 @@ statement_digest(const FtcHash *block, const FtcHash *member)
 	return ftc_sha256(ftc_slice(bytes, sizeof(bytes)));
 }
 
-void
-ftc_inbox_state_stored(const FtcChain *chain, const FtcHash *block)
+static void
+state_stored(const FtcChain *chain, const FtcHash *block)
 {
 	FtcIdentity self;
 	FtcSignature signature;
@@ -376,14 +381,17 @@ reconsider_siblings(const FtcChain *chain, const FtcHash *id)
 
 /* The body of a stored block came along, checked. */
 static void
-take_body(const FtcChain *chain, const FtcHash *id, FtcSlice body, const FtcState *current)
+take_body(const Arrival *a)
 {
-	ftc_store_put_body(chain->id, id, body);
-	ftc_run(&wanted_drop, ftc_hash_datum(id));
+	ftc_store_put_body(a->chain->id, &a->id, a->block->body, a->hashes);
 	FTC_FAILPOINT("receive-body-stored");
-	if (am_holder(current, id))
-		ftc_inbox_state_stored(chain, id);
-	reconsider_siblings(chain, id);
+	if (!a->asked_for)
+	{
+		ftc_run(&wanted_drop, ftc_hash_datum(&a->id));
+		if (am_holder(a->current, &a->id))
+			state_stored(a->chain, &a->id);
+	}
+	reconsider_siblings(a->chain, &a->id);
 }
 
 static void
@@ -400,6 +408,8 @@ store_arrival(Arrival *a)
 	FtcTip		tip;
 	bool		holder = am_holder(a->current, &a->id);
 
+	/* it is on no list that would remind us */
+	a->asked_for = false;
 	ftc_rules_next_tip(&tip, &a->parent.tip, &a->header, &a->state->params);
 	ftc_store_put_block(a->chain->id, a->block, &a->header, &a->manifest, &tip, a->state, a->source);
 	ftc_outbox_block(a->chain->id, &a->id);
@@ -407,10 +417,10 @@ store_arrival(Arrival *a)
 	{
 		/* all bundles are our own, or there are none */
 		if (holder && a->manifest.nbundles > 0)
-			ftc_inbox_state_stored(a->chain, &a->id);
+			state_stored(a->chain, &a->id);
 	}
 	else if (a->block->body.len > 0)
-		take_body(a->chain, &a->id, a->block->body, a->current);
+		take_body(a);
 	else if (holder || !ftc_branch_is_available(&a->id))
 		want_body(a);
 	if (ftc_branch_enter(a->chain->id, &a->id, &a->header))
@@ -434,35 +444,51 @@ take_known(Arrival *a, const FtcStored *stored)
 		refuse(a, reason);
 		return reason;
 	}
-	take_body(a->chain, &a->id, a->block->body, ftc_branch_current_state(a->chain->id));
+	a->current = ftc_branch_current_state(a->chain->id);
+	take_body(a);
 	(void) ftc_branch_reconsider(a->chain->id, &a->id);
 	return FTC_OK;
+}
+
+static FtcReason
+take_block(Arrival *a)
+{
+	FtcStored	known;
+	FtcReason	reason = ftc_header_decode(&a->header, a->block->header);
+
+	if (reason != FTC_OK)
+	{
+		ftc_store_incident(a->chain->id, "refused", -1, NULL, a->source,
+						   psprintf("header: %s", ftc_reason_text(reason)));
+		return reason;
+	}
+	a->id = ftc_header_id(&a->header);
+	if (ftc_store_load(&a->id, &known))
+		return take_known(a, &known);
+	if (ftc_store_is_rejected(&a->id))
+		return FTC_REJECTED_BEFORE;
+	reason = check_arrival(a);
+	if (reason == FTC_OK)
+		store_arrival(a);
+	else
+		refuse(a, reason);
+	return reason;
 }
 
 FtcReason
 ftc_inbox_block(const FtcChain *chain, const FtcBlock *block, const FtcHash *source)
 {
 	Arrival		a = {.chain = chain,.block = block,.source = source};
-	FtcStored	known;
-	FtcReason	reason = ftc_header_decode(&a.header, block->header);
 
-	if (reason != FTC_OK)
-	{
-		ftc_store_incident(chain->id, "refused", -1, NULL, source,
-						   psprintf("header: %s", ftc_reason_text(reason)));
-		return reason;
-	}
-	a.id = ftc_header_id(&a.header);
-	if (ftc_store_load(&a.id, &known))
-		return take_known(&a, &known);
-	if (ftc_store_is_rejected(&a.id))
-		return FTC_REJECTED_BEFORE;
-	reason = check_arrival(&a);
-	if (reason == FTC_OK)
-		store_arrival(&a);
-	else
-		refuse(&a, reason);
-	return reason;
+	return take_block(&a);
+}
+
+FtcReason
+ftc_inbox_body(const FtcChain *chain, const FtcBlock *block, const FtcHash *source)
+{
+	Arrival		a = {.chain = chain,.block = block,.source = source,.asked_for = true};
+
+	return take_block(&a);
 }
 
 /*
@@ -507,17 +533,36 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 }
 
 /*
- * A body that is here by another way, as when two blocks hold the same bundles,
- * or that enough others hold, is not wanted any more.
+ * Is a body here, perhaps by another way, as when two blocks hold the same
+ * bundles?  Or do enough others hold it?
  */
-static void
-settle_wanted(const FtcChain *chain, const FtcHash *block, bool holder)
+static bool
+is_settled(const FtcState *current, const FtcHash *block, bool *holder, bool *has)
 {
+	*has = ftc_store_has_body(block);
+	*holder = am_holder(current, block);
+	return *has || (!*holder && ftc_branch_is_available(block));
+}
+
+void
+ftc_inbox_settle(const FtcChain *chain, const FtcHash *blocks, int n)
+{
+	FtcState   *current;
+
 	ftc_chain_lock(chain->id);
-	ftc_run(&wanted_drop, ftc_hash_datum(block));
-	if (holder)
-		ftc_inbox_state_stored(chain, block);
-	(void) ftc_branch_reconsider(chain->id, block);
+	current = ftc_branch_current_state(chain->id);
+	for (int i = 0; i < n; i++)
+	{
+		bool		holder;
+		bool		has;
+
+		if (!is_settled(current, &blocks[i], &holder, &has))
+			continue;
+		ftc_run(&wanted_drop, ftc_hash_datum(&blocks[i]));
+		if (has && holder)
+			state_stored(chain, &blocks[i]);
+		(void) ftc_branch_reconsider(chain->id, &blocks[i]);
+	}
 }
 
 /*
@@ -525,12 +570,12 @@ settle_wanted(const FtcChain *chain, const FtcHash *block, bool holder)
  * the block could not be built on otherwise.
  */
 bool
-ftc_inbox_next_wanted(const FtcChain *chain, FtcWanted *at)
+ftc_inbox_next_wanted(const FtcChain *chain, FtcWanted *at, FtcHash *settle, int *nsettle)
 {
 	FtcState   *current;
 	uint64		n;
-	FtcWanted	rows[20];
-	bool		patient[20];
+	FtcWanted	rows[FTC_WANTED_LOOK];
+	bool		patient[FTC_WANTED_LOOK];
 
 	n = ftc_run(&wanted_next, Int32GetDatum(chain->id), Int64GetDatum(at->height), ftc_hash_datum(&at->block));
 	for (uint64 i = 0; i < n; i++)
@@ -544,18 +589,15 @@ ftc_inbox_next_wanted(const FtcChain *chain, FtcWanted *at)
 	current = ftc_branch_current_state(chain->id);
 	for (uint64 i = 0; i < n; i++)
 	{
-		bool		has = ftc_store_has_body(&rows[i].block);
-		bool		holder = am_holder(current, &rows[i].block);
+		bool		holder;
+		bool		has;
 
-		if (has || (!holder && ftc_branch_is_available(&rows[i].block)))
-			settle_wanted(chain, &rows[i].block, has && holder);
+		*at = rows[i];
+		if (is_settled(current, &at->block, &holder, &has))
+			settle[(*nsettle)++] = at->block;
 		else if (holder || !patient[i])
-		{
-			*at = rows[i];
 			return true;
-		}
 	}
-	*at = rows[n - 1];
 	return false;
 }
 

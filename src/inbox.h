@@ -23,8 +23,18 @@ extern FtcReason ftc_inbox_block(const FtcChain *chain, const FtcBlock *block,
 /* A member's statement that it stores a body; may change the main chain, too. */
 extern FtcReason ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature);
 
-/* Say that this database stores the body of a block, if it should hold it. */
-extern void ftc_inbox_state_stored(const FtcChain *chain, const FtcHash *block);
+/*
+ * The same for a body that was asked for.  Nothing is said of it yet, and it
+ * stays on the list of what is wanted, so that the transaction may be lost in a
+ * crash: call ftc_inbox_settle() later.
+ */
+extern FtcReason ftc_inbox_body(const FtcChain *chain, const FtcBlock *block, const FtcHash *source);
+
+/*
+ * Take these off the list if they are here, or not needed any more, and say that
+ * they are stored, if they should be.
+ */
+extern void ftc_inbox_settle(const FtcChain *chain, const FtcHash *blocks, int n);
 
 /* A place in the list of bodies that this database should fetch. */
 typedef struct FtcWanted
@@ -33,8 +43,14 @@ typedef struct FtcWanted
 	FtcHash		block;
 } FtcWanted;
 
-/* Is there one after this place?  Goes on to it, and to the end if there is none. */
-extern bool ftc_inbox_next_wanted(const FtcChain *chain, FtcWanted *at);
+/*
+ * Is there one after this place that is due?  Goes on to it, or over up to
+ * FTC_WANTED_LOOK that are not; stays where it is if there are none at all.
+ * Those that ftc_inbox_settle() would take off the list are added to settle,
+ * which must have room for as many.
+ */
+#define FTC_WANTED_LOOK 20
+extern bool ftc_inbox_next_wanted(const FtcChain *chain, FtcWanted *at, FtcHash *settle, int *nsettle);
 
 /* Put every body on the list that should be here under the state and is not. */
 extern int64 ftc_inbox_want_missing(const FtcChain *chain);

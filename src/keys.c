@@ -14,6 +14,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include "access/xact.h"
 #include "common/file_perm.h"
@@ -149,27 +150,44 @@ check_key_file(const char *path, const struct stat *st)
 	check_key_directory(directory_of(path));
 }
 
-/* The file's bytes, terminated; NULL if there is no such file. */
-static char *
-read_key_file(const char *path)
+/* Close with CloseTransientFile(); -1 if there is no such file. */
+static int
+open_key_file(const char *path, struct stat *st)
 {
-	char	   *bytes = palloc0(KEY_FILE_MAX + 1);
 	int			fd = OpenTransientFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | PG_BINARY);
-	struct stat st;
 
 	if (fd < 0 && errno == ENOENT)
-		return NULL;
-	if (fd < 0 || fstat(fd, &st) < 0)
+		return -1;
+	if (fd < 0 || fstat(fd, st) < 0)
 		ereport(ERROR,
 				errcode_for_file_access(),
 				errmsg("could not open key file \"%s\": %m", path));
-	check_key_file(path, &st);
-	if (read(fd, bytes, KEY_FILE_MAX) < 0)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not read key file \"%s\": %m", path));
-	CloseTransientFile(fd);
-	return bytes;
+	check_key_file(path, st);
+	return fd;
+}
+
+/*
+ * The 32 bytes of an Ed25519 key: an octet string in the one of PKCS #8 (RFC
+ * 8410, section 7).  OpenSSL's way from the file to a key tries every decoder
+ * it has, which takes longer than to sign.
+ */
+static bool
+read_seed(const char *pem, FtcKey *seed)
+{
+	BIO		   *bio = BIO_new_mem_buf(pem, -1);
+	PKCS8_PRIV_KEY_INFO *info = bio == NULL ? NULL : PEM_read_bio_PKCS8_PRIV_KEY_INFO(bio, NULL, NULL, NULL);
+	const ASN1_OBJECT *algorithm;
+	const unsigned char *bytes;
+	int			len;
+	bool		ok = info != NULL && PKCS8_pkey_get0(&algorithm, &bytes, &len, NULL, info) == 1 &&
+	OBJ_obj2nid(algorithm) == NID_ED25519 && len == 2 + FTC_KEY_LEN &&
+	bytes[0] == V_ASN1_OCTET_STRING && bytes[1] == FTC_KEY_LEN;
+
+	if (ok)
+		memcpy(seed->b, bytes + 2, FTC_KEY_LEN);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	BIO_free(bio);
+	return ok;
 }
 
 /* False if there is no key file.  The caller cleanses the seed. */
@@ -177,21 +195,20 @@ static bool
 load_seed(FtcKey *seed)
 {
 	char	   *path = key_path("pem");
-	char	   *pem = read_key_file(path);
-	size_t		len = FTC_KEY_LEN;
-	EVP_PKEY   *pkey;
-	BIO		   *bio;
+	char		pem[KEY_FILE_MAX + 1] = {0};
+	struct stat st;
+	int			fd = open_key_file(path, &st);
 	bool		ok;
 
-	if (pem == NULL)
+	if (fd < 0)
 		return false;
-	bio = BIO_new_mem_buf(pem, -1);
-	pkey = bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
-	ok = pkey != NULL && EVP_PKEY_base_id(pkey) == EVP_PKEY_ED25519 &&
-		EVP_PKEY_get_raw_private_key(pkey, seed->b, &len) == 1 && len == FTC_KEY_LEN;
-	EVP_PKEY_free(pkey);
-	BIO_free(bio);
-	OPENSSL_cleanse(pem, KEY_FILE_MAX);
+	if (read(fd, pem, KEY_FILE_MAX) < 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not read key file \"%s\": %m", path));
+	CloseTransientFile(fd);
+	ok = read_seed(pem, seed);
+	OPENSSL_cleanse(pem, sizeof(pem));
 	if (!ok)
 		ereport(ERROR,
 				errcode(ERRCODE_CONFIG_FILE_ERROR),
@@ -241,16 +258,48 @@ ftc_keys_create(FtcKey *public_key)
 	OPENSSL_cleanse(&seed, sizeof(seed));
 }
 
+/* The public key last derived, and the file that it was derived from. */
+typedef struct KnownKey
+{
+	struct stat file;
+	FtcKey		key;
+} KnownKey;
+
+static KnownKey known;			/* of inode 0: none */
+
+/* Every change of a file, its rights included, changes one of these. */
+static bool
+is_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+		a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
 bool
 ftc_keys_public(FtcKey *public_key)
 {
+	struct stat st;
 	FtcKey		seed;
 	bool		ok;
+	int			fd = open_key_file(key_path("pem"), &st);
 
+	if (fd < 0)
+		return false;
+	CloseTransientFile(fd);
+	if (known.file.st_ino != 0 && is_same_file(&known.file, &st))
+	{
+		*public_key = known.key;
+		return true;
+	}
 	if (!load_seed(&seed))
 		return false;
 	ok = ftc_key_derive(&seed, public_key);
 	OPENSSL_cleanse(&seed, sizeof(seed));
+	if (ok)
+	{
+		known.file = st;
+		known.key = *public_key;
+	}
 	return ok;
 }
 

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
@@ -80,6 +81,8 @@ static FtcStmt statement_get = {
 static void
 announce(int32 chain, FtcMessageKind kind, FtcSlice reference)
 {
+	/* or its seq might be given again */
+	ForceSyncCommit();
 	ftc_run(&outbox_put, Int32GetDatum(chain), Int16GetDatum(kind), ftc_slice_datum(reference));
 	ftc_worker_wake_at_commit(FTC_WAKE_COURIER);
 }
@@ -270,7 +273,7 @@ block_attachment(const FtcHash *id, const FtcHash *member, size_t room)
 	/* the reference will do */
 	if (has_it(&stored, member))
 		return ftc_slice(NULL, 0);
-	if (!ftc_place_is_holder(ftc_branch_current_state(stored.chain), id, member) ||
+	if (room == 0 || !ftc_place_is_holder(ftc_branch_current_state(stored.chain), id, member) ||
 		!ftc_store_has_body(id) || !ftc_store_load_body(stored.chain, id, stored.block.manifest, &stored.block.body) ||
 		stored.block.body.len > room)
 		stored.block.body = ftc_slice(NULL, 0);
@@ -290,6 +293,12 @@ stored_attachment(FtcSlice reference)
 }
 
 #define MESSAGES_MAX 200
+
+/*
+ * Whoever has more blocks than these to take is catching up, and fetches the
+ * bodies at its own pace; perhaps it is doing so already.
+ */
+#define BODIES_PUSHED 4
 
 /*
  * The rows of the outbox that come next, without what comes along.  If the
@@ -317,6 +326,16 @@ load_messages(const FtcChain *chain, const FtcLinkOut *link, FtcMessage *message
 	return n;
 }
 
+static int
+count_blocks(const FtcMessage *messages, int n)
+{
+	int			blocks = 0;
+
+	for (int i = 0; i < n; i++)
+		blocks += messages[i].kind == FTC_MESSAGE_BLOCK;
+	return blocks;
+}
+
 bool
 ftc_outbox_messages(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
 					size_t most_bytes, FtcOutgoing *out)
@@ -325,6 +344,7 @@ ftc_outbox_messages(const FtcChain *chain, const FtcHash *self, const FtcHash *m
 	FtcHash		value;
 	FtcMessage	messages[MESSAGES_MAX];
 	size_t		bytes = 0;
+	size_t		room;
 	bool		pruned;
 	int			n;
 
@@ -339,13 +359,14 @@ ftc_outbox_messages(const FtcChain *chain, const FtcHash *self, const FtcHash *m
 	out->epoch = messages[0].epoch;
 	out->first = messages[0].seq;
 	value = link.value;
+	room = count_blocks(messages, n) > BODIES_PUSHED ? 0 : FTC_BODY_MAX;
 	while (out->n < n && (out->n == 0 || bytes < most_bytes))
 	{
 		FtcMessage *m = &messages[out->n];
 		FtcSlice   *encoded = &out->messages[out->n++];
 
 		m->attachment = m->kind == FTC_MESSAGE_BLOCK
-			? block_attachment((const FtcHash *) m->reference.data, member, FTC_BODY_MAX)
+			? block_attachment((const FtcHash *) m->reference.data, member, room)
 			: stored_attachment(m->reference);
 		FTC_ENCODE(*encoded, ftc_message_encode, m);
 		bytes += encoded->len;

@@ -196,7 +196,7 @@ typedef struct Found
 } Found;
 
 static bool
-keep_entry(void *arg, int64 id, const FtcEntry *entry)
+keep_entry(void *arg, int64 id, FtcEntry *entry)
 {
 	Found	   *found = arg;
 	MemoryContext outer = MemoryContextSwitchTo(found->context);
@@ -204,6 +204,7 @@ keep_entry(void *arg, int64 id, const FtcEntry *entry)
 	uint8	   *payload = palloc(Max(entry->payload.len, 1));
 	uint8	   *salt = palloc(Max(entry->salt.len, 1));
 
+	entry->payload_hash = ftc_payload_hash(entry->salt, entry->payload);
 	found->leaf = ftc_slice(leaf, ftc_entry_leaf_encode(entry, leaf));
 	memcpy(payload, entry->payload.data, entry->payload.len);
 	memcpy(salt, entry->salt.data, entry->salt.len);

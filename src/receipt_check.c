@@ -172,7 +172,7 @@ parse(text *json, Field *fields, int n)
 	for (int i = 0; i < n; i++)
 		if (fields[i].is_path)
 			fields[i].path = palloc0(sizeof(Path));
-	if (pg_parse_json(ftc_json_lexer(json, true), &actions) != JSON_SUCCESS || p.bad)
+	if (pg_parse_json(ftc_json_lexer(VARDATA_ANY(json), (int) VARSIZE_ANY_EXHDR(json), true), &actions) != JSON_SUCCESS || p.bad)
 		return false;
 	for (int i = 0; i < n; i++)
 		if (!fields[i].seen || (!fields[i].is_path && fields[i].text == NULL))

@@ -325,7 +325,7 @@ is_sound(const FtcBlock *block, const FtcHash *id, const FtcHash *genesis, bool 
 	if (header.height > 0 && ftc_rules_manifest(&manifest, &header, state, genesis) != FTC_OK)
 		return false;
 	return !with_body || manifest.nbundles == 0 ||
-		(block->body.len > 0 && ftc_body_check(block->body, &header.body, header.leaves) == FTC_OK);
+		(block->body.len > 0 && ftc_body_check(block->body, &header.body, header.leaves, NULL) == FTC_OK);
 }
 
 /*
@@ -506,6 +506,23 @@ find_copy(const FtcChain *chain, Damaged *d, bool dry_run, Source *sources, int 
 		d->action.action = psprintf("replace by the copy at server \"%s\"", d->server);
 }
 
+static void
+replace_body(const FtcChain *chain, const FtcHash *id, const FtcBlock *copy)
+{
+	FtcHeader	header;
+	FtcHash    *hashes;
+	FtcReason	reason = ftc_header_decode(&header, copy->header);
+
+	if (reason == FTC_OK)
+	{
+		hashes = palloc_extended(Max(header.leaves, 1) * sizeof(FtcHash), MCXT_ALLOC_HUGE);
+		reason = ftc_body_check(copy->body, &header.body, header.leaves, hashes);
+	}
+	if (reason != FTC_OK)
+		ftc_refuse(reason, "body");
+	ftc_store_replace_body(chain->id, id, copy->body, hashes);
+}
+
 /* True if all is well with the block afterwards. */
 static bool
 put_copy(const FtcChain *chain, Damaged *d)
@@ -520,7 +537,7 @@ put_copy(const FtcChain *chain, Damaged *d)
 	if (d->block)
 		ftc_restore_block(chain, &action->block, &d->copy);
 	if (d->body)
-		ftc_store_replace_body(chain->id, &action->block, d->copy.body);
+		replace_body(chain, &action->block, &d->copy);
 	FTC_FAILPOINT("repair-replaced");
 	/* one that was not there at all is still to be put on the list */
 	if (ftc_store_load(&action->block, &stored) && stored.on_main)

@@ -251,7 +251,7 @@ typedef struct Bundling
 #define BODY_OVERHEAD 1024
 
 static bool
-add_entry(void *arg, int64 id, const FtcEntry *entry)
+add_entry(void *arg, int64 id, FtcEntry *entry)
 {
 	Bundling   *b = arg;
 	int64		len = (int64) ftc_body_entry_len(entry);
@@ -274,6 +274,7 @@ add_entry(void *arg, int64 id, const FtcEntry *entry)
 		entry->incarnation != b->incarnation ||
 		(b->ids.n == FTC_RANGES_MAX && b->ids.ranges[b->ids.n - 1].last + 1 != (uint64) id))
 		return false;
+	entry->payload_hash = ftc_payload_hash(entry->salt, entry->payload);
 	b->leaves[b->count] = ftc_entry_leaf_hash(entry);
 	ftc_frontier_add(&b->tree, &b->leaves[b->count]);
 	b->count++;
@@ -633,11 +634,12 @@ collect_bundles(Parts *p)
 }
 
 static bool
-keep_leaf(void *arg, int64 id, const FtcEntry *entry)
+keep_leaf(void *arg, int64 id, FtcEntry *entry)
 {
 	FtcSlice   *leaf = arg;
 	uint8	   *bytes = MemoryContextAlloc(CurTransactionContext, FTC_ENTRY_LEAF_MAX);
 
+	entry->payload_hash = ftc_payload_hash(entry->salt, entry->payload);
 	*leaf = ftc_slice(bytes, ftc_entry_leaf_encode(entry, bytes));
 	return false;
 }

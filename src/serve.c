@@ -26,6 +26,7 @@
 #include "identity.h"
 #include "inbox.h"
 #include "keys.h"
+#include "memory.h"
 #include "protocol.h"
 #include "stmt.h"
 #include "store.h"
@@ -157,13 +158,16 @@ caller_datum(const FtcScope *scope, FtcSlice bytes)
 	return datum;
 }
 
+/* Encoded where it is to be: a block may be large. */
 static Datum
 block_datum(const FtcScope *scope, const FtcBlock *block)
 {
-	FtcSlice	bytes;
+	size_t		len = ftc_block_encode(block, NULL, 0);
+	struct varlena *value = MemoryContextAlloc(scope->caller, VARHDRSZ + len);
 
-	FTC_ENCODE(bytes, ftc_block_encode, block);
-	return caller_datum(scope, bytes);
+	SET_VARSIZE(value, VARHDRSZ + len);
+	(void) ftc_block_encode(block, (uint8 *) VARDATA(value), len);
+	return PointerGetDatum(value);
 }
 
 Datum
@@ -594,13 +598,14 @@ ftchain_peer_block(PG_FUNCTION_ARGS)
 
 	need_not_null(fcinfo);
 	id = ftc_arg_hash(PG_GETARG_DATUM(1), "id");
+	ftc_memory_keep();
 	ftc_enter(&scope);
 	need_chain(&chain, PG_GETARG_DATUM(0));
 	if (ftc_store_load(&id, &stored) && stored.chain == chain.id)
 	{
 		/* what is damaged here must not travel */
 		if (!ftc_store_has_body(&id) || !ftc_store_load_body(chain.id, &id, stored.block.manifest, &stored.block.body) ||
-			ftc_body_check(stored.block.body, &stored.header.body, stored.header.leaves) != FTC_OK)
+			ftc_body_check(stored.block.body, &stored.header.body, stored.header.leaves, NULL) != FTC_OK)
 			stored.block.body = ftc_slice(NULL, 0);
 		values[0] = block_datum(&scope, &stored.block);
 		values[1] = stored_datum(&id, &nulls[1]);

@@ -226,23 +226,14 @@ static FtcStmt incident_put_once = {
 	.argtypes = {INT4OID, TEXTOID, INT8OID, BYTEAOID, BYTEAOID, TEXTOID},
 };
 
-static FtcStmt entries_put = {
-	.sql = "INSERT INTO ftchain.entry (id, seq, xid, \"time\", incarnation, chain, origin, salt, author, kind, payload)"
-	" SELECT e.id, e.seq, NULL, e.\"time\", $1, $2, $3, e.salt, e.author, e.kind, e.payload"
-	" FROM unnest($4, $5, $6, $7, $8, $9, $10) AS e (id, seq, \"time\", salt, author, kind, payload)",
-	.nargs = 10,
-	.argtypes = {INT8OID, INT4OID, INT4OID, INT8ARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, BYTEAARRAYOID,
-	TEXTARRAYOID, TEXTARRAYOID, JSONARRAYOID},
-};
-
 static FtcStmt entries_delete = {
 	.sql = "DELETE FROM ftchain.entry WHERE id BETWEEN $1 AND $2",
 	.nargs = 2,
 	.argtypes = {INT8OID, INT8OID},
 };
 
-static FtcStmt sequence_oid = {
-	.sql = "SELECT 'ftchain.copy_id'::regclass",
+static FtcStmt copy_relations = {
+	.sql = "SELECT 'ftchain.entry'::regclass, 'ftchain.copy_id'::regclass",
 };
 
 /*
@@ -630,92 +621,63 @@ ftc_store_has_body(const FtcHash *block)
 	return ftc_run(&body_missing, ftc_hash_datum(block)) == 0;
 }
 
-/* Entries of one bundle on their way into the table. */
-typedef struct Columns
+/* A checked body on its way in, bundle by bundle. */
+typedef struct BodyIn
 {
-	int			n;
-	Datum	   *id;
-	Datum	   *seq;
-	Datum	   *time;
-	Datum	   *salt;
-	Datum	   *author;
-	Datum	   *kind;
-	Datum	   *payload;
-} Columns;
-
-static Columns
-columns_make(int n)
-{
-	Columns		columns = {0};
-	Datum	  **all[] = {&columns.id, &columns.seq, &columns.time, &columns.salt,
-	&columns.author, &columns.kind, &columns.payload};
-
-	for (size_t i = 0; i < lengthof(all); i++)
-		*all[i] = palloc_extended(Max(n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
-	return columns;
-}
-
-static void
-columns_add(Columns *columns, int64 id, const FtcEntry *entry)
-{
-	int			n = columns->n++;
-
-	columns->id[n] = Int64GetDatum(id);
-	columns->seq[n] = Int64GetDatum((int64) entry->seq);
-	columns->time[n] = TimestampTzGetDatum(ftc_clock_to_timestamp(entry->time));
-	columns->salt[n] = ftc_slice_datum(entry->salt);
-	columns->author[n] = PointerGetDatum(ftc_slice_text(entry->author));
-	columns->kind[n] = PointerGetDatum(ftc_slice_text(entry->kind));
-	columns->payload[n] = PointerGetDatum(ftc_slice_text(entry->payload));
-}
+	FtcBodyReader reader;
+	const FtcHash *hashes;		/* leaf hashes of the entries to come */
+	int32		chain;
+	Oid			entry;			/* table */
+	Oid			copy_id;		/* sequence */
+} BodyIn;
 
 static Datum
-array_of(Datum *elements, int n, Oid type, int len, bool byval, char align)
+name_datum(FtcSlice name)
 {
-	return PointerGetDatum(construct_array(elements, n, type, len, byval, align));
+	return PointerGetDatum(ftc_slice_text(name));
 }
 
 static void
-columns_insert(const Columns *c, int32 chain, const FtcStoredBundle *stored)
+put_entry(FtcInsertion *into, Datum *values, int64 id, const FtcEntry *entry)
 {
-	ftc_run(&entries_put, Int64GetDatum(stored->incarnation), Int32GetDatum(chain), Int32GetDatum(stored->origin),
-			array_of(c->id, c->n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),
-			array_of(c->seq, c->n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),
-			array_of(c->time, c->n, TIMESTAMPTZOID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),
-			array_of(c->salt, c->n, BYTEAOID, -1, false, TYPALIGN_INT),
-			array_of(c->author, c->n, TEXTOID, -1, false, TYPALIGN_INT),
-			array_of(c->kind, c->n, TEXTOID, -1, false, TYPALIGN_INT),
-			array_of(c->payload, c->n, JSONOID, -1, false, TYPALIGN_INT));
-}
+	bool		nulls[FTC_ENTRY_COLUMNS] = {false};
+	MemoryContext outer = MemoryContextSwitchTo(ftc_insertion_context(into));
 
-static Oid
-copy_sequence(void)
-{
-	ftc_run(&sequence_oid, 0);
-	return DatumGetObjectId(ftc_value(0, 0));
+	nulls[FTC_ENTRY_XID] = true;
+	values[FTC_ENTRY_ID] = Int64GetDatum(id);
+	values[FTC_ENTRY_SEQ] = Int64GetDatum((int64) entry->seq);
+	values[FTC_ENTRY_TIME] = TimestampTzGetDatum(ftc_clock_to_timestamp(entry->time));
+	values[FTC_ENTRY_SALT] = ftc_slice_datum(entry->salt);
+	values[FTC_ENTRY_AUTHOR] = name_datum(entry->author);
+	values[FTC_ENTRY_KIND] = name_datum(entry->kind);
+	values[FTC_ENTRY_PAYLOAD] = name_datum(entry->payload);
+	MemoryContextSwitchTo(outer);
+	ftc_insertion_add(into, values, nulls);
 }
 
 /*
- * Read the entries of the next bundle of a checked body and store them.  ids
- * says under which numbers; NULL draws new ones.
+ * Read the entries of the next bundle and store them.  given says under which
+ * numbers; NULL draws new ones.
  */
 static void
-put_bundle_entries(FtcBodyReader *reader, int32 chain, const FtcStoredBundle *stored,
-				   const FtcIds *given, Oid sequence)
+put_bundle_entries(BodyIn *body, const FtcStoredBundle *stored, const FtcIds *given)
 {
-	uint32		count = reader->bundle.count;
-	Columns		columns = columns_make(count);
-	FtcHash    *leaves = palloc_extended(count * sizeof(FtcHash), MCXT_ALLOC_HUGE);
+	uint32		count = body->reader.bundle.count;
+	FtcInsertion *into = ftc_insertion_begin(body->entry, count);
+	Datum		values[FTC_ENTRY_COLUMNS] = {0};
 	int64		bytes = 0;
 	int			range = 0;
 	int64		next = given == NULL ? 0 : (int64) given->ranges[0].first;
 	FtcIds		ids;
 
+	values[FTC_ENTRY_INCARNATION] = Int64GetDatum(stored->incarnation);
+	values[FTC_ENTRY_CHAIN] = Int32GetDatum(body->chain);
+	values[FTC_ENTRY_ORIGIN] = Int32GetDatum(stored->origin);
 	ftc_ids_init(&ids);
 	for (uint32 i = 0; i < count; i++)
 	{
 		FtcEntry	entry;
-		FtcReason	reason = ftc_body_next(reader, &entry);
+		FtcReason	reason = ftc_body_next(&body->reader, &entry);
 		int64		id;
 
 		if (reason != FTC_OK)
@@ -725,7 +687,7 @@ put_bundle_entries(FtcBodyReader *reader, int32 chain, const FtcStoredBundle *st
 					errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					errmsg("an entry of the body is erased, and nothing on the chain says so"));
 		if (given == NULL)
-			id = nextval_internal(sequence, false);
+			id = nextval_internal(body->copy_id, false);
 		else
 		{
 			if ((uint64) next > given->ranges[range].last)
@@ -733,52 +695,54 @@ put_bundle_entries(FtcBodyReader *reader, int32 chain, const FtcStoredBundle *st
 			id = next++;
 		}
 		ftc_ids_add(&ids, id, id);
-		columns_add(&columns, id, &entry);
-		leaves[i] = ftc_entry_leaf_hash(&entry);
+		put_entry(into, values, id, &entry);
 		bytes += ftc_body_entry_len(&entry);
 	}
-	columns_insert(&columns, chain, stored);
+	ftc_insertion_end(into);
 	ftc_store_write(&bundle_hold, FTC_ARGS(Int64GetDatum(stored->id), ftc_ids_datum(&ids),
-										   ftc_slice_datum(ftc_slice(leaves, count * sizeof(FtcHash))),
+										   ftc_slice_datum(ftc_slice(body->hashes, count * sizeof(FtcHash))),
 										   Int64GetDatum(bytes)), NULL);
+	body->hashes += count;
 }
 
 static void
-skip_bundle(FtcBodyReader *reader)
+skip_bundle(BodyIn *body)
 {
-	uint32		count = reader->bundle.count;
+	uint32		count = body->reader.bundle.count;
 
 	for (uint32 i = 0; i < count; i++)
 	{
 		FtcEntry	entry;
 
-		if (ftc_body_next(reader, &entry) != FTC_OK)
+		if (ftc_body_next(&body->reader, &entry) != FTC_OK)
 			ftc_refuse(FTC_BAD_BODY, "body");
 	}
+	body->hashes += count;
 }
 
-typedef void (*BundleVisitor) (FtcBodyReader *reader, int32 chain, const FtcStoredBundle *stored,
-							   Oid sequence);
+typedef void (*BundleVisitor) (BodyIn *body, const FtcStoredBundle *stored);
 
-/* The body has been checked against the header of this very block. */
 static void
-visit_body(int32 chain, const FtcHash *block, FtcSlice body, BundleVisitor visit)
+visit_body(int32 chain, const FtcHash *block, FtcSlice bytes, const FtcHash *hashes, BundleVisitor visit)
 {
 	FtcStoredBundle *bundles;
 	int			n = ftc_store_bundles(block, &bundles);
-	Oid			sequence = copy_sequence();
 	MemoryContext one = AllocSetContextCreate(CurrentMemoryContext, "ftchain bundle",
 											  ALLOCSET_DEFAULT_SIZES);
-	FtcBodyReader reader;
-	FtcReason	reason = ftc_body_open(&reader, body);
+	BodyIn		body = {.hashes = hashes,.chain = chain};
+	FtcReason	reason = ftc_body_open(&body.reader, bytes);
 
 	if (reason != FTC_OK)
 		ftc_refuse(reason, "body");
+	body.reader.checked = true;
+	ftc_run(&copy_relations, 0);
+	body.entry = DatumGetObjectId(ftc_value(0, 0));
+	body.copy_id = DatumGetObjectId(ftc_value(0, 1));
 	for (int i = 0; i < n; i++)
 	{
 		MemoryContext outer = MemoryContextSwitchTo(one);
 
-		visit(&reader, chain, &bundles[i], sequence);
+		visit(&body, &bundles[i]);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(one);
 	}
@@ -786,18 +750,18 @@ visit_body(int32 chain, const FtcHash *block, FtcSlice body, BundleVisitor visit
 }
 
 static void
-hold_bundle(FtcBodyReader *reader, int32 chain, const FtcStoredBundle *stored, Oid sequence)
+hold_bundle(BodyIn *body, const FtcStoredBundle *stored)
 {
 	if (stored->held)
-		skip_bundle(reader);
+		skip_bundle(body);
 	else
-		put_bundle_entries(reader, chain, stored, NULL, sequence);
+		put_bundle_entries(body, stored, NULL);
 }
 
 void
-ftc_store_put_body(int32 chain, const FtcHash *block, FtcSlice body)
+ftc_store_put_body(int32 chain, const FtcHash *block, FtcSlice body, const FtcHash *hashes)
 {
-	visit_body(chain, block, body, hold_bundle);
+	visit_body(chain, block, body, hashes, hold_bundle);
 	ftc_run(&pending_put_of, ftc_hash_datum(block));
 }
 
@@ -806,7 +770,7 @@ ftc_store_put_body(int32 chain, const FtcHash *block, FtcSlice body)
  * damaged list names may be anybody's, and must not be touched.
  */
 static bool
-is_own_list(int32 chain, const FtcStoredBundle *stored, const FtcIds *ids)
+is_own_list(const FtcStoredBundle *stored, const FtcIds *ids)
 {
 	FtcIds		seqs;
 
@@ -824,23 +788,23 @@ is_own_list(int32 chain, const FtcStoredBundle *stored, const FtcIds *ids)
  * belongs nowhere, and is found as such.
  */
 static void
-rewrite_bundle(FtcBodyReader *reader, int32 chain, const FtcStoredBundle *stored, Oid sequence)
+rewrite_bundle(BodyIn *body, const FtcStoredBundle *stored)
 {
 	FtcIdentity self;
 	FtcIds		ids;
-	bool		known = stored->held && ftc_ids_read(stored->ids, &ids) && is_own_list(chain, stored, &ids);
+	bool		known = stored->held && ftc_ids_read(stored->ids, &ids) && is_own_list(stored, &ids);
 
 	if (!known && ftc_identity_load(&self) && self.origin == stored->origin)
-		known = ftc_ids_read(stored->seqs, &ids) && is_own_list(chain, stored, &ids);
+		known = ftc_ids_read(stored->seqs, &ids) && is_own_list(stored, &ids);
 	if (known)
 		ftc_store_delete_entries(&ids);
-	put_bundle_entries(reader, chain, stored, known ? &ids : NULL, sequence);
+	put_bundle_entries(body, stored, known ? &ids : NULL);
 }
 
 void
-ftc_store_replace_body(int32 chain, const FtcHash *block, FtcSlice body)
+ftc_store_replace_body(int32 chain, const FtcHash *block, FtcSlice body, const FtcHash *hashes)
 {
-	visit_body(chain, block, body, rewrite_bundle);
+	visit_body(chain, block, body, hashes, rewrite_bundle);
 }
 
 int64
@@ -864,7 +828,7 @@ typedef struct BodyBuffer
 } BodyBuffer;
 
 static bool
-body_add_entry(void *arg, int64 id, const FtcEntry *entry)
+body_add_entry(void *arg, int64 id, FtcEntry *entry)
 {
 	BodyBuffer *body = arg;
 	size_t		need = body->writer.len + ftc_body_entry_len(entry);

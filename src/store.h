@@ -89,13 +89,13 @@ extern FtcState *ftc_store_load_state(const FtcHash *root); /* or an error */
 extern FtcReason ftc_store_read_state(const FtcHash *root, FtcState **state);
 extern void ftc_store_put_state(const FtcState *state);
 
-/* Bodies. */
+/* Bodies.  Checked ones, with the leaf hashes that ftc_body_check() gave. */
 extern bool ftc_store_has_body(const FtcHash *block);
-extern void ftc_store_put_body(int32 chain, const FtcHash *block, FtcSlice body);
+extern void ftc_store_put_body(int32 chain, const FtcHash *block, FtcSlice body, const FtcHash *hashes);
 extern bool ftc_store_load_body(int32 chain, const FtcHash *block, FtcSlice manifest, FtcSlice *body);
 
 /* Put the entries of one bundle of a checked body in place of what is there. */
-extern void ftc_store_replace_body(int32 chain, const FtcHash *block, FtcSlice body);
+extern void ftc_store_replace_body(int32 chain, const FtcHash *block, FtcSlice body, const FtcHash *hashes);
 extern void ftc_store_replace_block(int32 chain, const FtcHash *id, const FtcBlock *block);
 extern void ftc_store_put_controls(int32 chain, const FtcHash *block, const FtcHeader *header,
 								   const FtcManifest *manifest);
@@ -126,11 +126,22 @@ typedef enum FtcEntryColumn
 } FtcEntryColumn;
 
 /*
- * Call back for each entry of a held bundle, in order.  The entry's payload
- * hash is computed from what is stored; callback gives false to stop.
+ * Call back for each entry of a held bundle, in order.  Its payload hash is not
+ * computed; callback gives false to stop.
  */
-typedef bool (*FtcEntryCallback) (void *arg, int64 id, const FtcEntry *entry);
+typedef bool (*FtcEntryCallback) (void *arg, int64 id, FtcEntry *entry);
 extern void ftc_store_scan(int32 chain, const FtcIds *ids, FtcEntryCallback callback, void *arg);
+
+/*
+ * Entries on their way into the table, past SPI.  rows: how many are to come,
+ * about.  Values, as columns, must last until the end; what is made for a row
+ * only is best made in the context.  They are seen after the end.
+ */
+typedef struct FtcInsertion FtcInsertion;
+extern FtcInsertion *ftc_insertion_begin(Oid table, int64 rows);
+extern MemoryContext ftc_insertion_context(const FtcInsertion *in);
+extern void ftc_insertion_add(FtcInsertion *in, const Datum *values, const bool *nulls);
+extern void ftc_insertion_end(FtcInsertion *in);
 
 /*
  * Replace the main chain above the fork by these blocks, lowest first; bundles

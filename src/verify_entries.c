@@ -295,7 +295,7 @@ missing_before(Pass *p, uint64 id)
 }
 
 static bool
-check_entry(void *arg, int64 id, const FtcEntry *entry)
+check_entry(void *arg, int64 id, FtcEntry *entry)
 {
 	Pass	   *p = arg;
 	Span	   *span;
@@ -328,6 +328,7 @@ check_entry(void *arg, int64 id, const FtcEntry *entry)
 		return true;
 	}
 	offset = span->offset + (uint32) ((uint64) id - span->first);
+	entry->payload_hash = ftc_payload_hash(entry->salt, entry->payload);
 	leaf = ftc_entry_leaf_hash(entry);
 	if (offset >= span->held->count || !ftc_hash_equal(&leaf, &span->held->leaves[offset]))
 		entry_fault(p, span->held, id, "entry changed",

@@ -46,6 +46,7 @@
 #include "guc.h"
 #include "keeper.h"
 #include "sealer.h"
+#include "memory.h"
 #include "shared.h"
 #include "worker.h"
 
@@ -336,6 +337,13 @@ ftc_step_begin(const char *activity)
 }
 
 void
+ftc_step_may_be_lost(void)
+{
+	(void) set_config_option("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, 0, false);
+}
+
+void
 ftc_step_end(void)
 {
 	if (in_procedure)
@@ -621,6 +629,7 @@ ftc_worker_main(Datum arg)
 	attach(&args);
 	BackgroundWorkerInitializeConnection(args.name, ftc_guc_worker_role, 0);
 	set_session();
+	ftc_memory_keep();
 	/* the name may have been given to another database meanwhile */
 	if (MyDatabaseId == args.database && ftc_step_try(look_around, NULL, &more) && more)
 		work(&types[args.kind]);

@@ -58,6 +58,9 @@ extern void ftc_worker_mined(uint64 attempts, uint64 us);
 extern bool ftc_step_begin(const char *activity);
 extern void ftc_step_end(void);
 
+/* This one need not be on disk when it ends: whatever it does is found missing. */
+extern void ftc_step_may_be_lost(void);
+
 /*
  * Run a step; in a worker an error is logged (once, while it stays the same),
  * recorded and swallowed, and gives false; in a procedure it goes its way.

@@ -332,6 +332,7 @@ ftc_body_open(FtcBodyReader *reader, FtcSlice body)
 	FtcSlice	manifest;
 	FtcReason	reason;
 
+	reader->checked = false;
 	reader->form = ftc_get_u8(&in);
 	zero = ftc_get_u16(&in);
 	manifest = ftc_get_blob(&in);
@@ -381,7 +382,6 @@ ftc_body_next(FtcBodyReader *reader, FtcEntry *entry)
 {
 	FtcReader  *in = &reader->entries;
 	uint8_t		erased = ftc_get_u8(in);
-	FtcReason	reason;
 
 	if (reader->form != FTC_BODY_FULL)
 		return FTC_BAD_KIND;
@@ -404,11 +404,15 @@ ftc_body_next(FtcBodyReader *reader, FtcEntry *entry)
 		return FTC_BAD_LENGTH;
 	if (erased > 1)
 		return FTC_NOT_CANONICAL;
-	reason = ftc_entry_check(entry);
-	if (reason != FTC_OK)
-		return reason;
-	if (!entry->erased)
-		entry->payload_hash = ftc_payload_hash(entry->salt, entry->payload);
+	if (!reader->checked)
+	{
+		FtcReason	reason = ftc_entry_check(entry);
+
+		if (reason != FTC_OK)
+			return reason;
+		if (!entry->erased)
+			entry->payload_hash = ftc_payload_hash(entry->salt, entry->payload);
+	}
 	advance(reader);
 	return FTC_OK;
 }
@@ -435,7 +439,7 @@ next_leaf(FtcBodyReader *reader, FtcHash *leaf)
 }
 
 FtcReason
-ftc_body_check(FtcSlice body, const FtcHash *root, uint32_t leaves)
+ftc_body_check(FtcSlice body, const FtcHash *root, uint32_t leaves, FtcHash *hashes)
 {
 	FtcBodyReader reader;
 	FtcFrontier whole;
@@ -463,6 +467,8 @@ ftc_body_check(FtcSlice body, const FtcHash *root, uint32_t leaves)
 				return reason;
 			ftc_frontier_add(&part, &leaf);
 			ftc_frontier_add(&whole, &leaf);
+			if (hashes != NULL)
+				*hashes++ = leaf;
 		}
 		found = ftc_frontier_root(&part);
 		if (!ftc_hash_equal(&found, &bundle.root))

@@ -114,6 +114,7 @@ typedef struct FtcBodyReader
 {
 	FtcManifest manifest;
 	uint8_t		form;
+	bool		checked;		/* by ftc_body_check(): not again */
 	FtcReader	heads;			/* at the next bundle head */
 	FtcReader	entries;		/* at the next entry */
 	FtcBundle	bundle;			/* the one being read */
@@ -127,13 +128,17 @@ typedef struct FtcBodyReader
 extern FtcReason ftc_body_open(FtcBodyReader *reader, FtcSlice body);
 extern bool ftc_body_more(const FtcBodyReader *reader);
 
-/* The next entry, its payload hash computed; only if there is more. */
+/*
+ * The next entry; only if there is more.  It is checked and its payload hash
+ * computed, unless reader->checked was set after opening.
+ */
 extern FtcReason ftc_body_next(FtcBodyReader *reader, FtcEntry *entry);
 
 /*
  * Everything a body must be: well formed, of the given root and number of
- * leaves, each bundle of the root its head names.
+ * leaves, each bundle of the root its head names.  hashes, if not NULL, has
+ * room for the leaf hashes of all entries, in order.
  */
-extern FtcReason ftc_body_check(FtcSlice body, const FtcHash *root, uint32_t leaves);
+extern FtcReason ftc_body_check(FtcSlice body, const FtcHash *root, uint32_t leaves, FtcHash *hashes);
 
 #endif							/* FTC_BODY_H */

@@ -100,7 +100,7 @@ fuzz_body(FtcSlice in)
 
 	if (ftc_body_open(&reader, in) == FTC_OK)
 		(void) ftc_body_check(in, &root, reader.manifest.ncontrols + reader.manifest.nbundles +
-							  reader.manifest.entries);
+							  reader.manifest.entries, NULL);
 }
 
 static void

@@ -353,7 +353,7 @@ body_decode(FtcSlice bytes, FtcWriter *again)
 
 	if (reason != FTC_OK)
 	{
-		require(ftc_body_check(bytes, &ftc_hash_zero, 0) == reason);
+		require(ftc_body_check(bytes, &ftc_hash_zero, 0, NULL) == reason);
 		return reason;
 	}
 	ftc_body_begin(again, reader.form, reader.manifest.bytes);
@@ -363,13 +363,13 @@ body_decode(FtcSlice bytes, FtcWriter *again)
 	reason = reader.form == FTC_BODY_FULL ? entries_decode(&reader, again, &tree)
 		: hashes_decode(&reader, again, &tree);
 	root = ftc_frontier_root(&tree);
-	require(ftc_body_check(bytes, &root, leaves + 1) == FTC_BAD_BODY);
+	require(ftc_body_check(bytes, &root, leaves + 1, NULL) == FTC_BAD_BODY);
 	if (reason != FTC_OK)
-		require(ftc_body_check(bytes, &root, leaves) != FTC_OK);
-	else if (ftc_body_check(bytes, &root, leaves) == FTC_OK)
-		require(ftc_body_check(bytes, &ftc_hash_zero, leaves) == FTC_BAD_ROOT);
+		require(ftc_body_check(bytes, &root, leaves, NULL) != FTC_OK);
+	else if (ftc_body_check(bytes, &root, leaves, NULL) == FTC_OK)
+		require(ftc_body_check(bytes, &ftc_hash_zero, leaves, NULL) == FTC_BAD_ROOT);
 	else
-		require(ftc_body_check(bytes, &root, leaves) == FTC_BAD_ROOT);
+		require(ftc_body_check(bytes, &root, leaves, NULL) == FTC_BAD_ROOT);
 	return reason;
 }
 

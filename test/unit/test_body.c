@@ -724,11 +724,11 @@ test_body_check(void **state)
 	{
 		FtcHash		root = body->root;
 
-		assert_reason(ftc_body_check(forms[i], &root, body->nleaves), FTC_OK);
-		assert_reason(ftc_body_check(forms[i], &root, body->nleaves - 1), FTC_BAD_BODY);
-		assert_reason(ftc_body_check(forms[i], &root, body->nleaves + 1), FTC_BAD_BODY);
+		assert_reason(ftc_body_check(forms[i], &root, body->nleaves, NULL), FTC_OK);
+		assert_reason(ftc_body_check(forms[i], &root, body->nleaves - 1, NULL), FTC_BAD_BODY);
+		assert_reason(ftc_body_check(forms[i], &root, body->nleaves + 1, NULL), FTC_BAD_BODY);
 		root.b[0] ^= 1;
-		assert_reason(ftc_body_check(forms[i], &root, body->nleaves), FTC_BAD_ROOT);
+		assert_reason(ftc_body_check(forms[i], &root, body->nleaves, NULL), FTC_BAD_ROOT);
 	}
 }
 
@@ -744,8 +744,8 @@ test_body_shapes(void **state)
 
 				check_accepted(&codec_body, body->full);
 				check_accepted(&codec_body, body->skeleton);
-				assert_reason(ftc_body_check(body->full, &body->root, body->nleaves), FTC_OK);
-				assert_reason(ftc_body_check(body->skeleton, &body->root, body->nleaves), FTC_OK);
+				assert_reason(ftc_body_check(body->full, &body->root, body->nleaves, NULL), FTC_OK);
+				assert_reason(ftc_body_check(body->skeleton, &body->root, body->nleaves, NULL), FTC_OK);
 			}
 }
 
@@ -799,7 +799,7 @@ test_body_root_covers(void **state)
 				FtcReason	reason;
 
 				((uint8_t *) copy.data)[at] ^= (uint8_t) (1 << bit);
-				reason = ftc_body_check(copy, &body->root, body->nleaves);
+				reason = ftc_body_check(copy, &body->root, body->nleaves, NULL);
 				if ((reason == FTC_OK) != is_signature(body, at))
 					fail_msg("form %zu, byte %zu, bit %d: %s", i, at, bit, ftc_reason_text(reason));
 				((uint8_t *) copy.data)[at] ^= (uint8_t) (1 << bit);
@@ -881,9 +881,9 @@ test_body_limit(void **state)
 	(void) state;
 	memcpy(bytes, body->full.data, body->full.len);
 	assert_reason(ftc_body_open(&reader, ftc_slice(bytes, FTC_BODY_MAX)), FTC_OK);
-	assert_reason(ftc_body_check(ftc_slice(bytes, FTC_BODY_MAX), &body->root, 1), FTC_BAD_LENGTH);
+	assert_reason(ftc_body_check(ftc_slice(bytes, FTC_BODY_MAX), &body->root, 1, NULL), FTC_BAD_LENGTH);
 	assert_reason(ftc_body_open(&reader, ftc_slice(bytes, FTC_BODY_MAX + 1)), FTC_TOO_LARGE);
-	assert_reason(ftc_body_check(ftc_slice(bytes, FTC_BODY_MAX + 1), &body->root, 1), FTC_TOO_LARGE);
+	assert_reason(ftc_body_check(ftc_slice(bytes, FTC_BODY_MAX + 1), &body->root, 1, NULL), FTC_TOO_LARGE);
 }
 
 /* A skeleton has no entries to read, only hashes. */
@@ -912,12 +912,12 @@ test_body_bundle_root(void **state)
 	body->bundles[1].head.root.b[0] ^= 1;
 	bundle_sign(&body->bundles[1], &origin, &chain);
 	body_finish(body);
-	assert_reason(ftc_body_check(body->full, &body->root, body->nleaves), FTC_BAD_ROOT);
-	assert_reason(ftc_body_check(body->skeleton, &body->root, body->nleaves), FTC_BAD_ROOT);
+	assert_reason(ftc_body_check(body->full, &body->root, body->nleaves, NULL), FTC_BAD_ROOT);
+	assert_reason(ftc_body_check(body->skeleton, &body->root, body->nleaves, NULL), FTC_BAD_ROOT);
 	body->bundles[1].head.root.b[0] ^= 1;
 	bundle_sign(&body->bundles[1], &origin, &chain);
 	body_finish(body);
-	assert_reason(ftc_body_check(body->full, &body->root, body->nleaves), FTC_OK);
+	assert_reason(ftc_body_check(body->full, &body->root, body->nleaves, NULL), FTC_OK);
 }
 
 /* The same leaves in another order of entries are another body. */
@@ -932,8 +932,8 @@ test_body_entry_order(void **state)
 	body->bundles[0].entries[0] = body->bundles[0].entries[1];
 	body->bundles[0].entries[1] = swap;
 	body_finish(body);
-	assert_reason(ftc_body_check(body->full, &root, body->nleaves), FTC_BAD_ROOT);
-	assert_reason(ftc_body_check(body->skeleton, &root, body->nleaves), FTC_BAD_ROOT);
+	assert_reason(ftc_body_check(body->full, &root, body->nleaves, NULL), FTC_BAD_ROOT);
+	assert_reason(ftc_body_check(body->skeleton, &root, body->nleaves, NULL), FTC_BAD_ROOT);
 }
 
 /* Whether entries are erased shows in the bytes, not in the root. */
@@ -949,7 +949,7 @@ test_body_erased(void **state)
 		body->bundles[i / 4].entries[i % 4].erased = true;
 		body_finish(body);
 		assert_hash_equal(&body->root, &root);
-		assert_reason(ftc_body_check(body->full, &root, body->nleaves), FTC_OK);
+		assert_reason(ftc_body_check(body->full, &root, body->nleaves, NULL), FTC_OK);
 		check_accepted(&codec_body, body->full);
 	}
 }

@@ -131,8 +131,8 @@ test_together(void **state)
 	assert_reason(ftc_verify(&proposer.key, FTC_DOMAIN_BLOCK, (const FtcHash *) genesis.data,
 							 (const FtcHash *) id.data, (const FtcSignature *) signature.data),
 				  FTC_OK);
-	assert_reason(ftc_body_check(body, &header.body, header.leaves), FTC_OK);
-	assert_reason(ftc_body_check(skeleton, &header.body, header.leaves), FTC_OK);
+	assert_reason(ftc_body_check(body, &header.body, header.leaves, NULL), FTC_OK);
+	assert_reason(ftc_body_check(skeleton, &header.body, header.leaves, NULL), FTC_OK);
 	assert_reason(ftc_bundle_leaf_decode(&bundle, sample("bundle_leaf")), FTC_OK);
 	signature = sample("bundle_signature");
 	proposer = person(0);

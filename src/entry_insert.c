@@ -1,0 +1,168 @@
+/*-------------------------------------------------------------------------
+ *
+ * entry_insert.c
+ *	  Putting entries into their table.
+ *
+ * Past SPI: as the apply worker of logical replication puts one row there, and
+ * COPY many, with indexes, constraints and triggers.  A statement that does the
+ * same costs twice as much, and more.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "guc.h"
+#include "store.h"
+
+/* As COPY has it. */
+#define BATCH_ROWS 1000
+#define BATCH_BYTES 65536
+
+struct FtcInsertion
+{
+	Relation	table;
+	EState	   *estate;
+	ResultRelInfo *result;
+	MemoryContext context;		/* of what the rows of a batch point to */
+	int			capacity;		/* 1: one by one */
+	int			n;				/* in the batch */
+	Size		bytes;
+	TupleTableSlot *slots[FLEXIBLE_ARRAY_MEMBER];
+};
+
+static void
+need_right(Oid table)
+{
+	Oid			worker = get_role_oid(ftc_guc_worker_role, false);
+	AclResult	right = pg_class_aclcheck(table, worker, ACL_INSERT);
+
+	if (right != ACLCHECK_OK)
+		aclcheck_error(right, OBJECT_TABLE, "entry");
+}
+
+/* Somebody's trigger may want to see each row, before or after. */
+static bool
+has_row_triggers(const ResultRelInfo *result)
+{
+	const TriggerDesc *triggers = result->ri_TrigDesc;
+
+	return triggers != NULL &&
+		(triggers->trig_insert_before_row || triggers->trig_insert_after_row ||
+		 triggers->trig_insert_instead_row || triggers->trig_insert_new_table);
+}
+
+FtcInsertion *
+ftc_insertion_begin(Oid table, int64 rows)
+{
+	int			most = (int) Max(Min(rows, BATCH_ROWS), 1);
+	FtcInsertion *in = palloc0(offsetof(FtcInsertion, slots) + most * sizeof(TupleTableSlot *));
+
+	need_right(table);
+	in->table = table_open(table, RowExclusiveLock);
+	if (RelationGetDescr(in->table)->natts != FTC_ENTRY_COLUMNS)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("table \"ftchain.entry\" has been altered"));
+	in->estate = CreateExecutorState();
+	in->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(in->result, in->table, 1, NULL, 0);
+	ExecOpenIndices(in->result, false);
+	in->capacity = has_row_triggers(in->result) ? 1 : most;
+	in->context = in->capacity == 1 ? GetPerTupleMemoryContext(in->estate)
+		: AllocSetContextCreate(CurrentMemoryContext, "ftchain entries", ALLOCSET_DEFAULT_SIZES);
+	return in;
+}
+
+MemoryContext
+ftc_insertion_context(const FtcInsertion *in)
+{
+	return in->context;
+}
+
+/* What a row takes, about. */
+static Size
+row_bytes(const Datum *values)
+{
+	return 100 + VARSIZE_ANY(DatumGetPointer(values[FTC_ENTRY_PAYLOAD]));
+}
+
+static TupleTableSlot *
+next_slot(FtcInsertion *in)
+{
+	if (in->slots[in->n] == NULL)
+		in->slots[in->n] = in->capacity == 1
+			? MakeSingleTupleTableSlot(RelationGetDescr(in->table), &TTSOpsVirtual)
+			: table_slot_create(in->table, NULL);
+	return in->slots[in->n];
+}
+
+static void
+put_batch(FtcInsertion *in)
+{
+	MemoryContext outer;
+
+	if (in->n == 0)
+		return;
+	outer = MemoryContextSwitchTo(in->context);
+	table_multi_insert(in->table, in->slots, in->n, GetCurrentCommandId(true), 0, NULL);
+	MemoryContextSwitchTo(outer);
+	for (int i = 0; i < in->n; i++)
+	{
+		if (in->result->ri_NumIndices > 0)
+			list_free(ftc_index_insert(in->result, in->slots[i], in->estate));
+		ExecClearTuple(in->slots[i]);
+		ResetPerTupleExprContext(in->estate);
+	}
+	MemoryContextReset(in->context);
+	in->n = 0;
+	in->bytes = 0;
+}
+
+void
+ftc_insertion_add(FtcInsertion *in, const Datum *values, const bool *nulls)
+{
+	TupleTableSlot *slot = next_slot(in);
+
+	memcpy(slot->tts_values, values, FTC_ENTRY_COLUMNS * sizeof(Datum));
+	memcpy(slot->tts_isnull, nulls, FTC_ENTRY_COLUMNS * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	if (in->capacity == 1)
+	{
+		ExecSimpleRelationInsert(in->result, in->estate, slot);
+		ExecClearTuple(slot);
+		ResetPerTupleExprContext(in->estate);
+		return;
+	}
+	if (in->table->rd_att->constr != NULL)
+		ExecConstraints(in->result, slot, in->estate);
+	in->bytes += row_bytes(values);
+	in->n++;
+	if (in->n == in->capacity || in->bytes >= BATCH_BYTES)
+		put_batch(in);
+}
+
+void
+ftc_insertion_end(FtcInsertion *in)
+{
+	put_batch(in);
+	ExecCloseIndices(in->result);
+	for (int i = 0; i < in->capacity && in->slots[i] != NULL; i++)
+		ExecDropSingleTupleTableSlot(in->slots[i]);
+	if (in->capacity > 1)
+		MemoryContextDelete(in->context);
+	FreeExecutorState(in->estate);
+	table_close(in->table, NoLock);
+	pfree(in);
+	/* what comes next in this transaction sees them */
+	CommandCounterIncrement();
+}
