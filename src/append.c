@@ -131,7 +131,7 @@ begin_appending(Appending *a, const FtcChainCache *chain, Datum kind, int rows)
 	a->chain = chain;
 	/* before any seq is drawn, see above */
 	values[FTC_ENTRY_XID] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	a->into = ftc_insertion_begin(chain->entry, rows);
+	a->into = ftc_insertion_begin(chain->entry, rows, false);
 	values[FTC_ENTRY_TIME] = TimestampTzGetDatum(ftc_clock_timestamp());
 	values[FTC_ENTRY_INCARNATION] = Int64GetDatum(chain->incarnation);
 	values[FTC_ENTRY_CHAIN] = Int32GetDatum(chain->id);

@@ -89,6 +89,7 @@ typedef struct Line
 	FtcHash		reached;		/* the last block it gave us, to go on from */
 	int64		reached_height; /* -1: none */
 	bool		bodies_turn;	/* bodies come before announcements */
+	uint64		bodies_until;	/* one after the other, before all else */
 	uint64		send_at;		/* announce nothing until then */
 	int			not_taken;		/* calls in a row that it took nothing of */
 
@@ -153,6 +154,7 @@ static uint64 listed_at = 0;
 #define PATIENCE_US (600 * 1000)	/* with bodies that others may store, and
 									 * some more */
 #define LOOK_US (100 * 1000)	/* at the list of them, at a time */
+#define BODIES_US (1 * USECS_PER_SEC)
 #define SETTLE_US (500 * 1000)	/* the longest that nothing is said of them */
 
 /* ----------------------------------------------------------------
@@ -401,6 +403,8 @@ send_call(Contact *c, CallKind kind, const FtcCall *call, const FtcPeerArgs *arg
 {
 	c->call.kind = kind;
 	c->call.called_at = ftc_clock_steady();
+	if (kind != CALL_BLOCK)
+		c->call.line->bodies_until = c->call.called_at + BODIES_US;
 	for (int i = 0; i < args->n; i++)
 		c->bytes += args->lengths[i];
 	c->calls++;
@@ -598,6 +602,16 @@ call_block(Contact *c)
 	return true;
 }
 
+/*
+ * Has a body just come?  The next one is asked for before anything else, for a
+ * while, so that neither end is idle.
+ */
+static bool
+is_in_stream(const Contact *c, uint64 now)
+{
+	return c->call.kind == CALL_BLOCK && now < c->call.line->bodies_until;
+}
+
 static bool
 am_member(const FtcChain *chain, const FtcIdentity *self)
 {
@@ -628,6 +642,8 @@ call_for(Contact *c, const FtcIdentity *self)
 
 	if (line->retry_at > now)
 		return false;
+	if (line->greeted && is_in_stream(c, now) && call_block(c))
+		return true;
 	if (!line->greeted || now >= line->hello_at)
 	{
 		call_hello(c, self);

@@ -34,6 +34,7 @@ struct FtcInsertion
 	EState	   *estate;
 	ResultRelInfo *result;
 	MemoryContext context;		/* of what the rows of a batch point to */
+	int			options;		/* of the table's access method */
 	int			capacity;		/* 1: one by one */
 	int			n;				/* in the batch */
 	Size		bytes;
@@ -62,13 +63,14 @@ has_row_triggers(const ResultRelInfo *result)
 }
 
 FtcInsertion *
-ftc_insertion_begin(Oid table, int64 rows)
+ftc_insertion_begin(Oid table, int64 rows, bool alone)
 {
 	int			most = (int) Max(Min(rows, BATCH_ROWS), 1);
 	FtcInsertion *in = palloc0(offsetof(FtcInsertion, slots) + most * sizeof(TupleTableSlot *));
 
 	need_right(table);
 	in->table = table_open(table, RowExclusiveLock);
+	in->options = alone ? TABLE_INSERT_SKIP_FSM : 0;
 	if (RelationGetDescr(in->table)->natts != FTC_ENTRY_COLUMNS)
 		ereport(ERROR,
 				errcode(ERRCODE_DATA_CORRUPTED),
@@ -114,7 +116,7 @@ put_batch(FtcInsertion *in)
 	if (in->n == 0)
 		return;
 	outer = MemoryContextSwitchTo(in->context);
-	table_multi_insert(in->table, in->slots, in->n, GetCurrentCommandId(true), 0, NULL);
+	table_multi_insert(in->table, in->slots, in->n, GetCurrentCommandId(true), in->options, NULL);
 	MemoryContextSwitchTo(outer);
 	for (int i = 0; i < in->n; i++)
 	{

@@ -663,7 +663,7 @@ static void
 put_bundle_entries(BodyIn *body, const FtcStoredBundle *stored, const FtcIds *given)
 {
 	uint32		count = body->reader.bundle.count;
-	FtcInsertion *into = ftc_insertion_begin(body->entry, count);
+	FtcInsertion *into = ftc_insertion_begin(body->entry, count, true);
 	Datum		values[FTC_ENTRY_COLUMNS] = {0};
 	int64		bytes = 0;
 	int			range = 0;
