@@ -31,7 +31,7 @@
 #include "chain.h"
 #include "clock.h"
 #include "datum.h"
-#include "guc.h"
+#include "json.h"
 #include "stmt.h"
 #include "store.h"
 #include "worker.h"

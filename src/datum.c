@@ -8,11 +8,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "common/jsonapi.h"
 #include "utils/builtins.h"
-#include "utils/jsonfuncs.h"
 
-#include "compat.h"
 #include "datum.h"
 
 FtcSlice
@@ -115,53 +112,6 @@ ftc_hashes_array(const FtcHash *hashes, int n)
 	for (int i = 0; i < n; i++)
 		elements[i] = ftc_hash_datum(&hashes[i]);
 	return construct_array(elements, n, BYTEAOID, -1, false, TYPALIGN_INT);
-}
-
-/* Quickly, what is true of nearly all. */
-static bool
-has_few_brackets(FtcSlice text)
-{
-	size_t		n = 0;
-
-	if (text.len <= FTC_JSON_DEPTH_MAX)
-		return true;
-	for (size_t i = 0; i < text.len; i++)
-		n += (text.data[i] | 0x20) == '{';	/* or an opening square one */
-	return n <= FTC_JSON_DEPTH_MAX;
-}
-
-bool
-ftc_json_is_too_deep(FtcSlice text)
-{
-	bool		in_string = false;
-	int			depth = 0;
-
-	if (has_few_brackets(text))
-		return false;
-	for (size_t i = 0; i < text.len; i++)
-	{
-		uint8		c = text.data[i];
-
-		if (c == '"')
-			in_string = !in_string;
-		else if (in_string)
-			i += c == '\\';
-		else if (c == '[' || c == '{')
-		{
-			if (++depth > FTC_JSON_DEPTH_MAX)
-				return true;
-		}
-		else if (c == ']' || c == '}')
-			depth--;
-	}
-	return false;
-}
-
-bool
-ftc_datum_is_json(FtcSlice text)
-{
-	return !ftc_json_is_too_deep(text) &&
-		pg_parse_json(ftc_json_lexer((char *) text.data, (int) text.len, false), &nullSemAction) == JSON_SUCCESS;
 }
 
 FtcSlice

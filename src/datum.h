@@ -36,14 +36,6 @@ extern FtcHash ftc_arg_hash(Datum datum, const char *name);
 extern bool ftc_array_hashes(ArrayType *array, FtcHash **hashes, int *n);
 extern ArrayType *ftc_hashes_array(const FtcHash *hashes, int n);
 
-/*
- * Would the json type take it, here and at every member?  How deep it may be
- * nested depends on a server's stack, so there is a limit of our own.
- */
-#define FTC_JSON_DEPTH_MAX 1000
-extern bool ftc_datum_is_json(FtcSlice text);
-extern bool ftc_json_is_too_deep(FtcSlice text);
-
 extern FtcSlice ftc_text_slice(const char *string);
 extern char *ftc_slice_string(FtcSlice slice);	/* palloc'd, terminated */
 extern char *ftc_hash_hex(const FtcHash *hash); /* palloc'd */

@@ -23,6 +23,7 @@
 #include "failpoint.h"
 #include "identity.h"
 #include "inbox.h"
+#include "json.h"
 #include "keys.h"
 #include "outbox.h"
 #include "place.h"
@@ -177,7 +178,7 @@ check_entries(FtcBodyReader *reader)
 		reason = ftc_body_next(reader, &entry);
 		if (reason == FTC_OK && entry.erased)
 			reason = FTC_BAD_BODY;
-		if (reason == FTC_OK && !ftc_datum_is_json(entry.payload))
+		if (reason == FTC_OK && !ftc_json_is_valid(entry.payload))
 			reason = FTC_BAD_TEXT;
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(one);
