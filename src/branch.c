@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 #include "branch.h"
 #include "chain.h"
@@ -129,16 +130,64 @@ static FtcStmt rival = {
 	.argtypes = {INT4OID, BYTEAOID, BYTEAOID},
 };
 
-bool
-ftc_branch_of(const FtcStored *block, int64 head_height, int64 limit, FtcBranch *branch)
+/*
+ * The branch last walked.  What it is follows from the ids of its end and of
+ * the head alone, since blocks never change.  So blocks that come one after the
+ * other need not walk down to the main chain each.
+ */
+typedef struct Walked
 {
+	FtcHash		head;
+	FtcHash		end;
+	FtcBranch	branch;			/* side: in TopMemoryContext */
+} Walked;
+
+static Walked walked;			/* .branch.side NULL: none */
+
+static void
+remember(const FtcBranch *branch, const FtcHash *head, const FtcHash *end)
+{
+	FtcHash    *side = MemoryContextAlloc(TopMemoryContext, Max(branch->nside, 1) * sizeof(FtcHash));
+
+	memcpy(side, branch->side, branch->nside * sizeof(FtcHash));
+	if (walked.branch.side != NULL)
+		pfree(walked.branch.side);
+	walked.head = *head;
+	walked.end = *end;
+	walked.branch = *branch;
+	walked.branch.side = side;
+}
+
+static bool
+is_walked(const FtcStored *at, const FtcHash *head)
+{
+	return walked.branch.side != NULL && walked.branch.chain == at->chain &&
+		ftc_hash_equal(&walked.end, &at->id) && ftc_hash_equal(&walked.head, head);
+}
+
+/* The ids above, highest first, put upon what is below. */
+static void
+put_above(FtcBranch *branch, const FtcHash *above, int n)
+{
+	FtcHash    *side = palloc((branch->nside + Max(n, 1)) * sizeof(FtcHash));
+
+	memcpy(side, branch->side, branch->nside * sizeof(FtcHash));
+	for (int i = 0; i < n; i++)
+		side[branch->nside + i] = above[n - 1 - i];
+	branch->side = side;
+	branch->nside += n;
+}
+
+bool
+ftc_branch_of(const FtcStored *block, const FtcStored *head, int64 limit, FtcBranch *branch)
+{
+	int64		head_height = (int64) head->header.height;
 	FtcStored	at = *block;
 	int			size = 16;
+	FtcHash    *above = palloc(size * sizeof(FtcHash));
+	int			n = 0;
 
-	branch->chain = block->chain;
-	branch->nside = 0;
-	branch->side = palloc(size * sizeof(FtcHash));
-	while (!at.on_main)
+	while (!at.on_main && !is_walked(&at, &head->id))
 	{
 		FtcHash		prev = at.header.prev;
 		MemoryContext outer;
@@ -146,26 +195,29 @@ ftc_branch_of(const FtcStored *block, int64 head_height, int64 limit, FtcBranch 
 
 		if (head_height - (int64) at.header.height >= limit)
 			return false;
-		if (branch->nside == size)
+		if (n == size)
 		{
 			size *= 2;
-			branch->side = repalloc(branch->side, size * sizeof(FtcHash));
+			above = repalloc(above, size * sizeof(FtcHash));
 		}
-		branch->side[branch->nside++] = at.id;
+		above[n++] = at.id;
 		outer = ftc_nest();
 		reason = ftc_store_read(&prev, &at);
 		ftc_unnest(outer);
 		if (reason != FTC_OK || at.chain != block->chain)
 			return false;
 	}
-	branch->fork_height = (int64) at.header.height;
-	for (int i = 0; i < branch->nside / 2; i++)
+	if (at.on_main)
 	{
-		FtcHash		swap = branch->side[i];
-
-		branch->side[i] = branch->side[branch->nside - 1 - i];
-		branch->side[branch->nside - 1 - i] = swap;
+		branch->chain = block->chain;
+		branch->fork_height = (int64) at.header.height;
+		branch->side = NULL;
+		branch->nside = 0;
 	}
+	else
+		*branch = walked.branch;
+	put_above(branch, above, n);
+	remember(branch, &head->id, &block->id);
 	return head_height - branch->fork_height <= limit;
 }
 
@@ -335,7 +387,7 @@ ftc_branch_choose(int32 chain, const FtcHash *id)
 	state = ftc_store_load_state(&head.header.state);
 	if (ftc_store_read(id, &best) != FTC_OK ||
 		ftc_u256_compare(&best.tip.work, &head.tip.work) <= 0 ||
-		!ftc_branch_of(&best, (int64) head.header.height, state->params.reorg_limit, &branch))
+		!ftc_branch_of(&best, &head, state->params.reorg_limit, &branch))
 		return false;
 	switch_to(&branch, &head, &best);
 	ftc_worker_wake_at_commit(FTC_WAKE_ALL | FTC_WAKE_NEW_HEAD);
@@ -427,5 +479,5 @@ ftc_branch_overlooked(int32 chain, FtcHash *id)
 	state = ftc_store_load_state(&head.header.state);
 	/* what leaves the main chain too far below is never chosen */
 	return ftc_store_read(id, &best) == FTC_OK && !best.on_main &&
-		ftc_branch_of(&best, (int64) head.header.height, state->params.reorg_limit, &branch);
+		ftc_branch_of(&best, &head, state->params.reorg_limit, &branch);
 }

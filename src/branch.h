@@ -24,7 +24,7 @@ typedef struct FtcBranch
  * The branch that ends in a stored block.  False if it leaves the main chain
  * more than limit blocks below its head, or cannot be read down to there.
  */
-extern bool ftc_branch_of(const FtcStored *block, int64 head_height, int64 limit,
+extern bool ftc_branch_of(const FtcStored *block, const FtcStored *head, int64 limit,
 						  FtcBranch *branch);
 
 /*

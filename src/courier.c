@@ -84,6 +84,7 @@ typedef struct Line
 	uint64		retry_at;		/* leave it alone until then */
 	int			failures;
 	bool		behind;			/* it has blocks that we lack */
+	bool		bodies_first;	/* of those that it gave, before it gives more */
 	uint64		caught_up_at;	/* first time that it had none, 0: not yet */
 	bool		synced;			/* nothing was left to do, at the last look */
 	FtcHash		reached;		/* the last block it gave us, to go on from */
@@ -154,6 +155,7 @@ static uint64 listed_at = 0;
 #define PATIENCE_US (600 * 1000)	/* with bodies that others may store, and
 									 * some more */
 #define LOOK_US (100 * 1000)	/* at the list of them, at a time */
+#define BLOCKS_AT_ONCE 200
 #define BODIES_US (1 * USECS_PER_SEC)
 #define SETTLE_US (500 * 1000)	/* the longest that nothing is said of them */
 
@@ -451,7 +453,7 @@ call_blocks(Contact *c)
 	}
 	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
 	ftc_peer_arg_array(&args, locator, count);
-	ftc_peer_arg_int(&args, 500);
+	ftc_peer_arg_int(&args, BLOCKS_AT_ONCE);
 	send_call(c, CALL_BLOCKS, FTC_CALL_BLOCKS, &args);
 }
 
@@ -651,14 +653,19 @@ call_for(Contact *c, const FtcIdentity *self)
 	}
 	if (ftc_run(&behind_take, Int32GetDatum(c->call.chain.id)) > 0)
 		look_everywhere(c->call.chain.id);
-	if (line->behind)
+	if (line->behind && (!line->bodies_first || line->passed))
 	{
 		call_blocks(c);
 		return true;
 	}
-	if (line->caught_up_at == 0)
+	if (!line->behind && line->caught_up_at == 0)
 		line->caught_up_at = now;
-	return call_in_turn(c, self);
+	if (call_in_turn(c, self))
+		return true;
+	if (!line->behind || !line->passed)
+		return false;
+	call_blocks(c);
+	return true;
 }
 
 /* Nothing is left to do, and nothing waits for a retry. */
@@ -877,6 +884,12 @@ take_blocks(Contact *c, struct pg_result *result)
 	c->call.line->behind = n > 0 && reason == FTC_OK && rises;
 	if (!c->call.line->behind)
 		c->call.line->reached_height = -1;
+	else
+	{
+		/* blocks that wait for bodies make all that follow dearer */
+		c->call.line->bodies_first = true;
+		begin_pass(c->call.line, ftc_clock_steady());
+	}
 	if (reason != FTC_OK)
 		leave_line(c, psprintf("block refused: %s", ftc_reason_text(reason)));
 	else if (!rises)

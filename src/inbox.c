@@ -127,8 +127,7 @@ find_branch(Arrival *a)
 		return FTC_WRONG_CHAIN;
 	ftc_store_load_head(a->chain->id, &head);
 	a->current = ftc_branch_current_state(a->chain->id);
-	if (!ftc_branch_of(&a->parent, (int64) head.header.height,
-					   a->current->params.reorg_limit, &a->branch))
+	if (!ftc_branch_of(&a->parent, &head, a->current->params.reorg_limit, &a->branch))
 		return FTC_TOO_DEEP;
 	need_sound_state(&a->parent);
 	a->state = ftc_branch_state(&a->branch, &a->parent, (int64) a->header.height);

@@ -49,8 +49,9 @@ CREATE SEQUENCE ftchain.entry_id CACHE 1;
 COMMENT ON SEQUENCE ftchain.entry_id IS 'local numbers of the entries appended here, which are their seqs too';
 
 -- Copies have numbers of their own, far above, so that storing them leaves no
--- gaps between the seqs of the entries appended here.
-CREATE SEQUENCE ftchain.copy_id MINVALUE 4611686018427387904 CACHE 1;
+-- gaps between the seqs of the entries appended here.  They are taken many at a
+-- time: only that they rise and are unique matters.
+CREATE SEQUENCE ftchain.copy_id MINVALUE 4611686018427387904 CACHE 500;
 COMMENT ON SEQUENCE ftchain.copy_id IS 'local numbers of copies of others'' entries';
 
 CREATE TABLE ftchain.entry (
