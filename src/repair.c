@@ -267,7 +267,7 @@ ftc_scrub(const FtcChain *chain, int64 from, int64 to, bool strays)
 {
 	Scrub		scrub = {.context = CurrentMemoryContext};
 
-	ftc_verify_chain(chain, from, to, strays, keep_fault, &scrub);
+	ftc_verify_chain(chain, from, to, strays, false, keep_fault, &scrub);
 	return record_faults(chain, scrub.faults);
 }
 
@@ -541,7 +541,7 @@ put_copy(const FtcChain *chain, Damaged *d)
 	FTC_FAILPOINT("repair-replaced");
 	/* one that was not there at all is still to be put on the list */
 	if (ftc_store_load(&action->block, &stored) && stored.on_main)
-		ftc_verify_chain(chain, action->height, action->height, false, ignore_fault, &sound);
+		ftc_verify_chain(chain, action->height, action->height, false, false, ignore_fault, &sound);
 	if (!sound)
 		return false;
 	ftc_run(&block_repaired, Int32GetDatum(chain->id), ftc_hash_datum(&action->block));

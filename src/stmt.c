@@ -89,6 +89,13 @@ ftc_freeze_latest(void)
 }
 
 void
+ftc_freeze_active(void)
+{
+	PushActiveSnapshot(GetActiveSnapshot());
+	frozen = true;
+}
+
+void
 ftc_push_snapshot(void)
 {
 	PushActiveSnapshot(frozen ? GetActiveSnapshot() : GetTransactionSnapshot());

@@ -54,6 +54,7 @@ extern void ftc_unnest(MemoryContext outer);
  */
 extern void ftc_freeze(void);
 extern void ftc_freeze_latest(void);	/* "now" even in repeatable read */
+extern void ftc_freeze_active(void);	/* as the active snapshot has it */
 extern void ftc_thaw(void);
 
 /* Make what statements see now the active snapshot, for a cursor. */

@@ -44,7 +44,7 @@ check_head(FtcVerification *v, int64 top)
 }
 
 void
-ftc_verify_chain(const FtcChain *chain, int64 from, int64 to, bool strays,
+ftc_verify_chain(const FtcChain *chain, int64 from, int64 to, bool strays, bool parallel,
 				 FtcFaultCallback callback, void *arg)
 {
 	FtcVerification *v = palloc0(sizeof(FtcVerification));
@@ -62,7 +62,7 @@ ftc_verify_chain(const FtcChain *chain, int64 from, int64 to, bool strays,
 	ftc_verify_blocks(v, from, to);
 	if (to == top && from <= to)
 		check_head(v, top);
-	ftc_verify_entries(v, from, to, strays);
+	ftc_verify_entries(v, from, to, strays, parallel);
 	ftc_thaw();
 }
 
@@ -115,7 +115,7 @@ ftchain_verify(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	ftc_enter(&scope);
 	ftc_chain_need(&chain, text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	ftc_verify_chain(&chain, from, to, from == 0 && to < 0, return_fault, fcinfo->resultinfo);
+	ftc_verify_chain(&chain, from, to, from == 0 && to < 0, true, return_fault, fcinfo->resultinfo);
 	ftc_leave(&scope);
 	return (Datum) 0;
 }

@@ -25,10 +25,11 @@ typedef void (*FtcFaultCallback) (void *arg, const FtcFault *fault);
 /*
  * Check the main chain from one height to another (to < 0: to the head), and
  * the bodies held of these blocks; with strays, also for entries that belong
- * nowhere.  Every fault is reported; damage never stops it.  All is seen as it
+ * nowhere; in parallel, with parallel workers if that pays.  Every fault is
+ * reported, in any order; damage never stops it.  All is seen as it
  * was at one moment, and callback must not write.
  */
-extern void ftc_verify_chain(const FtcChain *chain, int64 from, int64 to, bool strays,
+extern void ftc_verify_chain(const FtcChain *chain, int64 from, int64 to, bool strays, bool parallel,
 							 FtcFaultCallback callback, void *arg);
 
 /*

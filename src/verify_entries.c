@@ -83,89 +83,172 @@ static FtcStmt next_entries = {
 	.argtypes = {INT8OID, INT8OID, INT4OID, BYTEAOID},
 };
 
-/* A bundle whose entries are held. */
-typedef struct Held
+/* The leaf hashes of a bundle, while some of its entries are being read. */
+typedef struct FtcLeaves
 {
-	int64		id;
-	int64		height;
-	FtcHash		block;
-	uint32		count;
-	uint32		left;			/* ids not passed yet */
+	FtcHash    *hashes;			/* NULL if they are not sound */
+	uint32		left;			/* entries of this chunk not passed yet */
 	bool		loaded;
-	FtcHash    *leaves;			/* while it is being read; NULL if not sound */
-} Held;
+	bool		reports;		/* the bundle begins in this chunk */
+} FtcLeaves;
 
-/* A run of ids, and the bundle it belongs to. */
-typedef struct Span
-{
-	uint64		first;
-	uint64		last;
-	Held	   *held;			/* NULL: a bundle that is not on the main
-								 * chain */
-	uint32		offset;			/* of first in the bundle */
-} Span;
+/* A chunk is read by one process: about 10 ms. */
+#define CHUNK_ENTRIES 20000
+#define CHUNK_SPANS 20000
 
-typedef struct Pass
+/* ----------------------------------------------------------------
+ *		What is to be read
+ * ----------------------------------------------------------------
+ */
+
+typedef struct Collection
 {
 	FtcVerification *v;
-	Span	   *spans;
-	int			nspans;
-	int			size;
-	int			at;				/* the span being read */
-	uint64		next;			/* id expected in it */
-	bool		strays;
-	FtcIds		stray;			/* ids in no span */
-	MemoryContext context;
-} Pass;
+	FtcEntryWork *work;
+	int			size;			/* of spans */
+} Collection;
 
 static void
-add_spans(Pass *p, Held *held, const FtcIds *ids)
+held_fault(FtcVerification *v, const FtcHeld *held, int64 id, const char *what, const char *expected, const char *found)
 {
+	if (held != NULL)
+		ftc_verify_fault(v, held->height, &held->block, id, what, expected, found);
+}
+
+static void
+add_spans(Collection *c, int32 held, const FtcIds *ids)
+{
+	FtcEntryWork *w = c->work;
 	uint32		offset = 0;
 
 	for (int i = 0; i < ids->n; i++)
 	{
-		if (p->nspans == p->size)
+		FtcSpan    *span;
+
+		if (w->nspans == c->size)
 		{
-			p->size = Max(64, p->size * 2);
-			p->spans = p->spans == NULL ? palloc(p->size * sizeof(Span))
-				: repalloc_huge(p->spans, p->size * sizeof(Span));
+			c->size = Max(64, c->size * 2);
+			w->spans = w->spans == NULL ? palloc(c->size * sizeof(FtcSpan))
+				: repalloc_huge(w->spans, c->size * sizeof(FtcSpan));
 		}
-		p->spans[p->nspans].first = ids->ranges[i].first;
-		p->spans[p->nspans].last = ids->ranges[i].last;
-		p->spans[p->nspans].held = held;
-		p->spans[p->nspans].offset = offset;
-		p->nspans++;
-		offset += (uint32) (ids->ranges[i].last - ids->ranges[i].first + 1);
+		span = &w->spans[w->nspans++];
+		span->first = ids->ranges[i].first;
+		span->last = ids->ranges[i].last;
+		span->held = held;
+		span->offset = offset;
+		offset += (uint32) (span->last - span->first + 1);
 	}
 }
 
 static int
 compare_spans(const void *a, const void *b)
 {
-	const Span *sa = a;
-	const Span *sb = b;
+	const FtcSpan *sa = a;
+	const FtcSpan *sb = b;
 
 	return sa->first < sb->first ? -1 : sa->first > sb->first;
 }
 
-static Held *
-read_held(uint64 i)
+static void
+read_held(uint64 i, FtcHeld *held)
 {
-	Held	   *held = palloc0(sizeof(Held));
-
 	held->height = DatumGetInt64(ftc_value(i, 0));
 	held->block = ftc_hash_value(i, 1);
 	held->id = DatumGetInt64(ftc_value(i, 2));
 	held->count = (uint32) DatumGetInt32(ftc_value(i, 3));
-	return held;
 }
 
 static void
-entry_fault(Pass *p, const Held *held, int64 id, const char *what, const char *expected, const char *found)
+collect_held(Collection *c, int64 from, int64 to)
 {
-	if (held != NULL)
-		ftc_verify_fault(p->v, held->height, &held->block, id, what, expected, found);
+	uint64		n = ftc_run(&held_bundles, Int32GetDatum(c->v->chain->id), Int64GetDatum(from), Int64GetDatum(to));
+
+	c->work->held = palloc_extended(Max(n, 1) * sizeof(FtcHeld), MCXT_ALLOC_HUGE);
+	for (uint64 i = 0; i < n; i++)
+	{
+		int32		which = c->work->nheld++;
+		FtcHeld    *held = &c->work->held[which];
+		FtcIds		ids;
+		bool		bounded = ftc_ids_read(ftc_value(i, 4), &ids);
+
+		read_held(i, held);
+		/* a list of another length is no list: what it names is not checked */
+		if (bounded && ftc_ids_count(&ids) == held->count)
+			add_spans(c, which, &ids);
+		else
+			held_fault(c->v, held, 0, "list of entries changed", psprintf("%u entries", held->count),
+					   bounded ? psprintf(INT64_FORMAT, ftc_ids_count(&ids)) : NULL);
+	}
+}
+
+static void
+collect_loose(Collection *c)
+{
+	uint64		n = ftc_run(&loose_bundles, Int32GetDatum(c->v->chain->id));
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		FtcIds		ids;
+
+		if (ftc_ids_read(ftc_value(i, 0), &ids))
+			add_spans(c, -1, &ids);
+	}
+}
+
+/* Put the spans in order.  No entry belongs to two bundles. */
+static void
+sort_spans(Collection *c)
+{
+	FtcEntryWork *w = c->work;
+	int			out = 0;
+
+	if (w->nspans == 0)
+		return;
+	qsort(w->spans, w->nspans, sizeof(FtcSpan), compare_spans);
+	for (int i = 1; i < w->nspans; i++)
+	{
+		const FtcSpan *span = &w->spans[i];
+
+		if (span->first > w->spans[out].last)
+			w->spans[++out] = *span;
+		else
+			held_fault(c->v, span->held < 0 ? NULL : &w->held[span->held], 0, "list of entries changed",
+					   "entries of its own", psprintf("entry " UINT64_FORMAT " of another bundle", span->first));
+	}
+	w->nspans = out + 1;
+}
+
+/* There is one chunk at least: entries may be where no bundle is. */
+static void
+cut_into_chunks(FtcEntryWork *w)
+{
+	uint64		entries = 0;
+	int			first = 0;
+
+	w->chunks = palloc_extended((w->nspans + 2) * sizeof(int32), MCXT_ALLOC_HUGE);
+	w->chunks[w->nchunks++] = 0;
+	for (int i = 0; i < w->nspans; i++)
+	{
+		if (entries >= CHUNK_ENTRIES || i - first == CHUNK_SPANS)
+		{
+			w->chunks[w->nchunks++] = first = i;
+			entries = 0;
+		}
+		entries += w->spans[i].last - w->spans[i].first + 1;
+		w->entries += w->spans[i].last - w->spans[i].first + 1;
+	}
+	w->chunks[w->nchunks] = w->nspans;
+}
+
+/* ----------------------------------------------------------------
+ *		Reading
+ * ----------------------------------------------------------------
+ */
+
+static const FtcHeld *
+held_of(const FtcEntryReader *r, const FtcSpan *span)
+{
+	return span->held < 0 ? NULL : &r->work->held[span->held];
 }
 
 /*
@@ -174,7 +257,7 @@ entry_fault(Pass *p, const Held *held, int64 id, const char *what, const char *e
  * last, so that only a few bundles are in memory.
  */
 static void
-load_leaves(Pass *p, Held *held)
+load_leaves(FtcEntryReader *r, const FtcHeld *held, FtcLeaves *l)
 {
 	bool		isnull;
 	Datum		datum;
@@ -182,174 +265,181 @@ load_leaves(Pass *p, Held *held)
 	FtcBundle	bundle;
 	FtcHash		root;
 
-	held->loaded = true;
+	l->loaded = true;
 	if (ftc_run(&leaves_of, Int64GetDatum(held->id)) == 0 ||
 		ftc_bundle_leaf_decode(&bundle, ftc_slice_value(0, 0)) != FTC_OK)
 		return;					/* said already, with the block */
 	datum = ftc_column(0, 1, &isnull);
 	leaves = isnull ? ftc_slice(NULL, 0) : ftc_datum_slice(datum);
 	if (leaves.len != (size_t) bundle.count * sizeof(FtcHash))
-		entry_fault(p, held, 0, "leaf hashes changed", psprintf("%u hashes", bundle.count),
-					psprintf("%zu bytes", leaves.len));
+	{
+		if (l->reports)
+			held_fault(r->v, held, 0, "leaf hashes changed", psprintf("%u hashes", bundle.count),
+					   psprintf("%zu bytes", leaves.len));
+	}
 	else
 	{
 		root = ftc_merkle_root((const FtcHash *) leaves.data, bundle.count);
-		if (!ftc_hash_equal(&root, &bundle.root))
-			entry_fault(p, held, 0, "leaf hashes changed", ftc_hash_hex(&bundle.root), ftc_hash_hex(&root));
-		else
-			held->leaves = memcpy(MemoryContextAllocHuge(p->context, leaves.len), leaves.data, leaves.len);
+		if (ftc_hash_equal(&root, &bundle.root))
+			l->hashes = memcpy(MemoryContextAllocHuge(r->context, leaves.len), leaves.data, leaves.len);
+		else if (l->reports)
+			held_fault(r->v, held, 0, "leaf hashes changed", ftc_hash_hex(&bundle.root), ftc_hash_hex(&root));
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
 
-/* So many ids of a bundle are behind us. */
+/* One more entry of the span's bundle is behind us. */
 static void
-pass_by(Held *held, uint64 n)
+pass_by(FtcEntryReader *r, const FtcSpan *span)
 {
-	if (held == NULL)
+	FtcLeaves  *l;
+
+	if (span->held < 0)
 		return;
-	held->left -= (uint32) Min(n, (uint64) held->left);
-	if (held->left == 0 && held->leaves != NULL)
-	{
-		pfree(held->leaves);
-		held->leaves = NULL;
-	}
-}
-
-static void
-collect_spans(Pass *p, int64 from, int64 to)
-{
-	uint64		n = ftc_run(&held_bundles, Int32GetDatum(p->v->chain->id), Int64GetDatum(from), Int64GetDatum(to));
-
-	for (uint64 i = 0; i < n; i++)
-	{
-		Held	   *held = read_held(i);
-		FtcIds		ids;
-		bool		bounded = ftc_ids_read(ftc_value(i, 4), &ids);
-
-		/* a list of another length is no list: what it names is not checked */
-		if (!bounded || ftc_ids_count(&ids) != held->count)
-			entry_fault(p, held, 0, "list of entries changed", psprintf("%u entries", held->count),
-						bounded ? psprintf(INT64_FORMAT, ftc_ids_count(&ids)) : NULL);
-		else
-		{
-			held->left = held->count;
-			add_spans(p, held, &ids);
-		}
-	}
-	if (!p->strays)
+	l = &r->leaves[span->held];
+	/* a damaged index may show an entry twice */
+	if (l->left == 0 || --l->left > 0)
 		return;
-	n = ftc_run(&loose_bundles, Int32GetDatum(p->v->chain->id));
-	for (uint64 i = 0; i < n; i++)
-	{
-		FtcIds		ids;
-
-		if (ftc_ids_read(ftc_value(i, 0), &ids))
-			add_spans(p, NULL, &ids);
-	}
-}
-
-/* Put the spans in order.  No entry belongs to two bundles. */
-static void
-sort_spans(Pass *p)
-{
-	int			out = 0;
-
-	if (p->nspans == 0)
-		return;
-	qsort(p->spans, p->nspans, sizeof(Span), compare_spans);
-	for (int i = 1; i < p->nspans; i++)
-	{
-		if (p->spans[i].first > p->spans[out].last)
-			p->spans[++out] = p->spans[i];
-		else
-			entry_fault(p, p->spans[i].held, 0, "list of entries changed", "entries of its own",
-						psprintf("entry " UINT64_FORMAT " of another bundle", p->spans[i].first));
-	}
-	p->nspans = out + 1;
+	if (l->hashes != NULL)
+		pfree(l->hashes);
+	memset(l, 0, sizeof(*l));
 }
 
 /* Ids that should have come before this one, in the span being read and after. */
 static void
-missing_before(Pass *p, uint64 id)
+missing_before(FtcEntryReader *r, uint64 id)
 {
-	while (p->at < p->nspans && p->next < id)
+	while (r->at < r->end && r->next < id)
 	{
-		Span	   *span = &p->spans[p->at];
+		const FtcSpan *span = &r->work->spans[r->at];
 
-		p->next = Max(p->next, span->first);
-		for (; p->next <= span->last && p->next < id; p->next++)
+		r->next = Max(r->next, span->first);
+		for (; r->next <= span->last && r->next < id; r->next++)
 		{
 			char		expected[32];
 
 			CHECK_FOR_INTERRUPTS();
-			snprintf(expected, sizeof(expected), "entry " UINT64_FORMAT, p->next);
-			entry_fault(p, span->held, (int64) p->next, "entry missing", expected, NULL);
-			pass_by(span->held, 1);
+			snprintf(expected, sizeof(expected), "entry " UINT64_FORMAT, r->next);
+			held_fault(r->v, held_of(r, span), (int64) r->next, "entry missing", expected, NULL);
+			pass_by(r, span);
 		}
-		if (p->next <= span->last)
+		if (r->next <= span->last)
 			return;
-		if (++p->at < p->nspans)
-			p->next = Max(p->next, p->spans[p->at].first);
+		if (++r->at < r->end)
+			r->next = Max(r->next, r->work->spans[r->at].first);
 	}
 }
 
-static bool
-check_entry(void *arg, int64 id, FtcEntry *entry)
+static void
+compare_entry(FtcEntryReader *r, const FtcSpan *span, int64 id, FtcEntry *entry)
 {
-	Pass	   *p = arg;
-	Span	   *span;
+	FtcLeaves  *l = &r->leaves[span->held];
+	const FtcHeld *held = held_of(r, span);
+	uint32		offset = span->offset + (uint32) ((uint64) id - span->first);
 	FtcHash		leaf;
-	uint32		offset;
 
-	missing_before(p, (uint64) id);
-	while (p->at < p->nspans && p->spans[p->at].last < (uint64) id)
-		p->at++;
-	span = p->at < p->nspans ? &p->spans[p->at] : NULL;
+	if (!l->loaded)
+		load_leaves(r, held, l);
+	if (l->hashes == NULL)
+		return;
+	entry->payload_hash = ftc_payload_hash(entry->salt, entry->payload);
+	leaf = ftc_entry_leaf_hash(entry);
+	if (offset >= held->count || !ftc_hash_equal(&leaf, &l->hashes[offset]))
+		held_fault(r->v, held, id, "entry changed", offset < held->count ? ftc_hash_hex(&l->hashes[offset]) : NULL,
+				   ftc_hash_hex(&leaf));
+}
+
+static bool
+read_entry(void *arg, int64 id, FtcEntry *entry)
+{
+	FtcEntryReader *r = arg;
+	const FtcSpan *span;
+
+	missing_before(r, (uint64) id);
+	while (r->at < r->end && r->work->spans[r->at].last < (uint64) id)
+		r->at++;
+	span = r->at < r->end ? &r->work->spans[r->at] : NULL;
 	if (span == NULL || span->first > (uint64) id)
 	{
-		if (p->strays)
+		if (r->work->strays)
 		{
-			MemoryContext outer = MemoryContextSwitchTo(p->context);
+			MemoryContext outer = MemoryContextSwitchTo(r->context);
 
-			ftc_ids_add(&p->stray, id, id);
+			ftc_ids_add(&r->stray, id, id);
 			MemoryContextSwitchTo(outer);
 		}
 		return true;
 	}
-	p->next = (uint64) id + 1;
-	if (span->held == NULL)
-		return true;
-	if (!span->held->loaded)
-		load_leaves(p, span->held);
-	if (span->held->leaves == NULL)
-	{
-		pass_by(span->held, 1);
-		return true;
-	}
-	offset = span->offset + (uint32) ((uint64) id - span->first);
-	entry->payload_hash = ftc_payload_hash(entry->salt, entry->payload);
-	leaf = ftc_entry_leaf_hash(entry);
-	if (offset >= span->held->count || !ftc_hash_equal(&leaf, &span->held->leaves[offset]))
-		entry_fault(p, span->held, id, "entry changed",
-					offset < span->held->count ? ftc_hash_hex(&span->held->leaves[offset]) : NULL,
-					ftc_hash_hex(&leaf));
-	pass_by(span->held, 1);
+	r->next = (uint64) id + 1;
+	if (span->held >= 0)
+		compare_entry(r, span, id, entry);
+	pass_by(r, span);
 	return true;
+}
+
+/* The ids of a chunk; with strays, those up to the next chunk as well. */
+static FtcIds
+ids_of_chunk(const FtcEntryWork *w, int chunk)
+{
+	int			first = w->chunks[chunk];
+	int			end = w->chunks[chunk + 1];
+	FtcIds		ids;
+
+	ftc_ids_init(&ids);
+	if (w->strays)
+		ftc_ids_add(&ids, chunk == 0 ? 0 : (int64) w->spans[first].first,
+					chunk + 1 == w->nchunks ? PG_INT64_MAX - 1 : (int64) w->spans[end].first - 1);
+	else
+		for (int i = first; i < end; i++)
+			ftc_ids_add(&ids, (int64) w->spans[i].first, (int64) w->spans[i].last);
+	return ids;
+}
+
+void
+ftc_verify_read_begin(FtcEntryReader *r, FtcVerification *v, const FtcEntryWork *work)
+{
+	memset(r, 0, sizeof(*r));
+	r->v = v;
+	r->work = work;
+	r->context = CurrentMemoryContext;
+	r->leaves = palloc_extended(Max(work->nheld, 1) * sizeof(FtcLeaves), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	ftc_ids_init(&r->stray);
+}
+
+void
+ftc_verify_read(FtcEntryReader *r, int chunk)
+{
+	const FtcEntryWork *w = r->work;
+	FtcIds		ids = ids_of_chunk(w, chunk);
+
+	r->at = w->chunks[chunk];
+	r->end = w->chunks[chunk + 1];
+	r->next = r->at < r->end ? w->spans[r->at].first : 0;
+	for (int i = r->at; i < r->end; i++)
+		if (w->spans[i].held >= 0)
+		{
+			FtcLeaves  *l = &r->leaves[w->spans[i].held];
+
+			l->left += (uint32) (w->spans[i].last - w->spans[i].first + 1);
+			l->reports |= w->spans[i].offset == 0;
+		}
+	ftc_store_scan(r->v->chain->id, &ids, read_entry, r);
+	missing_before(r, PG_INT64_MAX);
+	pfree(ids.ranges);
 }
 
 /* Entries in no bundle: those that wait for the sealer, and what does not belong. */
 static void
-check_strays(Pass *p)
+check_strays(FtcVerification *v, const FtcIds *stray)
 {
 	FtcIdentity self;
 	bool		nulls[4] = {false};
 
 	nulls[3] = !ftc_identity_load(&self);
-	for (int i = 0; i < p->stray.n; i++)
+	for (int i = 0; i < stray->n; i++)
 	{
-		Datum		args[] = {Int64GetDatum((int64) p->stray.ranges[i].first),
-			Int64GetDatum((int64) p->stray.ranges[i].last), Int32GetDatum(p->v->chain->id),
+		Datum		args[] = {Int64GetDatum((int64) stray->ranges[i].first),
+			Int64GetDatum((int64) stray->ranges[i].last), Int32GetDatum(v->chain->id),
 		nulls[3] ? (Datum) 0 : ftc_hash_datum(&self.member)};
 		uint64		n = ftc_stmt_run(&extra_entries, args, nulls);
 
@@ -357,7 +447,7 @@ check_strays(Pass *p)
 		{
 			int64		id = DatumGetInt64(ftc_value(j, 0));
 
-			ftc_verify_fault(p->v, -1, NULL, id, "extra entry", NULL, psprintf("entry " INT64_FORMAT, id));
+			ftc_verify_fault(v, -1, NULL, id, "extra entry", NULL, psprintf("entry " INT64_FORMAT, id));
 		}
 		SPI_freetuptable(SPI_tuptable);
 	}
@@ -383,24 +473,22 @@ check_promises(FtcVerification *v, int64 from, int64 to)
 }
 
 void
-ftc_verify_entries(FtcVerification *v, int64 from, int64 to, bool strays)
+ftc_verify_entries(FtcVerification *v, int64 from, int64 to, bool strays, bool parallel)
 {
-	Pass		p = {.v = v,.strays = strays,.context = CurrentMemoryContext};
-	FtcIds		all;
+	FtcEntryWork work = {.strays = strays};
+	Collection	c = {.v = v,.work = &work};
+	FtcEntryReader reader;
 
-	ftc_ids_init(&p.stray);
-	collect_spans(&p, from, to);
-	sort_spans(&p);
-	p.next = p.nspans > 0 ? p.spans[0].first : 0;
-	ftc_ids_init(&all);
+	collect_held(&c, from, to);
 	if (strays)
-		ftc_ids_add(&all, 0, PG_INT64_MAX - 1);
-	else
-		for (int i = 0; i < p.nspans; i++)
-			ftc_ids_add(&all, (int64) p.spans[i].first, (int64) p.spans[i].last);
-	ftc_store_scan(v->chain->id, &all, check_entry, &p);
-	missing_before(&p, PG_INT64_MAX);
-	check_strays(&p);
+		collect_loose(&c);
+	sort_spans(&c);
+	cut_into_chunks(&work);
+	ftc_verify_read_begin(&reader, v, &work);
+	if (!parallel || !ftc_verify_read_parallel(&reader))
+		for (int i = 0; i < work.nchunks; i++)
+			ftc_verify_read(&reader, i);
+	check_strays(v, &reader.stray);
 	check_promises(v, from, to);
 }
 

@@ -11,6 +11,7 @@
 #include "core/rules.h"
 #include "core/state.h"
 #include "utils/hsearch.h"
+#include "store.h"
 #include "verify.h"
 
 /* One verification, under one snapshot. */
@@ -43,8 +44,62 @@ extern void ftc_verify_blocks(FtcVerification *v, int64 from, int64 to);
 
 /*
  * The entries that the bundles of these blocks hold; with strays, whether others
- * belong anywhere.
+ * belong anywhere; in parallel, with the help of parallel workers if there are
+ * many.
  */
-extern void ftc_verify_entries(FtcVerification *v, int64 from, int64 to, bool strays);
+extern void ftc_verify_entries(FtcVerification *v, int64 from, int64 to, bool strays, bool parallel);
+
+/* A bundle whose entries are held. */
+typedef struct FtcHeld
+{
+	int64		id;
+	int64		height;
+	FtcHash		block;
+	uint32		count;
+} FtcHeld;
+
+/* A run of ids, and the bundle it belongs to. */
+typedef struct FtcSpan
+{
+	uint64		first;
+	uint64		last;
+	int32		held;			/* -1: a bundle that is not on the main chain */
+	uint32		offset;			/* of first in the bundle */
+} FtcSpan;
+
+/*
+ * What is to be read: spans in order, cut into chunks of some thousand entries.
+ * Plain memory, so that parallel workers can share it.
+ */
+typedef struct FtcEntryWork
+{
+	bool		strays;
+	int			nspans;
+	int			nheld;
+	int			nchunks;
+	uint64		entries;
+	FtcSpan    *spans;
+	FtcHeld    *held;
+	int32	   *chunks;			/* the first span of each, and the end */
+} FtcEntryWork;
+
+/* Whoever reads chunks; each process has its own. */
+typedef struct FtcEntryReader
+{
+	FtcVerification *v;
+	const FtcEntryWork *work;
+	struct FtcLeaves *leaves;	/* of each bundle */
+	FtcIds		stray;			/* ids in no span, so far */
+	MemoryContext context;
+	int			at;				/* the span being read */
+	int			end;			/* of the chunk */
+	uint64		next;			/* id expected in it */
+} FtcEntryReader;
+
+extern void ftc_verify_read_begin(FtcEntryReader *reader, FtcVerification *v, const FtcEntryWork *work);
+extern void ftc_verify_read(FtcEntryReader *reader, int chunk);
+
+/* Read all chunks with parallel workers; false, and nothing is done, if there are none. */
+extern bool ftc_verify_read_parallel(FtcEntryReader *reader);
 
 #endif							/* FTC_VERIFY_PART_H */
