@@ -116,17 +116,18 @@ scan_span(EntryScan *scan, uint64 first, uint64 last)
 	MemoryContextSwitchTo(outer);
 	index = index_beginscan(scan->table, scan->index, GetActiveSnapshot(), 2, 0);
 	index_rescan(index, keys, 2, NULL, 0);
-	MemoryContextSwitchTo(scan->context);
+	/* what the index remembers of the scan must last until its end */
 	for (int n = 1; go_on && index_getnext_slot(index, ForwardScanDirection, scan->slot); n++)
 	{
+		MemoryContextSwitchTo(scan->context);
 		go_on = scan_row(scan);
+		MemoryContextSwitchTo(outer);
 		if (n % SCAN_ROWS == 0)
 		{
 			CHECK_FOR_INTERRUPTS();
 			MemoryContextReset(scan->context);
 		}
 	}
-	MemoryContextSwitchTo(outer);
 	index_endscan(index);
 	MemoryContextReset(scan->context);
 	return go_on;
