@@ -48,7 +48,16 @@ for (1 .. 10)
 	last if shared_heights() >= 4;
 	add_blocks(3);
 }
+# Two blocks of one height: one of them ends off the main chain.
+foreach my $node ($alpha, $beta)
+{
+	$node->query("SELECT ftchain.append('main', json_build_object('fork', n)) FROM generate_series(1, 5) AS n");
+	$node->query('CALL ftchain.seal()');
+}
+add_blocks(1);
 FtchainCluster::converge('the chain is the same everywhere', 10, @nodes);
+cmp_ok($alpha->query('SELECT count(*) FROM ftchain.block WHERE id NOT IN (SELECT block FROM ftchain.main_chain)'),
+	'>=', 1, 'there is a block off the main chain');
 
 my @heights = shared_heights();
 my $head = $alpha->query('SELECT height FROM ftchain.status');
