@@ -184,6 +184,46 @@ SELECT payload, height IS NULL AS pending FROM ftchain.entries WHERE kind = 'pre
 CALL ftchain.seal('a');
 SELECT payload, height IS NULL AS pending FROM ftchain.entries WHERE kind = 'prepared';
 
+-- Constraints and triggers that somebody adds to the table hold as for a statement.
+\set VERBOSITY sqlstate
+CREATE TABLE seen (what text, entries bigint);
+CREATE FUNCTION regress_ftchain_see() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+    INSERT INTO seen SELECT tg_when || ' ' || tg_level, count(*) FROM ftchain.entry WHERE kind = 'watched';
+    RETURN NEW;
+END
+$$;
+GRANT EXECUTE ON FUNCTION regress_ftchain_see() TO PUBLIC;
+ALTER TABLE ftchain.entry ADD CONSTRAINT regress_ftchain_short CHECK (kind <> 'watched' OR length(payload::text) < 10);
+SELECT ftchain.append('a', '"far too long"', 'watched');
+SELECT ftchain.append_many('a', ARRAY['1', '"far too long"']::json[], 'watched');
+SELECT count(*) FROM ftchain.entry WHERE kind = 'watched';
+CREATE TRIGGER before_statement BEFORE INSERT ON ftchain.entry FOR EACH STATEMENT EXECUTE FUNCTION regress_ftchain_see();
+CREATE TRIGGER after_statement AFTER INSERT ON ftchain.entry FOR EACH STATEMENT EXECUTE FUNCTION regress_ftchain_see();
+SELECT upper(seqs) - lower(seqs) AS entries FROM ftchain.append_many('a', ARRAY['1', '2']::json[], 'watched');
+SELECT * FROM seen ORDER BY entries;
+TRUNCATE seen;
+CREATE TRIGGER before_row BEFORE INSERT ON ftchain.entry FOR EACH ROW EXECUTE FUNCTION regress_ftchain_see();
+CREATE TRIGGER after_row AFTER INSERT ON ftchain.entry FOR EACH ROW EXECUTE FUNCTION regress_ftchain_see();
+SELECT upper(seqs) - lower(seqs) AS entries FROM ftchain.append_many('a', ARRAY['3', '4']::json[], 'watched');
+SELECT seq IS NOT NULL AS appended FROM ftchain.append('a', '5', 'watched');
+SELECT * FROM seen ORDER BY entries, what DESC;
+DROP TRIGGER before_statement ON ftchain.entry;
+DROP TRIGGER after_statement ON ftchain.entry;
+DROP TRIGGER before_row ON ftchain.entry;
+DROP TRIGGER after_row ON ftchain.entry;
+CREATE TABLE kind (kind text PRIMARY KEY);
+INSERT INTO kind SELECT DISTINCT kind FROM ftchain.entry;
+ALTER TABLE ftchain.entry ADD CONSTRAINT regress_ftchain_kind FOREIGN KEY (kind) REFERENCES kind;
+SELECT seq IS NOT NULL AS appended FROM ftchain.append('a', '6', 'watched');
+SELECT ftchain.append('a', '7', 'unheard of');
+SELECT ftchain.append_many('a', ARRAY['7', '8']::json[], 'unheard of');
+ALTER TABLE ftchain.entry DROP CONSTRAINT regress_ftchain_kind, DROP CONSTRAINT regress_ftchain_short;
+DROP TABLE seen, kind;
+DROP FUNCTION regress_ftchain_see();
+\set VERBOSITY default
+SELECT payload FROM ftchain.entry WHERE kind = 'watched' ORDER BY seq;
+
 -- The author is who logged in, whatever role is set, whoever owns the function.
 CREATE ROLE regress_ftchain_author IN ROLE ftchain_writer;
 CREATE ROLE "regress_ftchain_Ä ""b""" IN ROLE ftchain_writer;

@@ -14,6 +14,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -62,6 +63,23 @@ has_row_triggers(const ResultRelInfo *result)
 		 triggers->trig_insert_instead_row || triggers->trig_insert_new_table);
 }
 
+/*
+ * As for a statement, but there is none: the table is in no range table, and
+ * triggers that come after are told where to find it.
+ */
+static void
+open_result(FtcInsertion *in)
+{
+	in->estate = CreateExecutorState();
+	in->result = makeNode(ResultRelInfo);
+	InitResultRelInfo(in->result, in->table, 0, NULL, 0);
+	in->estate->es_opened_result_relations = list_make1(in->result);
+	in->estate->es_output_cid = GetCurrentCommandId(true);
+	ExecOpenIndices(in->result, false);
+	AfterTriggerBeginQuery();
+	ExecBSInsertTriggers(in->estate, in->result);
+}
+
 FtcInsertion *
 ftc_insertion_begin(Oid table, int64 rows, bool alone)
 {
@@ -75,10 +93,7 @@ ftc_insertion_begin(Oid table, int64 rows, bool alone)
 		ereport(ERROR,
 				errcode(ERRCODE_DATA_CORRUPTED),
 				errmsg("table \"ftchain.entry\" has been altered"));
-	in->estate = CreateExecutorState();
-	in->result = makeNode(ResultRelInfo);
-	InitResultRelInfo(in->result, in->table, 1, NULL, 0);
-	ExecOpenIndices(in->result, false);
+	open_result(in);
 	in->capacity = has_row_triggers(in->result) ? 1 : most;
 	in->context = in->capacity == 1 ? GetPerTupleMemoryContext(in->estate)
 		: AllocSetContextCreate(CurrentMemoryContext, "ftchain entries", ALLOCSET_DEFAULT_SIZES);
@@ -157,11 +172,14 @@ void
 ftc_insertion_end(FtcInsertion *in)
 {
 	put_batch(in);
+	ExecASInsertTriggers(in->estate, in->result, NULL);
+	AfterTriggerEndQuery(in->estate);
 	ExecCloseIndices(in->result);
 	for (int i = 0; i < in->capacity && in->slots[i] != NULL; i++)
 		ExecDropSingleTupleTableSlot(in->slots[i]);
 	if (in->capacity > 1)
 		MemoryContextDelete(in->context);
+	ExecResetTupleTable(in->estate->es_tupleTable, false);
 	FreeExecutorState(in->estate);
 	table_close(in->table, NoLock);
 	pfree(in);
