@@ -34,7 +34,7 @@
 #include "json.h"
 #include "stmt.h"
 #include "store.h"
-#include "worker.h"
+#include "wake.h"
 
 PG_FUNCTION_INFO_V1(ftchain_append);
 PG_FUNCTION_INFO_V1(ftchain_append_many);
@@ -195,7 +195,7 @@ ftchain_append(PG_FUNCTION_ARGS)
 	id = append_one(&a, payload);
 	ftc_insertion_end(a.into);
 
-	ftc_worker_note_append(1, toast_raw_datum_size(payload));
+	ftc_wake_note_append(1, toast_raw_datum_size(payload));
 	PG_RETURN_DATUM(HeapTupleGetDatum(identity_tuple(fcinfo, &chain, Int64GetDatum(id))));
 }
 
@@ -241,7 +241,7 @@ ftchain_append_many(PG_FUNCTION_ARGS)
 	if (n > 0)
 	{
 		ftc_insertion_end(a.into);
-		ftc_worker_note_append(n, bytes);
+		ftc_wake_note_append(n, bytes);
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(identity_tuple(fcinfo, &chain, ftc_ids_datum(&ids))));
 }

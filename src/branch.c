@@ -16,7 +16,7 @@
 #include "datum.h"
 #include "identity.h"
 #include "place.h"
-#include "worker.h"
+#include "wake.h"
 
 static FtcStmt branch_last_bundle = {
 	.sql = "SELECT u.number FROM ftchain.bundle u"
@@ -390,7 +390,7 @@ ftc_branch_choose(int32 chain, const FtcHash *id)
 		!ftc_branch_of(&best, &head, state->params.reorg_limit, &branch))
 		return false;
 	switch_to(&branch, &head, &best);
-	ftc_worker_wake_at_commit(FTC_WAKE_ALL | FTC_WAKE_NEW_HEAD);
+	ftc_wake_at_commit(FTC_WAKE_ALL | FTC_WAKE_NEW_HEAD);
 	return true;
 }
 
@@ -440,7 +440,7 @@ bool
 ftc_branch_enter(int32 chain, const FtcHash *id, const FtcHeader *header)
 {
 	/* if it is as good as the head, a closing block is due */
-	ftc_worker_wake_at_commit(FTC_WAKE_SEALER);
+	ftc_wake_at_commit(FTC_WAKE_SEALER);
 	if (!is_incomplete(&header->prev) && ftc_branch_is_available(id))
 		return complete(chain, id);
 	ftc_run(&incomplete_put, ftc_hash_datum(id), Int32GetDatum(chain), ftc_hash_datum(&header->prev),

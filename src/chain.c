@@ -29,7 +29,7 @@
 #include "keys.h"
 #include "stmt.h"
 #include "store.h"
-#include "worker.h"
+#include "wake.h"
 
 PG_FUNCTION_INFO_V1(ftchain_create_chain);
 
@@ -315,7 +315,7 @@ ftc_chain_found(FtcChain *chain, const char *name, const FtcBlock *block, bool p
 	ftc_store_put_block(chain->id, block, &header, &manifest, &tip, &state, NULL);
 	ftc_store_switch(chain->id, -1, &tip.id, 1);
 	ftc_chain_invalidate();
-	ftc_worker_wake_at_commit(FTC_WAKE_LAUNCHER | FTC_WAKE_ALL);
+	ftc_wake_at_commit(FTC_WAKE_LAUNCHER | FTC_WAKE_ALL);
 }
 
 static uint64

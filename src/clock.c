@@ -21,6 +21,12 @@ ftc_clock_timestamp(void)
 	return GetCurrentTimestamp();
 }
 
+TimestampTz
+ftc_clock_from_now(int64 ms)
+{
+	return TimestampTzPlusMilliseconds(ftc_clock_timestamp(), ms);
+}
+
 uint64
 ftc_clock_now(void)
 {

@@ -18,6 +18,7 @@
 
 extern uint64 ftc_clock_now(void);
 extern TimestampTz ftc_clock_timestamp(void);
+extern TimestampTz ftc_clock_from_now(int64 ms);
 
 /* Microseconds since some moment; for waiting: nobody sets this one back. */
 extern uint64 ftc_clock_steady(void);

@@ -40,6 +40,7 @@
 #include "outbox.h"
 #include "peer.h"
 #include "shared.h"
+#include "step.h"
 #include "stmt.h"
 #include "worker.h"
 

@@ -4,8 +4,9 @@
  *	  A fault-tolerant, tamper-evident block ledger inside PostgreSQL.
  *
  * Where to start reading: doc/DESIGN.md, then src/core for the bytes and the
- * rules, then append.c -> seal.c -> inbox.c -> branch.c -> store.c for the way
- * of an entry, and courier.c and serve.c for the way between databases.
+ * rules, then append.c -> seal_bundle.c -> seal_block.c -> inbox.c -> branch.c
+ * -> store.c for the way of an entry, and courier.c and serve.c for the way
+ * between databases.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,7 +17,9 @@
 
 #include "core/merkle.h"
 #include "guc.h"
-#include "worker.h"
+#include "launcher.h"
+#include "step.h"
+#include "wake.h"
 
 #if PG_VERSION_NUM >= 180000
 PG_MODULE_MAGIC_EXT(.name = "ftchain",.version = FTCHAIN_VERSION);
@@ -37,5 +40,7 @@ _PG_init(void)
 {
 	ftc_merkle_pause = check_for_interrupts;
 	ftc_guc_init();
-	ftc_worker_init();
+	ftc_wake_init();
+	ftc_step_init();
+	ftc_launcher_init();
 }

@@ -28,7 +28,7 @@
 #include "outbox.h"
 #include "place.h"
 #include "stmt.h"
-#include "worker.h"
+#include "wake.h"
 
 static FtcStmt wanted_put = {
 	.sql = "INSERT INTO ftchain.wanted (block, chain, height) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
@@ -399,7 +399,7 @@ want_body(const Arrival *a)
 {
 	ftc_run(&wanted_put, ftc_hash_datum(&a->id), Int32GetDatum(a->chain->id),
 			Int64GetDatum((int64) a->header.height));
-	ftc_worker_wake_at_commit(FTC_WAKE_COURIER);
+	ftc_wake_at_commit(FTC_WAKE_COURIER);
 }
 
 static void

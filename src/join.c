@@ -22,9 +22,10 @@
 #include "keys.h"
 #include "peer.h"
 #include "shared.h"
+#include "step.h"
 #include "stmt.h"
 #include "store.h"
-#include "worker.h"
+#include "wake.h"
 
 PG_FUNCTION_INFO_V1(ftchain_add_peer);
 PG_FUNCTION_INFO_V1(ftchain_remove_peer);
@@ -155,7 +156,7 @@ store_peer(const char *server, const Introduction *who)
 				errmsg("a database reaches %d peers at most", FTC_SHARED_PEERS),
 				errhint("Members that do not reach each other exchange through others; remove a peer with ftchain.remove_peer()."));
 	ftc_run(&peer_put, CStringGetTextDatum(server), ftc_hash_datum(&who->member));
-	ftc_worker_wake_at_commit(FTC_WAKE_COURIER);
+	ftc_wake_at_commit(FTC_WAKE_COURIER);
 }
 
 Datum
@@ -245,7 +246,7 @@ queue_control(const FtcChain *chain, const FtcIdentity *self, FtcControl *contro
 		ftc_refuse(reason, "control entry");
 	id = digest;
 	ftc_run(&control_queue, ftc_hash_datum(&id), Int32GetDatum(chain->id), ftc_slice_datum(leaf));
-	ftc_worker_wake_at_commit(FTC_WAKE_SEALER);
+	ftc_wake_at_commit(FTC_WAKE_SEALER);
 	return id;
 }
 

@@ -21,8 +21,10 @@
 #include "keeper.h"
 #include "outbox.h"
 #include "repair.h"
+#include "step.h"
 #include "stmt.h"
 #include "store.h"
+#include "wake.h"
 #include "worker.h"
 
 #define SLICE_BLOCKS 500
@@ -214,7 +216,7 @@ tidy(void *arg)
 		FtcChain   *chain = lfirst(cell);
 
 		if (ftc_inbox_want_missing(chain) > 0)
-			ftc_worker_wake_at_commit(FTC_WAKE_COURIER);
+			ftc_wake_at_commit(FTC_WAKE_COURIER);
 		ftc_outbox_prune(chain->id, OUTBOX_KEEP, OUTBOX_MOST);
 	}
 	ftc_leave(&scope);

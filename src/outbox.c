@@ -20,7 +20,7 @@
 #include "place.h"
 #include "stmt.h"
 #include "store.h"
-#include "worker.h"
+#include "wake.h"
 
 static FtcStmt outbox_put = {
 	.sql = "INSERT INTO ftchain.outbox (chain, seq, kind, reference)"
@@ -84,7 +84,7 @@ announce(int32 chain, FtcMessageKind kind, FtcSlice reference)
 	/* or its seq might be given again */
 	ForceSyncCommit();
 	ftc_run(&outbox_put, Int32GetDatum(chain), Int16GetDatum(kind), ftc_slice_datum(reference));
-	ftc_worker_wake_at_commit(FTC_WAKE_COURIER);
+	ftc_wake_at_commit(FTC_WAKE_COURIER);
 }
 
 void

@@ -27,10 +27,11 @@
 #include "peer.h"
 #include "repair.h"
 #include "restore.h"
+#include "step.h"
 #include "stmt.h"
 #include "store.h"
 #include "verify.h"
-#include "worker.h"
+#include "wake.h"
 
 PG_FUNCTION_INFO_V1(ftchain_scrub);
 PG_FUNCTION_INFO_V1(ftchain_repair);
@@ -258,7 +259,7 @@ record_faults(const FtcChain *chain, List *faults)
 		CHECK_FOR_INTERRUPTS();
 	}
 	if (faults != NIL)
-		ftc_worker_wake_at_commit(FTC_WAKE_KEEPER);
+		ftc_wake_at_commit(FTC_WAKE_KEEPER);
 	return list_length(faults);
 }
 

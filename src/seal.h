@@ -9,12 +9,16 @@
 #define FTC_SEAL_H
 
 #include "chain.h"
+#include "identity.h"
 
 /*
  * Find what was committed since the last look and put it into one bundle, as
  * far as it fits.  True if there is more.  A transaction of its own.
  */
 extern bool ftc_seal_bundle(const FtcChain *chain);
+
+/* Entries of this database that wait: in the backlog, in bundles, not yet found. */
+extern int64 ftc_seal_count_pending(const FtcChain *chain, const FtcIdentity *self);
 
 typedef enum FtcSealResult
 {

@@ -15,7 +15,9 @@
 #include "guc.h"
 #include "seal.h"
 #include "sealer.h"
+#include "step.h"
 #include "stmt.h"
+#include "wake.h"
 #include "worker.h"
 
 /* A wake-up may be lost, and COMMIT PREPARED gives none: look now and then. */
@@ -61,7 +63,7 @@ is_due(uint64 now, long *nap)
 
 	if (now - looked_at > LOOK_ANYWAY_US)
 		return true;
-	ftc_worker_appended(&entries, &bytes, false);
+	ftc_wake_appended(&entries, &bytes, false);
 	if (entries == 0)
 		return false;
 	if (waiting_since == 0)
@@ -81,7 +83,7 @@ bundle_all(List *chains)
 	int64		bytes;
 
 	/* counted anew from here: what commits now is seen, or counted */
-	ftc_worker_appended(&entries, &bytes, true);
+	ftc_wake_appended(&entries, &bytes, true);
 	waiting_since = 0;
 	looked_at = ftc_clock_now();
 	ftc_worker_progress("bundling");

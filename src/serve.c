@@ -30,7 +30,7 @@
 #include "protocol.h"
 #include "stmt.h"
 #include "store.h"
-#include "worker.h"
+#include "wake.h"
 
 PG_FUNCTION_INFO_V1(ftchain_peer_identity);
 PG_FUNCTION_INFO_V1(ftchain_peer_genesis);
@@ -424,7 +424,7 @@ save_link(const Intake *r)
 	ftc_run(&link_in_make, Int32GetDatum(r->chain.id), ftc_hash_datum(&r->sender));
 	ftc_stmt_run(&link_in_set, args, nulls);
 	if (r->behind)
-		ftc_worker_wake_at_commit(FTC_WAKE_COURIER);
+		ftc_wake_at_commit(FTC_WAKE_COURIER);
 }
 
 /* An acknowledgement must not be lost with the server that gave it. */

@@ -1,0 +1,157 @@
+/*-------------------------------------------------------------------------
+ *
+ * status.c
+ *	  What is going on: of chains, workers and peers.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "branch.h"
+#include "chain.h"
+#include "compat.h"
+#include "identity.h"
+#include "seal.h"
+#include "shared.h"
+#include "stmt.h"
+#include "store.h"
+#include "worker.h"
+
+PG_FUNCTION_INFO_V1(ftchain_chain_status);
+PG_FUNCTION_INFO_V1(ftchain_worker_status);
+PG_FUNCTION_INFO_V1(ftchain_peer_status);
+
+/* The state that the next block builds on, if what it follows from is sound. */
+static FtcState *
+find_state(int32 chain)
+{
+	FtcBranch	branch = {.chain = chain,.fork_height = ftc_store_main_height(chain)};
+	FtcStored	head;
+	FtcState   *state;
+	FtcHash		id;
+
+	if (!ftc_store_main_head(chain, &id) || ftc_store_read(&id, &head) != FTC_OK ||
+		ftc_store_read_state(&head.header.state, &state) != FTC_OK ||
+		ftc_branch_fold(&branch, state, branch.fork_height + 1) != FTC_OK)
+		return NULL;
+	return state;
+}
+
+/* Where damage keeps something from being told, it is null: the rest is needed. */
+Datum
+ftchain_chain_status(PG_FUNCTION_ARGS)
+{
+	FtcScope	scope;
+	FtcChain	chain;
+	FtcIdentity self;
+	FtcState   *state;
+	TupleDesc	tupdesc;
+	Datum		values[3] = {0};
+	bool		nulls[3] = {false};
+	bool		have_self;
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	ftc_enter(&scope);
+	if (!ftc_chain_by_id(&chain, PG_GETARG_INT32(0)))
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("chain %d does not exist", PG_GETARG_INT32(0)));
+	state = find_state(chain.id);
+	have_self = ftc_identity_load(&self);
+	values[0] = Int64GetDatum(have_self ? ftc_seal_count_pending(&chain, &self) : 0);
+	nulls[1] = nulls[2] = state == NULL;
+	if (state != NULL)
+	{
+		values[1] = Int32GetDatum(state->nmembers);
+		values[2] = BoolGetDatum(have_self && ftc_state_find(state, &self.member) != NULL);
+	}
+	ftc_leave(&scope);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
+}
+
+static Datum
+time_or_null(TimestampTz timestamp, bool *isnull)
+{
+	*isnull = timestamp == 0;
+	return TimestampTzGetDatum(timestamp);
+}
+
+Datum
+ftchain_worker_status(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	FtcShared  *s = ftc_shared();
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, false);
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; database != NULL && i < FTC_WORKER_KINDS; i++)
+	{
+		FtcWorkerSlot slot;
+		Datum		values[8];
+		bool		nulls[8] = {false};
+
+		LWLockAcquire(&s->lock, LW_SHARED);
+		slot = database->worker[i];
+		LWLockRelease(&s->lock);
+		values[0] = CStringGetTextDatum(ftc_worker_name(i));
+		values[1] = Int32GetDatum(slot.pid);
+		nulls[1] = slot.pid <= 0;
+		values[2] = time_or_null(slot.pid > 0 ? slot.started : 0, &nulls[2]);
+		/* what one did that has left is no progress */
+		values[3] = CStringGetTextDatum(slot.progress);
+		values[4] = Int64GetDatum((int64) slot.attempts);
+		values[5] = Float8GetDatum(slot.hash_rate);
+		nulls[3] = nulls[4] = nulls[5] = slot.pid <= 0;
+		values[6] = CStringGetTextDatum(slot.last_error);
+		nulls[6] = slot.last_error_at == 0;
+		values[7] = time_or_null(slot.last_error_at, &nulls[7]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+Datum
+ftchain_peer_status(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	FtcShared  *s = ftc_shared();
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, false);
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; database != NULL && i < FTC_SHARED_PEERS; i++)
+	{
+		FtcPeerSlot slot;
+		Interval   *round_trip = palloc0(sizeof(Interval));
+		Datum		values[9];
+		bool		nulls[9] = {false};
+
+		LWLockAcquire(&s->lock, LW_SHARED);
+		slot = database->peer[i];
+		LWLockRelease(&s->lock);
+		if (slot.server[0] == '\0')
+			continue;
+		round_trip->time = slot.round_trip;
+		values[0] = CStringGetTextDatum(slot.server);
+		values[1] = CStringGetTextDatum(slot.state);
+		values[2] = Int64GetDatum((int64) slot.calls);
+		values[3] = Int64GetDatum((int64) slot.bytes);
+		values[4] = IntervalPGetDatum(round_trip);
+		nulls[4] = slot.round_trip == 0;
+		values[5] = time_or_null(slot.last_contact, &nulls[5]);
+		values[6] = time_or_null(slot.retry_at, &nulls[6]);
+		values[7] = CStringGetTextDatum(slot.last_error);
+		nulls[7] = slot.last_error_at == 0;
+		values[8] = time_or_null(slot.last_error_at, &nulls[8]);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}

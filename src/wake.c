@@ -1,0 +1,120 @@
+/*-------------------------------------------------------------------------
+ *
+ * wake.c
+ *	  Waking workers when a transaction has committed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+
+#include "guc.h"
+#include "shared.h"
+#include "wake.h"
+
+/* Of this transaction. */
+static int	wake_at_commit = 0;
+static int64 appended_entries = 0;
+static int64 appended_bytes = 0;
+
+void
+ftc_wake_latch(PGPROC *proc)
+{
+	if (proc != NULL)
+		SetLatch(&proc->procLatch);
+}
+
+void
+ftc_wake_at_commit(int whom)
+{
+	/* attach now: at commit it would be too late for an error */
+	(void) ftc_shared_database(MyDatabaseId, true);
+	wake_at_commit |= whom;
+}
+
+void
+ftc_wake_note_append(int64 entries, int64 bytes)
+{
+	ftc_wake_at_commit(FTC_WAKE_SEALER);
+	appended_entries += entries;
+	appended_bytes += bytes;
+}
+
+/*
+ * The first append after the sealer looked wakes it, and one that makes it
+ * due; those in between only count.
+ */
+static bool
+is_sealer_concerned(FtcDatabaseSlot *database)
+{
+	uint64		before = pg_atomic_fetch_add_u64(&database->entries, appended_entries);
+	uint64		bytes_before = pg_atomic_fetch_add_u64(&database->bytes, appended_bytes);
+	uint64		due = (uint64) ftc_guc_seal_bytes * 1024;
+
+	return before == 0 ||
+		(before < (uint64) ftc_guc_seal_entries && before + appended_entries >= (uint64) ftc_guc_seal_entries) ||
+		(bytes_before < due && bytes_before + appended_bytes >= due);
+}
+
+static void
+wake(void)
+{
+	FtcShared  *s = ftc_shared();
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, false);
+
+	if (database == NULL)
+		return;
+	if (appended_entries > 0 && !is_sealer_concerned(database) && wake_at_commit == FTC_WAKE_SEALER)
+		return;
+	if (wake_at_commit & FTC_WAKE_NEW_HEAD)
+		pg_atomic_fetch_add_u64(&database->heads, 1);
+	LWLockAcquire(&s->lock, LW_SHARED);
+	for (int i = 0; i < FTC_WORKER_KINDS; i++)
+		if (wake_at_commit & (1 << i))
+			ftc_wake_latch(database->worker[i].proc);
+	if (wake_at_commit & FTC_WAKE_LAUNCHER)
+		ftc_wake_latch(s->launcher);
+	LWLockRelease(&s->lock);
+}
+
+static void
+at_end_of_transaction(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT && wake_at_commit != 0)
+		wake();
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+	{
+		wake_at_commit = 0;
+		appended_entries = appended_bytes = 0;
+	}
+}
+
+void
+ftc_wake_appended(int64 *entries, int64 *bytes, bool take)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
+
+	*entries = *bytes = 0;
+	if (database == NULL)
+		return;
+	*entries = take ? pg_atomic_exchange_u64(&database->entries, 0)
+		: pg_atomic_read_u64(&database->entries);
+	*bytes = take ? pg_atomic_exchange_u64(&database->bytes, 0)
+		: pg_atomic_read_u64(&database->bytes);
+}
+
+uint64
+ftc_wake_heads(void)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
+
+	return database == NULL ? 0 : pg_atomic_read_u64(&database->heads);
+}
+
+void
+ftc_wake_init(void)
+{
+	RegisterXactCallback(at_end_of_transaction, NULL);
+}

@@ -1,0 +1,36 @@
+/*-------------------------------------------------------------------------
+ *
+ * wake.h
+ *	  Waking workers when a transaction has committed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_WAKE_H
+#define FTC_WAKE_H
+
+#include "storage/proc.h"
+
+#include "worker.h"
+
+/* Whom to wake when this transaction has committed. */
+#define FTC_WAKE_SEALER		(1 << FTC_WORKER_SEALER)
+#define FTC_WAKE_COURIER	(1 << FTC_WORKER_COURIER)
+#define FTC_WAKE_KEEPER		(1 << FTC_WORKER_KEEPER)
+#define FTC_WAKE_ALL		(FTC_WAKE_SEALER | FTC_WAKE_COURIER | FTC_WAKE_KEEPER)
+#define FTC_WAKE_LAUNCHER	(1 << 8)
+#define FTC_WAKE_NEW_HEAD	(1 << 9)	/* and whoever mines looks up */
+
+extern void ftc_wake_init(void);	/* from _PG_init */
+extern void ftc_wake_at_commit(int whom);
+extern void ftc_wake_note_append(int64 entries, int64 bytes);
+
+/* Appends committed since the last call, to decide whether to seal now. */
+extern void ftc_wake_appended(int64 *entries, int64 *bytes, bool take);
+
+/* Rises whenever the head of a chain of this database changes. */
+extern uint64 ftc_wake_heads(void);
+
+/* Wake one process at once; NULL: nobody.  Holding the lock of shared.h. */
+extern void ftc_wake_latch(PGPROC *proc);
+
+#endif							/* FTC_WAKE_H */
