@@ -153,7 +153,6 @@ static FtcStmt quarantine_entries = {
 	.argtypes = {INT4OID, INT8OID, BYTEAOID},
 };
 
-
 /* Damage that lies in the list of the main chain, or may. */
 static FtcStmt link_damage = {
 	.sql = "SELECT string_agg(DISTINCT what, ', '), min(height) FROM ftchain.damage WHERE chain = $1 AND repaired IS NULL"

@@ -32,7 +32,6 @@ static FtcStmt last_bundle = {
 	.sql = "SELECT coalesce(max(id), 0) FROM ftchain.bundle",
 };
 
-
 /* Does the main chain hold all bundles of this database up to this one? */
 static bool
 is_sealed_up_to(const FtcChain *chain, int64 bundle)

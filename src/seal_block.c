@@ -43,7 +43,6 @@ static FtcStmt pending_controls = {
 	.argtypes = {INT4OID},
 };
 
-
 struct FtcCandidate
 {
 	FtcHeader	header;

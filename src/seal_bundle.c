@@ -138,7 +138,6 @@ static FtcStmt pending_entries = {
 	.argtypes = {INT4OID, INT4OID},
 };
 
-
 /* What is committed, not yet in a bundle, and in what snapshot that was seen. */
 typedef struct Backlog
 {

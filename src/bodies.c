@@ -1,0 +1,212 @@
+/*-------------------------------------------------------------------------
+ *
+ * bodies.c
+ *	  Bodies that this database should hold: which to ask for, and which came.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "bodies.h"
+#include "clock.h"
+#include "guc.h"
+#include "step.h"
+#include "stmt.h"
+
+#define LOOK_US (100 * 1000)	/* at the list of wanted ones, at a time */
+#define SETTLE_US (500 * 1000)	/* the longest that nothing is said of them */
+#define SETTLE_MANY 32
+
+/*
+ * Bodies of a chain that are stored, or not needed, and not settled yet.  One
+ * that finds no room is found again among those that are wanted.
+ */
+typedef struct Unsettled
+{
+	FtcChain	chain;
+	uint64		since;
+	int			n;
+	FtcHash		blocks[SETTLE_MANY + FTC_WANTED_LOOK];
+} Unsettled;
+
+static List *unsettled = NIL;
+
+static Unsettled *
+unsettled_of(const FtcChain *chain)
+{
+	ListCell   *cell;
+	MemoryContext outer;
+	Unsettled  *u;
+
+	foreach(cell, unsettled)
+	{
+		u = lfirst(cell);
+		if (u->chain.id == chain->id)
+			return u;
+	}
+	outer = MemoryContextSwitchTo(TopMemoryContext);
+	u = palloc0(sizeof(Unsettled));
+	u->chain = *chain;
+	unsettled = lappend(unsettled, u);
+	MemoryContextSwitchTo(outer);
+	return u;
+}
+
+static void
+note_unsettled(Unsettled *u, const FtcHash *block)
+{
+	for (int i = 0; i < u->n; i++)
+		if (ftc_hash_equal(&u->blocks[i], block))
+			return;
+	if (u->n == lengthof(u->blocks))
+		return;
+	if (u->n == 0)
+		u->since = ftc_clock_steady();
+	u->blocks[u->n++] = *block;
+}
+
+void
+ftc_bodies_came(const FtcChain *chain, const FtcHash *block)
+{
+	note_unsettled(unsettled_of(chain), block);
+}
+
+static bool
+is_asked_for(const FtcHash *block)
+{
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+		if (ftc_contacts[i] != NULL && ftc_contacts[i]->peer.phase == FTC_PEER_BUSY &&
+			ftc_contacts[i]->call.kind == FTC_ASKED_BLOCK && ftc_hash_equal(&ftc_contacts[i]->call.block, block))
+			return true;
+	return false;
+}
+
+void
+ftc_bodies_begin_pass(FtcLine *line)
+{
+	line->wanted.height = -1;
+	line->passed = line->skipped = false;
+	line->pass_at = ftc_clock_steady();
+	line->again_at = 0;
+}
+
+/* Some are skipped: another peer is being asked, or others may store them yet. */
+static void
+skip(FtcLine *line, uint64 now)
+{
+	line->skipped = true;
+	if (line->again_at == 0 || line->again_at > now + FTC_BODIES_PATIENCE_US)
+		line->again_at = now + FTC_BODIES_PATIENCE_US;
+}
+
+/* True if there is one to ask for; those that are settled are set aside. */
+static bool
+look_on(FtcContact *c, Unsettled *u)
+{
+	FtcHash		settled[FTC_WANTED_LOOK];
+	int			n = 0;
+	bool		found = ftc_inbox_next_wanted(&c->call.chain, &c->call.line->wanted, settled, &n);
+
+	for (int i = 0; i < n; i++)
+		note_unsettled(u, &settled[i]);
+	return found;
+}
+
+/*
+ * The next body to ask this peer for.  If it has it not, the higher ones are
+ * asked for, and this again in the next pass.  No pass begins before the last
+ * one was through, or bodies that nobody gives would keep others from coming.
+ */
+bool
+ftc_bodies_next(FtcContact *c)
+{
+	FtcLine    *line = c->call.line;
+	Unsettled  *u = unsettled_of(&c->call.chain);
+	uint64		start = ftc_clock_steady();
+	uint64		now = start;
+
+	if (line->passed && now >= line->again_at)
+		ftc_bodies_begin_pass(line);
+	for (; now - start < LOOK_US && u->n < SETTLE_MANY; now = ftc_clock_steady())
+	{
+		FtcWanted	before = line->wanted;
+		bool		found = look_on(c, u);
+
+		if (found && !is_asked_for(&line->wanted.block))
+		{
+			line->passed = false;
+			return true;
+		}
+		if (!found && line->wanted.height == before.height &&
+			ftc_hash_equal(&line->wanted.block, &before.block))
+		{
+			line->passed = true;
+			if (line->again_at == 0)
+				line->again_at = now + (uint64) ftc_guc_heartbeat * 1000;
+			return false;
+		}
+		skip(line, now);
+	}
+	line->passed = false;
+	return false;
+}
+
+static bool
+settle(void *arg)
+{
+	Unsettled  *u = arg;
+	FtcScope	scope;
+
+	if (!ftc_step_begin("saying what is stored"))
+		return false;
+	ftc_enter(&scope);
+	ftc_inbox_settle(&u->chain, u->blocks, u->n);
+	ftc_leave(&scope);
+	ftc_step_end();
+	return true;
+}
+
+/* Is some peer being asked for bodies of the chain, one after the other? */
+static bool
+is_fetching(int32 chain)
+{
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+	{
+		const FtcContact *c = ftc_contacts[i];
+		const FtcLine *line = c == NULL || c->peer.phase == FTC_PEER_CLOSED ? NULL : ftc_line_find(c, chain);
+
+		if (line != NULL && line->greeted && !line->passed)
+			return true;
+	}
+	return false;
+}
+
+/* What goes wrong is found again on the list of what is wanted. */
+void
+ftc_bodies_settle(void)
+{
+	uint64		now = ftc_clock_steady();
+	ListCell   *cell;
+	bool		more;
+
+	foreach(cell, unsettled)
+	{
+		Unsettled  *u = lfirst(cell);
+
+		if (u->n == 0 ||
+			(u->n < SETTLE_MANY && now - u->since < SETTLE_US && is_fetching(u->chain.id)))
+			continue;
+		(void) ftc_step_try(settle, u, &more);
+		u->n = 0;
+	}
+}
+
+void
+ftc_bodies_forget(void)
+{
+	list_free_deep(unsettled);
+	unsettled = NIL;
+}

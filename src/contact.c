@@ -1,0 +1,294 @@
+/*-------------------------------------------------------------------------
+ *
+ * contact.c
+ *	  Peers as the courier knows them: what it tried, and how it went.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/pg_prng.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "clock.h"
+#include "contact.h"
+#include "datum.h"
+#include "step.h"
+#include "stmt.h"
+
+/* add_peer() lets no more in */
+static FtcStmt peers_all = {
+	.sql = "SELECT server, member FROM ftchain.peer ORDER BY server LIMIT 16",
+};
+
+FtcContact *ftc_contacts[FTC_SHARED_PEERS];
+static uint64 listed_at = 0;
+
+#define LIST_EVERY_US (1 * USECS_PER_SEC)
+#define BACKOFF_MIN_US (250 * 1000)
+#define BACKOFF_MAX_US (15 * USECS_PER_SEC)
+#define LOG_EVERY_US (10 * USECS_PER_SEC)
+
+/* The time of day of a time to come. */
+static TimestampTz
+time_of_day(uint64 at)
+{
+	uint64		now = ftc_clock_steady();
+
+	return at > now ? ftc_clock_timestamp() + (TimestampTz) (at - now) : 0;
+}
+
+static void
+show_error(FtcPeerSlot *slot, const char *error)
+{
+	if (strcmp(slot->last_error, error) == 0)
+		return;
+	strlcpy(slot->last_error, error, sizeof(slot->last_error));
+	slot->last_error_at = error[0] == '\0' ? 0 : ftc_clock_timestamp();
+}
+
+void
+ftc_contact_show(int i)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
+	static const char *const phases[] = {"closed", "connecting", "idle", "calling"};
+	FtcPeerSlot *slot;
+	FtcContact *c = ftc_contacts[i];
+
+	if (database == NULL)
+		return;
+	slot = &database->peer[i];
+	LWLockAcquire(&ftc_shared()->lock, LW_EXCLUSIVE);
+	if (c == NULL)
+		slot->server[0] = '\0';
+	else
+	{
+		strlcpy(slot->server, c->peer.server, sizeof(slot->server));
+		strlcpy(slot->state, phases[c->peer.phase], sizeof(slot->state));
+		slot->calls = c->calls;
+		slot->bytes = c->bytes;
+		slot->round_trip = (int64) c->round_trip;
+		slot->last_contact = c->contact_at;
+		slot->retry_at = c->peer.phase == FTC_PEER_CLOSED ? time_of_day(c->retry_at) : 0;
+		show_error(slot, c->last_error);
+	}
+	LWLockRelease(&ftc_shared()->lock);
+}
+
+/* Exponential, with some jitter so that peers do not knock in step. */
+static uint64
+backoff(int failures)
+{
+	uint64		us = (uint64) BACKOFF_MIN_US << Min(failures, 10);
+
+	us = Min(us, (uint64) BACKOFF_MAX_US);
+	return us - us / 4 + pg_prng_uint64_range(&pg_global_prng_state, 0, us / 2);
+}
+
+/* Logged when it is news, and not often: some of the words are the peer's. */
+void
+ftc_contact_note_failure(FtcContact *c, const char *why)
+{
+	uint64		now = ftc_clock_steady();
+
+	ftc_shared_text(c->last_error, why);
+	if (strcmp(c->last_error, c->logged) == 0 ||
+		(c->logged_at > 0 && now - c->logged_at < LOG_EVERY_US))
+		return;
+	ereport(LOG,
+			errmsg("ftchain: server \"%s\": %s", c->peer.server, c->last_error));
+	strcpy(c->logged, c->last_error);
+	c->logged_at = now;
+}
+
+void
+ftc_contact_close(FtcContact *c)
+{
+	ListCell   *cell;
+
+	ftc_peer_close(&c->peer);
+	foreach(cell, c->lines)
+		((FtcLine *) lfirst(cell))->greeted = false;
+}
+
+void
+ftc_contact_later(FtcContact *c)
+{
+	c->retry_at = ftc_clock_steady() + backoff(c->failures++);
+}
+
+void
+ftc_contact_hang_up(FtcContact *c, const char *why)
+{
+	ftc_contact_note_failure(c, why);
+	ftc_contact_close(c);
+	ftc_contact_later(c);
+}
+
+void
+ftc_line_leave(FtcContact *c, const char *why)
+{
+	ftc_contact_note_failure(c, why);
+	c->call.line->retry_at = ftc_clock_steady() + backoff(c->call.line->failures++);
+	c->call.line->greeted = c->call.line->behind = false;
+	c->call.line->reached_height = -1;
+	c->call.line->synced = true;
+}
+
+void
+ftc_line_hold_back(FtcContact *c, const char *why)
+{
+	ftc_contact_note_failure(c, why);
+	c->call.line->send_at = ftc_clock_steady() + backoff(c->call.line->not_taken++);
+}
+
+FtcLine *
+ftc_line_find(const FtcContact *c, int32 chain)
+{
+	ListCell   *cell;
+
+	foreach(cell, c->lines)
+		if (((FtcLine *) lfirst(cell))->chain == chain)
+		return lfirst(cell);
+	return NULL;
+}
+
+FtcLine *
+ftc_line_of(FtcContact *c, int32 chain)
+{
+	FtcLine    *line = ftc_line_find(c, chain);
+	MemoryContext outer;
+
+	if (line != NULL)
+		return line;
+	outer = MemoryContextSwitchTo(c->context);
+	line = palloc0(sizeof(FtcLine));
+	line->chain = chain;
+	line->reached_height = -1;
+	line->wanted.height = -1;
+	c->lines = lappend(c->lines, line);
+	MemoryContextSwitchTo(outer);
+	return line;
+}
+
+void
+ftc_line_look_everywhere(int32 chain)
+{
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+	{
+		FtcLine    *line = ftc_contacts[i] == NULL ? NULL : ftc_line_find(ftc_contacts[i], chain);
+
+		if (line != NULL)
+			line->behind = true;
+	}
+}
+
+FtcContact *
+ftc_contact_find(const char *server)
+{
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+		if (ftc_contacts[i] != NULL && strcmp(ftc_contacts[i]->peer.server, server) == 0)
+			return ftc_contacts[i];
+	return NULL;
+}
+
+static FtcContact *
+make_contact(const char *server)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "ftchain peer", ALLOCSET_SMALL_SIZES);
+	FtcContact *c = MemoryContextAllocZero(context, sizeof(FtcContact));
+
+	c->context = context;
+	strlcpy(c->peer.server, server, sizeof(c->peer.server));
+	return c;
+}
+
+static void
+drop_contact(int i)
+{
+	ftc_peer_close(&ftc_contacts[i]->peer);
+	MemoryContextDelete(ftc_contacts[i]->context);
+	ftc_contacts[i] = NULL;
+}
+
+void
+ftc_contact_drop_all(void)
+{
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+		if (ftc_contacts[i] != NULL)
+			drop_contact(i);
+	listed_at = 0;
+}
+
+static void
+list_contact(const char *server, const FtcHash *member)
+{
+	FtcContact *c = ftc_contact_find(server);
+
+	for (int i = 0; c == NULL && i < FTC_SHARED_PEERS; i++)
+		if (ftc_contacts[i] == NULL)
+			c = ftc_contacts[i] = make_contact(server);
+	if (c == NULL)
+		return;
+	c->listed = true;
+	if (!ftc_hash_equal(&c->peer.member, member))
+	{
+		/* another one is there now: nothing we know of the old one holds */
+		ftc_contact_close(c);
+		c->peer.member = *member;
+		c->lines = NIL;
+		c->call.line = NULL;
+	}
+}
+
+static bool
+list_peers(void *arg)
+{
+	FtcScope	scope;
+	uint64		n;
+
+	if (!ftc_step_begin("listing peers"))
+		return false;
+	ftc_enter(&scope);
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+		if (ftc_contacts[i] != NULL)
+			ftc_contacts[i]->listed = false;
+	n = ftc_run(&peers_all, 0);
+	for (uint64 i = 0; i < n; i++)
+	{
+		FtcHash		member = ftc_hash_value(i, 1);
+
+		list_contact(TextDatumGetCString(ftc_value(i, 0)), &member);
+	}
+	ftc_leave(&scope);
+	ftc_step_end();
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+		if (ftc_contacts[i] != NULL && !ftc_contacts[i]->listed)
+		{
+			drop_contact(i);
+			ftc_contact_show(i);
+		}
+	listed_at = ftc_clock_steady();
+	return true;
+}
+
+void
+ftc_contact_note_answer(FtcContact *c)
+{
+	uint64		took = ftc_clock_steady() - c->call.called_at;
+
+	c->contact_at = ftc_clock_timestamp();
+	c->failures = 0;
+	c->round_trip = c->round_trip == 0 ? took : (7 * c->round_trip + took) / 8;
+}
+
+bool
+ftc_contact_list(void)
+{
+	bool		more;
+
+	return ftc_clock_steady() - listed_at <= LIST_EVERY_US || ftc_step_try(list_peers, NULL, &more);
+}

@@ -1,0 +1,123 @@
+/*-------------------------------------------------------------------------
+ *
+ * contact.h
+ *	  Peers as the courier knows them: what it tried, and how it went.
+ *
+ * A contact is a peer; a line is a chain at a peer.  All of it is of the process
+ * and in memory only.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_CONTACT_H
+#define FTC_CONTACT_H
+
+#include "chain.h"
+#include "inbox.h"
+#include "peer.h"
+#include "shared.h"
+
+typedef enum FtcAskedKind
+{
+	FTC_ASKED_HELLO,
+	FTC_ASKED_BLOCKS,
+	FTC_ASKED_RECEIVE,
+	FTC_ASKED_BLOCK
+} FtcAskedKind;
+
+/*
+ * What we know of a chain at a peer, in memory only.  All times are those of
+ * the steady clock, in us.
+ */
+typedef struct FtcLine
+{
+	int32		chain;
+	bool		greeted;		/* since the connection was made */
+	uint64		hello_at;		/* next time to ask */
+	uint64		retry_at;		/* leave it alone until then */
+	int			failures;
+	bool		behind;			/* it has blocks that we lack */
+	bool		bodies_first;	/* of those that it gave, before it gives more */
+	uint64		caught_up_at;	/* first time that it had none, 0: not yet */
+	bool		synced;			/* nothing was left to do, at the last look */
+	FtcHash		reached;		/* the last block it gave us, to go on from */
+	int64		reached_height; /* -1: none */
+	bool		bodies_turn;	/* bodies come before announcements */
+	uint64		bodies_until;	/* one after the other, before all else */
+	uint64		send_at;		/* announce nothing until then */
+	int			not_taken;		/* calls in a row that it took nothing of */
+
+	/* wanted bodies are asked for in passes from the lowest to the highest */
+	FtcWanted	wanted;			/* the one asked for last */
+	bool		passed;			/* there is no higher one */
+	bool		skipped;		/* some were left for a little later */
+	uint64		pass_at;		/* when this pass began */
+	uint64		again_at;		/* when to begin the next; 0: not known yet */
+} FtcLine;
+
+/* What a peer is asked, until it answers. */
+typedef struct FtcAsked
+{
+	FtcAskedKind kind;
+	FtcChain	chain;
+	FtcLine    *line;
+	uint64		called_at;
+	FtcHash		block;			/* asked for */
+	uint64		epoch;			/* of the messages sent */
+	uint64		first;			/* seq of the first of them */
+} FtcAsked;
+
+/* A peer, as the courier keeps it. */
+typedef struct FtcContact
+{
+	FtcPeer		peer;
+	MemoryContext context;		/* all of this lives in */
+	bool		listed;			/* still in ftchain.peer */
+	List	   *lines;			/* of FtcLine */
+	int			turn;			/* line whose turn it is */
+	FtcAsked	call;			/* the one under way */
+
+	uint64		retry_at;
+	int			failures;
+	char		last_error[FTC_SHARED_TEXT];	/* empty: all is well */
+	char		logged[FTC_SHARED_TEXT];
+	uint64		logged_at;
+	uint64		calls;
+	uint64		bytes;
+	uint64		round_trip;		/* us, smoothed */
+	TimestampTz contact_at;
+} FtcContact;
+
+extern FtcContact *ftc_contacts[FTC_SHARED_PEERS];	/* NULL: nobody */
+
+/*
+ * Reads from the table of peers who they are, if that is long ago.  False if it
+ * could not be done.
+ */
+extern bool ftc_contact_list(void);
+extern void ftc_contact_drop_all(void);
+extern FtcContact *ftc_contact_find(const char *server);	/* NULL if there is none */
+
+/* The place of a contact in shared memory says what is in the list. */
+extern void ftc_contact_show(int i);
+
+/* How it went: it answered; it did something wrong; it cannot be spoken with. */
+extern void ftc_contact_note_answer(FtcContact *c);
+extern void ftc_contact_note_failure(FtcContact *c, const char *why);
+extern void ftc_contact_close(FtcContact *c);
+extern void ftc_contact_hang_up(FtcContact *c, const char *why);
+extern void ftc_contact_later(FtcContact *c);	/* to be tried again */
+
+/* The line of a chain; find: NULL if there is none yet. */
+extern FtcLine *ftc_line_find(const FtcContact *c, int32 chain);
+extern FtcLine *ftc_line_of(FtcContact *c, int32 chain);
+
+/* This chain does not work with that peer now; others may. */
+extern void ftc_line_leave(FtcContact *c, const char *why);
+
+/* It takes nothing of what we send; it may have what we lack all the same. */
+extern void ftc_line_hold_back(FtcContact *c, const char *why);
+
+/* Whoever reaches us may be out of our reach: any peer may know the parents. */
+extern void ftc_line_look_everywhere(int32 chain);
+
+#endif							/* FTC_CONTACT_H */

@@ -1,0 +1,273 @@
+/*-------------------------------------------------------------------------
+ *
+ * courier_answers.c
+ *	  What a peer answers.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "bodies.h"
+#include "chain.h"
+#include "clock.h"
+#include "contact.h"
+#include "courier_part.h"
+#include "datum.h"
+#include "failpoint.h"
+#include "guc.h"
+#include "identity.h"
+#include "inbox.h"
+#include "outbox.h"
+#include "peer.h"
+#include "step.h"
+#include "stmt.h"
+#include "store.h"
+
+static bool
+malformed(FtcContact *c)
+{
+	ftc_line_leave(c, "malformed answer");
+	return true;
+}
+
+/* How far the receiver says it is, from columns at, at + 1, at + 2. */
+static bool
+get_link_end(struct pg_result *result, int at, FtcLinkEnd *end)
+{
+	int64		epoch;
+	int64		next;
+
+	if (!ftc_peer_int(result, 0, at, &epoch) || !ftc_peer_int(result, 0, at + 1, &next) ||
+		!ftc_peer_hash(result, 0, at + 2, &end->value) || epoch < 0 || next < 1)
+		return false;
+	end->epoch = (uint64) epoch;
+	end->next = (uint64) next;
+	return true;
+}
+
+static bool
+take_hello(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
+{
+	FtcHash		member;
+	FtcHash		head;
+	FtcHash		work;
+	FtcLinkEnd	end;
+	FtcStored	ours;
+	FtcStored	known;
+	int64		protocol;
+
+	if (ftc_peer_rows(result) != 1 || !ftc_peer_int(result, 0, 0, &protocol))
+		return malformed(c);
+	if (protocol < FTC_PROTOCOL_MIN || protocol > FTC_PROTOCOL)
+	{
+		ftc_line_leave(c, psprintf("it speaks protocol %lld, and this server %d to %d", (long long) protocol,
+								   FTC_PROTOCOL_MIN, FTC_PROTOCOL));
+		return true;
+	}
+	if (!ftc_peer_hash(result, 0, 1, &member) || !ftc_peer_hash(result, 0, 3, &head) ||
+		!ftc_peer_hash(result, 0, 4, &work) || !get_link_end(result, 5, &end))
+		return malformed(c);
+	if (!ftc_hash_equal(&member, &c->peer.member))
+	{
+		ftc_line_leave(c, psprintf("another member answers: %s", ftc_hash_hex(&member)));
+		return true;
+	}
+	(void) ftc_outbox_hello(&c->call.chain, &self->member, &c->peer.member, &end);
+	ftc_store_load_head(c->call.chain.id, &ours);
+	if (!ftc_store_load(&head, &known))
+	{
+		FtcHash		our_work = ftc_u256_to_hash(&ours.tip.work);
+
+		if (ftc_hash_compare(&work, &our_work) > 0)
+			c->call.line->behind = true;
+	}
+	c->call.line->greeted = true;
+	c->call.line->hello_at = ftc_clock_steady() + (uint64) ftc_guc_heartbeat * 1000;
+	return true;
+}
+
+/*
+ * Who stores the body of a block, with their signatures.  One that is no good
+ * is as good as none.  False if some are of nobody that is known here.
+ */
+static bool
+take_statements(const FtcChain *chain, const FtcHash *block, FtcSlice stored)
+{
+	FtcReader	at = ftc_reader(stored);
+	bool		known = true;
+
+	while (at.left > 0)
+	{
+		FtcSlice	member = ftc_get_slice(&at, FTC_HASH_LEN);
+		FtcSlice	signature = ftc_get_slice(&at, FTC_SIGNATURE_LEN);
+		uint8		reference[2 * FTC_HASH_LEN];
+
+		if (at.bad)
+			break;
+		memcpy(reference, block->b, FTC_HASH_LEN);
+		memcpy(reference + FTC_HASH_LEN, member.data, FTC_HASH_LEN);
+		known &= ftc_inbox_stored(chain, ftc_slice(reference, sizeof(reference)), signature) != FTC_NOT_A_MEMBER;
+	}
+	return known;
+}
+
+/*
+ * A row "block, stored".  The statements come first, so that a body that is
+ * known to be stored is not even wanted here; and those of who has left since
+ * afterwards, as only the block's state knows them.
+ */
+static FtcReason
+take_row(FtcContact *c, struct pg_result *result, int row, FtcHash *id, FtcHeader *header)
+{
+	bool		asked_for = c->call.kind == FTC_ASKED_BLOCK;
+	FtcSlice	stored = ftc_peer_bytes(result, row, 1);
+	FtcBlock	block;
+	FtcReason	reason = ftc_block_decode(&block, ftc_peer_bytes(result, row, 0));
+	bool		known;
+
+	if (reason == FTC_OK)
+		reason = ftc_header_decode(header, block.header);
+	if (reason != FTC_OK)
+		return reason;
+	*id = ftc_header_id(header);
+	known = take_statements(&c->call.chain, id, stored);
+	reason = (asked_for ? ftc_inbox_body : ftc_inbox_block) (&c->call.chain, &block, &c->peer.member);
+	if (reason == FTC_OK && !known)
+		(void) take_statements(&c->call.chain, id, stored);
+	return reason;
+}
+
+static bool
+take_blocks(FtcContact *c, struct pg_result *result)
+{
+	int			n = ftc_peer_rows(result);
+	FtcReason	reason = FTC_OK;
+	bool		rises = true;
+
+	ftc_chain_lock(c->call.chain.id);
+	for (int i = 0; i < n && reason == FTC_OK && rises; i++)
+	{
+		FtcHeader	header;
+		FtcHash		id;
+
+		reason = take_row(c, result, i, &id, &header);
+		if (reason != FTC_OK)
+			break;
+		/* known ones may come again, but not for ever */
+		rises = (int64) header.height > c->call.line->reached_height;
+		c->call.line->reached = id;
+		c->call.line->reached_height = (int64) header.height;
+	}
+	/* go on until it has no more to give */
+	c->call.line->behind = n > 0 && reason == FTC_OK && rises;
+	if (!c->call.line->behind)
+		c->call.line->reached_height = -1;
+	else
+	{
+		/* blocks that wait for bodies make all that follow dearer */
+		c->call.line->bodies_first = true;
+		ftc_bodies_begin_pass(c->call.line);
+	}
+	if (reason != FTC_OK)
+		ftc_line_leave(c, psprintf("block refused: %s", ftc_reason_text(reason)));
+	else if (!rises)
+		ftc_line_leave(c, "its blocks do not follow each other");
+	else
+		c->call.line->failures = 0;
+	return true;
+}
+
+static bool
+take_receive(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
+{
+	FtcLinkEnd	end;
+	int64		refused;
+
+	if (ftc_peer_rows(result) != 1 || !get_link_end(result, 0, &end) || !ftc_peer_int(result, 0, 3, &refused))
+		return malformed(c);
+	if (refused > 0)
+		ftc_contact_note_failure(c, psprintf("%lld messages refused: %s", (long long) refused,
+											 ftc_peer_text(result, 0, 4)));
+	/* somebody else here may have sent them too, and more: that is as good */
+	if (!ftc_outbox_hello(&c->call.chain, &self->member, &c->peer.member, &end) ||
+		end.epoch > c->call.epoch || (end.epoch == c->call.epoch && end.next > c->call.first))
+		c->call.line->not_taken = 0;
+	else
+		ftc_line_hold_back(c, ftc_peer_is_null(result, 0, 4) ? "it does not take messages"
+						   : psprintf("it does not take messages: %s", ftc_peer_text(result, 0, 4)));
+	FTC_FAILPOINT("send-before-ack-commit");
+	return true;
+}
+
+/* Is it the block that was asked for? */
+static bool
+is_block(FtcSlice bytes, const FtcHash *wanted)
+{
+	FtcBlock	block;
+	FtcHeader	header;
+	FtcHash		id;
+
+	if (ftc_block_decode(&block, bytes) != FTC_OK || ftc_header_decode(&header, block.header) != FTC_OK)
+		return false;
+	id = ftc_header_id(&header);
+	return ftc_hash_equal(&id, wanted);
+}
+
+static bool
+take_block(FtcContact *c, struct pg_result *result)
+{
+	FtcHeader	header;
+	FtcHash		id;
+	FtcReason	reason;
+
+	if (ftc_peer_is_null(result, 0, 0))
+		return true;			/* it does not have it: somebody else may */
+	if (!is_block(ftc_peer_bytes(result, 0, 0), &c->call.block))
+		return malformed(c);
+	ftc_chain_lock(c->call.chain.id);
+	reason = take_row(c, result, 0, &id, &header);
+	if (reason != FTC_OK)
+		ftc_line_leave(c, psprintf("body refused: %s", ftc_reason_text(reason)));
+	else
+	{
+		ftc_bodies_came(&c->call.chain, &id);
+		c->call.line->failures = 0;
+	}
+	return true;
+}
+
+bool
+ftc_courier_take_answer(void *arg)
+{
+	FtcAnswer  *answer = arg;
+	FtcContact *c = answer->contact;
+	FtcScope	scope;
+	FtcIdentity self;
+
+	if (!ftc_step_begin("taking an answer"))
+		return false;
+	if (c->call.kind == FTC_ASKED_BLOCK)
+		ftc_step_may_be_lost();
+	ftc_enter(&scope);
+	if (ftc_peer_failed(answer->result))
+		ftc_line_leave(c, ftc_peer_message(answer->result));
+	else if (ftc_identity_load(&self))
+		switch (c->call.kind)
+		{
+			case FTC_ASKED_HELLO:
+				take_hello(c, answer->result, &self);
+				break;
+			case FTC_ASKED_BLOCKS:
+				take_blocks(c, answer->result);
+				break;
+			case FTC_ASKED_RECEIVE:
+				take_receive(c, answer->result, &self);
+				break;
+			case FTC_ASKED_BLOCK:
+				take_block(c, answer->result);
+				break;
+		}
+	ftc_leave(&scope);
+	ftc_step_end();
+	return true;
+}

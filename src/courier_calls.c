@@ -1,0 +1,257 @@
+/*-------------------------------------------------------------------------
+ *
+ * courier_calls.c
+ *	  What a peer is asked.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/timestamp.h"
+
+#include "bodies.h"
+#include "branch.h"
+#include "clock.h"
+#include "contact.h"
+#include "courier_part.h"
+#include "datum.h"
+#include "failpoint.h"
+#include "guc.h"
+#include "identity.h"
+#include "outbox.h"
+#include "stmt.h"
+#include "step.h"
+#include "store.h"
+
+#define BLOCKS_AT_ONCE 200
+#define BODIES_US (1 * USECS_PER_SEC)
+
+static FtcStmt behind_take = {
+	.sql = "UPDATE ftchain.link_in SET behind = false WHERE chain = $1 AND behind",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt locator_get = {
+	.sql = "SELECT block FROM ftchain.main_chain WHERE chain = $1 AND"
+	" (height > $2 - 10 OR height IN (SELECT $2 - (1 << g.e) FROM generate_series(4, 30) AS g (e)) OR height = 0)"
+	" ORDER BY height DESC",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8OID},
+};
+
+static bool
+send_call(FtcContact *c, FtcAskedKind kind, const FtcCall *call, const FtcPeerArgs *args)
+{
+	c->call.kind = kind;
+	c->call.called_at = ftc_clock_steady();
+	if (kind != FTC_ASKED_BLOCK)
+		c->call.line->bodies_until = c->call.called_at + BODIES_US;
+	for (int i = 0; i < args->n; i++)
+		c->bytes += args->lengths[i];
+	c->calls++;
+	if (!ftc_peer_call(&c->peer, call, args))
+	{
+		ftc_contact_hang_up(c, "could not send");
+		return false;
+	}
+	return true;
+}
+
+static void
+call_hello(FtcContact *c, const FtcIdentity *self)
+{
+	FtcPeerArgs args = {0};
+
+	ftc_peer_arg_int(&args, FTC_PROTOCOL);
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(self->member.b, FTC_HASH_LEN));
+	send_call(c, FTC_ASKED_HELLO, FTC_CALL_HELLO, &args);
+}
+
+/* Where we are, ever coarser towards the genesis; first what this peer gave last. */
+static void
+call_blocks(FtcContact *c)
+{
+	FtcPeerArgs args = {0};
+	FtcStored	head;
+	FtcSlice   *locator;
+	FtcHash    *ids;
+	uint64		n;
+	int			count = 0;
+
+	ftc_store_load_head(c->call.chain.id, &head);
+	n = ftc_run(&locator_get, Int32GetDatum(c->call.chain.id), Int64GetDatum((int64) head.header.height));
+	locator = palloc((n + 1) * sizeof(FtcSlice));
+	ids = palloc((n + 1) * sizeof(FtcHash));
+	if (c->call.line->reached_height >= 0)
+		locator[count++] = ftc_slice(c->call.line->reached.b, FTC_HASH_LEN);
+	for (uint64 i = 0; i < n; i++)
+	{
+		ids[i] = ftc_hash_value(i, 0);
+		locator[count++] = ftc_slice(ids[i].b, FTC_HASH_LEN);
+	}
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_array(&args, locator, count);
+	ftc_peer_arg_int(&args, BLOCKS_AT_ONCE);
+	send_call(c, FTC_ASKED_BLOCKS, FTC_CALL_BLOCKS, &args);
+}
+
+/* False if there is nothing to send. */
+static bool
+call_receive(FtcContact *c, const FtcIdentity *self)
+{
+	FtcPeerArgs args = {0};
+	FtcOutgoing out;
+
+	if (!ftc_outbox_messages(&c->call.chain, &self->member, &c->peer.member, FTC_CALL_BYTES, &out))
+		return false;
+	c->call.epoch = out.epoch;
+	c->call.first = out.first;
+	FTC_FAILPOINT("send-before-call");
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(self->member.b, FTC_HASH_LEN));
+	ftc_peer_arg_array(&args, out.messages, out.n);
+	ftc_peer_arg_bytes(&args, ftc_slice(out.account.b, FTC_SIGNATURE_LEN));
+	if (send_call(c, FTC_ASKED_RECEIVE, FTC_CALL_RECEIVE, &args))
+		FTC_FAILPOINT("send-after-call");
+	return true;
+}
+
+static bool
+call_block(FtcContact *c)
+{
+	FtcPeerArgs args = {0};
+
+	if (!ftc_bodies_next(c))
+		return false;
+	c->call.block = c->call.line->wanted.block;
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.block.b, FTC_HASH_LEN));
+	send_call(c, FTC_ASKED_BLOCK, FTC_CALL_BLOCK, &args);
+	return true;
+}
+
+/*
+ * Has a body just come?  The next one is asked for before anything else, for a
+ * while, so that neither end is idle.
+ */
+static bool
+is_in_stream(const FtcContact *c, uint64 now)
+{
+	return c->call.kind == FTC_ASKED_BLOCK && now < c->call.line->bodies_until;
+}
+
+static bool
+am_member(const FtcChain *chain, const FtcIdentity *self)
+{
+	return ftc_state_find(ftc_branch_current_state(chain->id), &self->member) != NULL;
+}
+
+/* Only members announce; whoever joins just listens until it is one. */
+static bool
+call_in_turn(FtcContact *c, const FtcIdentity *self)
+{
+	bool		called = false;
+
+	for (int i = 0; i < 2 && !called; i++)
+	{
+		called = c->call.line->bodies_turn ? call_block(c)
+			: ftc_clock_steady() >= c->call.line->send_at && am_member(&c->call.chain, self) && call_receive(c, self);
+		c->call.line->bodies_turn = !c->call.line->bodies_turn;
+	}
+	return called;
+}
+
+/* The next call for one chain, if there is any to make. */
+static bool
+call_for(FtcContact *c, const FtcIdentity *self)
+{
+	uint64		now = ftc_clock_steady();
+	FtcLine    *line = c->call.line;
+
+	if (line->retry_at > now)
+		return false;
+	if (line->greeted && is_in_stream(c, now) && call_block(c))
+		return true;
+	if (!line->greeted || now >= line->hello_at)
+	{
+		call_hello(c, self);
+		return true;
+	}
+	if (ftc_run(&behind_take, Int32GetDatum(c->call.chain.id)) > 0)
+		ftc_line_look_everywhere(c->call.chain.id);
+	if (line->behind && (!line->bodies_first || line->passed))
+	{
+		call_blocks(c);
+		return true;
+	}
+	if (!line->behind && line->caught_up_at == 0)
+		line->caught_up_at = now;
+	if (call_in_turn(c, self))
+		return true;
+	if (!line->behind || !line->passed)
+		return false;
+	call_blocks(c);
+	return true;
+}
+
+/* Nothing is left to do, and nothing waits for a retry. */
+static void
+note_rest(FtcContact *c)
+{
+	ListCell   *cell;
+
+	foreach(cell, c->lines)
+	{
+		const FtcLine *line = lfirst(cell);
+
+		if (!line->greeted || line->not_taken > 0)
+			return;
+	}
+	foreach(cell, c->lines)
+	{
+		FtcLine    *line = lfirst(cell);
+
+		line->failures = 0;
+	}
+	c->last_error[0] = c->logged[0] = '\0';
+}
+
+/* Whose turn it is goes round, so that one busy chain does not starve the rest. */
+bool
+ftc_courier_next_call(void *arg)
+{
+	FtcNextCall *next = arg;
+	FtcContact *c = next->contact;
+	FtcScope	scope;
+	FtcIdentity self;
+	List	   *chains;
+
+	if (!ftc_step_begin("looking for something to send"))
+		return false;
+	ftc_enter(&scope);
+	if (ftc_identity_load(&self))
+	{
+		chains = ftc_chain_list();
+		for (int i = 0; i < list_length(chains) && !next->called; i++)
+		{
+			FtcChain   *chain = list_nth(chains, (c->turn + i) % list_length(chains));
+
+			c->call.line = ftc_line_of(c, chain->id);
+			c->call.chain = *chain;
+			c->call.chain.name = NULL;
+			next->called = call_for(c, &self);
+			if (next->called)
+				c->turn = (c->turn + i + 1) % list_length(chains);
+			next->more |= c->call.line->greeted && !c->call.line->passed;
+			c->call.line->synced = !next->called;
+		}
+		if (!next->called && !next->more)
+			note_rest(c);
+	}
+	ftc_leave(&scope);
+	ftc_step_end();
+	return next->called;
+}

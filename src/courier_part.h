@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * courier_part.h
+ *	  What the parts of the courier share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_COURIER_PART_H
+#define FTC_COURIER_PART_H
+
+#include "contact.h"
+
+/* A step: make the next call to a contact that is idle, if there is any. */
+typedef struct FtcNextCall
+{
+	FtcContact *contact;
+	bool		called;
+	bool		more;			/* to look at */
+} FtcNextCall;
+
+extern bool ftc_courier_next_call(void *arg);	/* FtcNextCall */
+
+/* A step: take what the contact answered to its call. */
+typedef struct FtcAnswer
+{
+	FtcContact *contact;
+	struct pg_result *result;
+} FtcAnswer;
+
+extern bool ftc_courier_take_answer(void *arg); /* FtcAnswer */
+
+#endif							/* FTC_COURIER_PART_H */
