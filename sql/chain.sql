@@ -153,7 +153,7 @@ SELECT attempts, to_hex(h.bits) AS bits, w.work >= attempts AS enough, w.work <=
 -- Intervals: from a microsecond to a year, without months.
 SELECT arg, value, pg_temp.refused(format('SELECT ftchain.create_chain(%L, %I => %L)', arg || value, arg, value))
   FROM unnest(ARRAY['spacing', 'half_life']) arg,
-       unnest(ARRAY['1 us', '365 days', '1 day', '0', '-1 us', '366 days', '1 month', '1 year', '1 month -29 days',
+       unnest(ARRAY['1 us', '365 days', '1 day', '0', '-1 us', '365 days 1 us', '366 days', '1 month', '1 year', '1 month -29 days',
                     '2147483647 days', '-2147483648 days', '9223372036854775807 us',
                     '213503983 days']) WITH ORDINALITY AS v (value, n) -- 2^64 us and 16 hours
  ORDER BY arg COLLATE "C", n;

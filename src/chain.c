@@ -321,16 +321,16 @@ ftc_chain_found(FtcChain *chain, const char *name, const FtcBlock *block, bool p
 static uint64
 interval_arg(Interval *interval, const char *name)
 {
-	const uint64 most = UINT64CONST(31557600000000);
 	int64		us;
 
 	if (interval->month != 0 ||
 		pg_mul_s64_overflow(interval->day, USECS_PER_DAY, &us) ||
 		pg_add_s64_overflow(us, interval->time, &us) ||
-		us < 1 || (uint64) us > most)
+		us < 1 || us > 365 * USECS_PER_DAY)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"%s\" is out of range", name),
+				errmsg("\"%s\" is out of range: %s", name,
+					   DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(interval)))),
 				errdetail("It may be from 1 microsecond to 365 days, without months."));
 	return (uint64) us;
 }
