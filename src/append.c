@@ -161,21 +161,39 @@ append_one(Appending *a, Datum payload)
  * ----------------------------------------------------------------
  */
 
-static HeapTuple
-identity_tuple(FunctionCallInfo fcinfo, const FtcChainCache *chain, Datum which)
+/*
+ * What the function gives, looked up once in a session: that costs more than
+ * putting a short entry into an index.
+ */
+static TupleDesc
+result_desc(FunctionCallInfo fcinfo, TupleDesc *known)
 {
-	TupleDesc	tupdesc;
+	MemoryContext outer;
+	TupleDesc	found;
+
+	if (*known != NULL)
+		return *known;
+	outer = MemoryContextSwitchTo(TopMemoryContext);
+	if (get_call_result_type(fcinfo, NULL, &found) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	*known = BlessTupleDesc(found);
+	MemoryContextSwitchTo(outer);
+	return *known;
+}
+
+static Datum
+identity_tuple(TupleDesc tupdesc, const FtcChainCache *chain, Datum which)
+{
 	Datum		values[3] = {ftc_hash_datum(&chain->member), Int64GetDatum(chain->incarnation), which};
 	bool		nulls[3] = {false, false, false};
 
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	return heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls);
+	return HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls));
 }
 
 Datum
 ftchain_append(PG_FUNCTION_ARGS)
 {
+	static TupleDesc result = NULL;
 	Appending	a;
 	FtcChainCache chain;
 	Datum		kind;
@@ -196,12 +214,13 @@ ftchain_append(PG_FUNCTION_ARGS)
 	ftc_insertion_end(a.into);
 
 	ftc_wake_note_append(1, toast_raw_datum_size(payload));
-	PG_RETURN_DATUM(HeapTupleGetDatum(identity_tuple(fcinfo, &chain, Int64GetDatum(id))));
+	PG_RETURN_DATUM(identity_tuple(result_desc(fcinfo, &result), &chain, Int64GetDatum(id)));
 }
 
 Datum
 ftchain_append_many(PG_FUNCTION_ARGS)
 {
+	static TupleDesc result = NULL;
 	Appending	a;
 	FtcChainCache chain;
 	FtcIds		ids;
@@ -243,5 +262,5 @@ ftchain_append_many(PG_FUNCTION_ARGS)
 		ftc_insertion_end(a.into);
 		ftc_wake_note_append(n, bytes);
 	}
-	PG_RETURN_DATUM(HeapTupleGetDatum(identity_tuple(fcinfo, &chain, ftc_ids_datum(&ids))));
+	PG_RETURN_DATUM(identity_tuple(result_desc(fcinfo, &result), &chain, ftc_ids_datum(&ids)));
 }
