@@ -69,7 +69,7 @@ make_call(FtcContact *c)
 
 /* While a body is stored, the next one can be on its way. */
 static void
-handle_answer(FtcContact *c, struct pg_result *result)
+take_answer(FtcContact *c, struct pg_result *result)
 {
 	FtcAnswer	answer = {.contact = c,.result = result};
 	FtcAsked	answered = c->call;
@@ -84,7 +84,21 @@ handle_answer(FtcContact *c, struct pg_result *result)
 	if (!ftc_step_try(ftc_courier_take_answer, &answer, &more))
 		ftc_line_leave(c, "an answer could not be taken; see the log");
 	c->call = next;
-	ftc_peer_clear(result);
+}
+
+/* In a session an error goes its way, and libpq's memory would stay. */
+static void
+handle_answer(FtcContact *c, struct pg_result *result)
+{
+	PG_TRY();
+	{
+		take_answer(c, result);
+	}
+	PG_FINALLY();
+	{
+		ftc_peer_clear(result);
+	}
+	PG_END_TRY();
 }
 
 /* One contact: what has come, then what is next.  True if it did anything. */
