@@ -206,9 +206,17 @@ make_contact(const char *server)
 	return c;
 }
 
+void
+ftc_contact_clear_answer(FtcContact *c)
+{
+	ftc_peer_clear(c->answer);
+	c->answer = NULL;
+}
+
 static void
 drop_contact(int i)
 {
+	ftc_contact_clear_answer(ftc_contacts[i]);
 	ftc_peer_close(&ftc_contacts[i]->peer);
 	MemoryContextDelete(ftc_contacts[i]->context);
 	ftc_contacts[i] = NULL;

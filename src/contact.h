@@ -75,6 +75,7 @@ typedef struct FtcContact
 	List	   *lines;			/* of FtcLine */
 	int			turn;			/* line whose turn it is */
 	FtcAsked	call;			/* the one under way */
+	struct pg_result *answer;	/* being taken */
 
 	uint64		retry_at;
 	int			failures;
@@ -102,6 +103,7 @@ extern void ftc_contact_show(int i);
 
 /* How it went: it answered; it did something wrong; it cannot be spoken with. */
 extern void ftc_contact_note_answer(FtcContact *c);
+extern void ftc_contact_clear_answer(FtcContact *c);
 extern void ftc_contact_note_failure(FtcContact *c, const char *why);
 extern void ftc_contact_close(FtcContact *c);
 extern void ftc_contact_hang_up(FtcContact *c, const char *why);

@@ -69,43 +69,28 @@ make_call(FtcContact *c)
 
 /* While a body is stored, the next one can be on its way. */
 static void
-take_answer(FtcContact *c, struct pg_result *result)
+take_answer(FtcContact *c)
 {
-	FtcAnswer	answer = {.contact = c,.result = result};
 	FtcAsked	answered = c->call;
 	FtcAsked	next;
 	bool		more;
 
 	ftc_contact_note_answer(c);
-	if (answered.kind == FTC_ASKED_BLOCK && c->peer.phase == FTC_PEER_IDLE && !ftc_peer_failed(result))
+	if (answered.kind == FTC_ASKED_BLOCK && c->peer.phase == FTC_PEER_IDLE && !ftc_peer_failed(c->answer))
 		(void) make_call(c);
 	next = c->call;
 	c->call = answered;
-	if (!ftc_step_try(ftc_courier_take_answer, &answer, &more))
+	if (!ftc_step_try(ftc_courier_take_answer, c, &more))
 		ftc_line_leave(c, "an answer could not be taken; see the log");
 	c->call = next;
-}
-
-/* In a session an error goes its way, and libpq's memory would stay. */
-static void
-handle_answer(FtcContact *c, struct pg_result *result)
-{
-	PG_TRY();
-	{
-		take_answer(c, result);
-	}
-	PG_FINALLY();
-	{
-		ftc_peer_clear(result);
-	}
-	PG_END_TRY();
+	ftc_contact_clear_answer(c);
 }
 
 /* One contact: what has come, then what is next.  True if it did anything. */
 static bool
 attend(FtcContact *c)
 {
-	struct pg_result *result = NULL;
+	bool		answered;
 	char	   *why = NULL;
 	bool		more;
 
@@ -123,16 +108,17 @@ attend(FtcContact *c)
 		ftc_contact_close(c);
 		return true;
 	}
-	if (!ftc_peer_advance(&c->peer, &result, &why))
+	if (!ftc_peer_advance(&c->peer, &c->answer, &why))
 	{
 		ftc_contact_hang_up(c, why);
 		return true;
 	}
-	if (result != NULL)
-		handle_answer(c, result);
+	answered = c->answer != NULL;
+	if (answered)
+		take_answer(c);
 	if (c->peer.phase != FTC_PEER_IDLE)
-		return result != NULL;
-	return make_call(c) || result != NULL;
+		return answered;
+	return make_call(c) || answered;
 }
 
 static int

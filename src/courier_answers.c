@@ -239,8 +239,7 @@ take_block(FtcContact *c, struct pg_result *result)
 bool
 ftc_courier_take_answer(void *arg)
 {
-	FtcAnswer  *answer = arg;
-	FtcContact *c = answer->contact;
+	FtcContact *c = arg;
 	FtcScope	scope;
 	FtcIdentity self;
 
@@ -249,22 +248,22 @@ ftc_courier_take_answer(void *arg)
 	if (c->call.kind == FTC_ASKED_BLOCK)
 		ftc_step_may_be_lost();
 	ftc_enter(&scope);
-	if (ftc_peer_failed(answer->result))
-		ftc_line_leave(c, ftc_peer_message(answer->result));
+	if (ftc_peer_failed(c->answer))
+		ftc_line_leave(c, ftc_peer_message(c->answer));
 	else if (ftc_identity_load(&self))
 		switch (c->call.kind)
 		{
 			case FTC_ASKED_HELLO:
-				take_hello(c, answer->result, &self);
+				take_hello(c, c->answer, &self);
 				break;
 			case FTC_ASKED_BLOCKS:
-				take_blocks(c, answer->result);
+				take_blocks(c, c->answer);
 				break;
 			case FTC_ASKED_RECEIVE:
-				take_receive(c, answer->result, &self);
+				take_receive(c, c->answer, &self);
 				break;
 			case FTC_ASKED_BLOCK:
-				take_block(c, answer->result);
+				take_block(c, c->answer);
 				break;
 		}
 	ftc_leave(&scope);

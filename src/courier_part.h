@@ -21,12 +21,6 @@ typedef struct FtcNextCall
 extern bool ftc_courier_next_call(void *arg);	/* FtcNextCall */
 
 /* A step: take what the contact answered to its call. */
-typedef struct FtcAnswer
-{
-	FtcContact *contact;
-	struct pg_result *result;
-} FtcAnswer;
-
-extern bool ftc_courier_take_answer(void *arg); /* FtcAnswer */
+extern bool ftc_courier_take_answer(void *arg); /* FtcContact */
 
 #endif							/* FTC_COURIER_PART_H */
