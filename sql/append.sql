@@ -208,6 +208,27 @@ CREATE TRIGGER after_row AFTER INSERT ON ftchain.entry FOR EACH ROW EXECUTE FUNC
 SELECT upper(seqs) - lower(seqs) AS entries FROM ftchain.append_many('a', ARRAY['3', '4']::json[], 'watched');
 SELECT seq IS NOT NULL AS appended FROM ftchain.append('a', '5', 'watched');
 SELECT * FROM seen ORDER BY entries, what DESC;
+CREATE FUNCTION regress_ftchain_see_new() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+BEGIN
+    INSERT INTO seen SELECT 'NEW ' || tg_level, count(*) FROM new_rows;
+    RETURN NULL;
+END
+$$;
+GRANT EXECUTE ON FUNCTION regress_ftchain_see_new() TO PUBLIC;
+CREATE TRIGGER new_statement AFTER INSERT ON ftchain.entry REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION regress_ftchain_see_new();
+TRUNCATE seen;
+SELECT upper(seqs) - lower(seqs) AS entries FROM ftchain.append_many('a', ARRAY['6', '7']::json[], 'watched');
+DROP TRIGGER before_row ON ftchain.entry;
+SELECT upper(seqs) - lower(seqs) AS entries FROM ftchain.append_many('a', ARRAY['8', '9', '10']::json[], 'watched');
+SELECT seq IS NOT NULL AS appended FROM ftchain.append('a', '11', 'watched');
+SELECT what, count(*), min(entries), max(entries) FROM seen GROUP BY what ORDER BY what DESC;
+CREATE TRIGGER before_row BEFORE INSERT ON ftchain.entry FOR EACH ROW EXECUTE FUNCTION regress_ftchain_see_new();
+ALTER TABLE ftchain.entry DISABLE TRIGGER new_statement;
+CREATE OR REPLACE FUNCTION regress_ftchain_see_new() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+SELECT ftchain.append('a', '12', 'watched');
+SELECT ftchain.append_many('a', ARRAY['12', '13']::json[], 'watched');
+DROP TRIGGER new_statement ON ftchain.entry;
 DROP TRIGGER before_statement ON ftchain.entry;
 DROP TRIGGER after_statement ON ftchain.entry;
 DROP TRIGGER before_row ON ftchain.entry;
@@ -215,12 +236,12 @@ DROP TRIGGER after_row ON ftchain.entry;
 CREATE TABLE kind (kind text PRIMARY KEY);
 INSERT INTO kind SELECT DISTINCT kind FROM ftchain.entry;
 ALTER TABLE ftchain.entry ADD CONSTRAINT regress_ftchain_kind FOREIGN KEY (kind) REFERENCES kind;
-SELECT seq IS NOT NULL AS appended FROM ftchain.append('a', '6', 'watched');
+SELECT seq IS NOT NULL AS appended FROM ftchain.append('a', '14', 'watched');
 SELECT ftchain.append('a', '7', 'unheard of');
 SELECT ftchain.append_many('a', ARRAY['7', '8']::json[], 'unheard of');
 ALTER TABLE ftchain.entry DROP CONSTRAINT regress_ftchain_kind, DROP CONSTRAINT regress_ftchain_short;
 DROP TABLE seen, kind;
-DROP FUNCTION regress_ftchain_see();
+DROP FUNCTION regress_ftchain_see(), regress_ftchain_see_new();
 \set VERBOSITY default
 SELECT payload FROM ftchain.entry WHERE kind = 'watched' ORDER BY seq;
 

@@ -133,6 +133,14 @@ SELECT pg_temp.after($$DELETE FROM ftchain.entry WHERE id BETWEEN 18 AND 21$$);
 SELECT pg_temp.after($$DELETE FROM ftchain.entry WHERE id = 24$$);
 SELECT pg_temp.after($$DELETE FROM ftchain.entry WHERE id < 4 AND chain = 1$$, $$UPDATE ftchain.entry SET payload = '0' WHERE id = 4$$);
 SELECT count(*), count(*) FILTER (WHERE x LIKE '%| entry missing |%') AS missing FROM pg_temp.after($$DELETE FROM ftchain.entry WHERE chain = 1$$) x;
+-- all gone, and what they would be compared with is not what was signed
+SELECT regexp_replace(x, '[^|]*$', '') FROM pg_temp.after($$DELETE FROM ftchain.entry WHERE chain = 1 AND id < 25$$,
+                     $$UPDATE ftchain.bundle SET leaves = '\x00' || substr(leaves, 2) WHERE id = 2$$) x
+ WHERE x NOT LIKE '%| entry missing |%';
+-- under numbers that no sequence gives
+SELECT pg_temp.after($$INSERT INTO ftchain.entry SELECT n, n, xid, "time", incarnation, chain, origin, salt, author, kind, payload
+                          FROM ftchain.entry, unnest(ARRAY[-9223372036854775808, -5, 9223372036854775806, 9223372036854775807]) n
+                         WHERE id = 1$$);
 -- an entry that waits may go: nothing has been said of it yet
 SELECT pg_temp.after($$DELETE FROM ftchain.entry WHERE id = 25$$);
 -- given another number, to another chain; where it is now it is one too many

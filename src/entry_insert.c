@@ -5,7 +5,8 @@
  *
  * Past SPI: as the apply worker of logical replication puts one row there, and
  * COPY many, with indexes, constraints and triggers.  A statement that does the
- * same costs twice as much, and more.
+ * same costs twice as much, and more.  Triggers run as whoever the transaction
+ * is of; row security does not apply, as it does not to the table's owner.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,9 +35,11 @@ struct FtcInsertion
 	Relation	table;
 	EState	   *estate;
 	ResultRelInfo *result;
+	TransitionCaptureState *transition; /* of triggers that see new rows */
 	MemoryContext context;		/* of what the rows of a batch point to */
+	bool		simple;			/* one row, and nobody watches */
 	int			options;		/* of the table's access method */
-	int			capacity;		/* 1: one by one */
+	int			capacity;		/* rows in a batch */
 	int			n;				/* in the batch */
 	Size		bytes;
 	TupleTableSlot *slots[FLEXIBLE_ARRAY_MEMBER];
@@ -52,7 +55,6 @@ need_right(Oid table)
 		aclcheck_error(right, OBJECT_TABLE, "entry");
 }
 
-/* Somebody's trigger may want to see each row, before or after. */
 static bool
 has_row_triggers(const ResultRelInfo *result)
 {
@@ -61,6 +63,13 @@ has_row_triggers(const ResultRelInfo *result)
 	return triggers != NULL &&
 		(triggers->trig_insert_before_row || triggers->trig_insert_after_row ||
 		 triggers->trig_insert_instead_row || triggers->trig_insert_new_table);
+}
+
+/* A trigger that comes before a row may look at those put before it. */
+static bool
+is_one_by_one(const ResultRelInfo *result)
+{
+	return result->ri_TrigDesc != NULL && result->ri_TrigDesc->trig_insert_before_row;
 }
 
 /*
@@ -77,6 +86,7 @@ open_result(FtcInsertion *in)
 	in->estate->es_output_cid = GetCurrentCommandId(true);
 	ExecOpenIndices(in->result, false);
 	AfterTriggerBeginQuery();
+	in->transition = MakeTransitionCaptureState(in->table->trigdesc, RelationGetRelid(in->table), CMD_INSERT);
 	ExecBSInsertTriggers(in->estate, in->result);
 }
 
@@ -87,15 +97,12 @@ ftc_insertion_begin(Oid table, int64 rows, bool alone)
 	FtcInsertion *in = palloc0(offsetof(FtcInsertion, slots) + most * sizeof(TupleTableSlot *));
 
 	need_right(table);
-	in->table = table_open(table, RowExclusiveLock);
+	in->table = ftc_entry_table(table, RowExclusiveLock);
 	in->options = alone ? TABLE_INSERT_SKIP_FSM : 0;
-	if (RelationGetDescr(in->table)->natts != FTC_ENTRY_COLUMNS)
-		ereport(ERROR,
-				errcode(ERRCODE_DATA_CORRUPTED),
-				errmsg("table \"ftchain.entry\" has been altered"));
 	open_result(in);
-	in->capacity = has_row_triggers(in->result) ? 1 : most;
-	in->context = in->capacity == 1 ? GetPerTupleMemoryContext(in->estate)
+	in->simple = most == 1 && !has_row_triggers(in->result);
+	in->capacity = is_one_by_one(in->result) ? 1 : most;
+	in->context = in->simple ? GetPerTupleMemoryContext(in->estate)
 		: AllocSetContextCreate(CurrentMemoryContext, "ftchain entries", ALLOCSET_DEFAULT_SIZES);
 	return in;
 }
@@ -117,7 +124,7 @@ static TupleTableSlot *
 next_slot(FtcInsertion *in)
 {
 	if (in->slots[in->n] == NULL)
-		in->slots[in->n] = in->capacity == 1
+		in->slots[in->n] = in->simple
 			? MakeSingleTupleTableSlot(RelationGetDescr(in->table), &TTSOpsVirtual)
 			: table_slot_create(in->table, NULL);
 	return in->slots[in->n];
@@ -135,8 +142,12 @@ put_batch(FtcInsertion *in)
 	MemoryContextSwitchTo(outer);
 	for (int i = 0; i < in->n; i++)
 	{
+		List	   *recheck = NIL;
+
 		if (in->result->ri_NumIndices > 0)
-			list_free(ftc_index_insert(in->result, in->slots[i], in->estate));
+			recheck = ftc_index_insert(in->result, in->slots[i], in->estate);
+		ExecARInsertTriggers(in->estate, in->result, in->slots[i], recheck, in->transition);
+		list_free(recheck);
 		ExecClearTuple(in->slots[i]);
 		ResetPerTupleExprContext(in->estate);
 	}
@@ -153,13 +164,18 @@ ftc_insertion_add(FtcInsertion *in, const Datum *values, const bool *nulls)
 	memcpy(slot->tts_values, values, FTC_ENTRY_COLUMNS * sizeof(Datum));
 	memcpy(slot->tts_isnull, nulls, FTC_ENTRY_COLUMNS * sizeof(bool));
 	ExecStoreVirtualTuple(slot);
-	if (in->capacity == 1)
+	if (in->simple)
 	{
 		ExecSimpleRelationInsert(in->result, in->estate, slot);
 		ExecClearTuple(slot);
 		ResetPerTupleExprContext(in->estate);
 		return;
 	}
+	if (is_one_by_one(in->result) && !ExecBRInsertTriggers(in->estate, in->result, slot))
+		ereport(ERROR,
+				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				errmsg("a trigger on table \"ftchain.entry\" left an entry out"),
+				errhint("To refuse an entry, raise an error."));
 	if (in->table->rd_att->constr != NULL)
 		ExecConstraints(in->result, slot, in->estate);
 	in->bytes += row_bytes(values);
@@ -172,12 +188,12 @@ void
 ftc_insertion_end(FtcInsertion *in)
 {
 	put_batch(in);
-	ExecASInsertTriggers(in->estate, in->result, NULL);
+	ExecASInsertTriggers(in->estate, in->result, in->transition);
 	AfterTriggerEndQuery(in->estate);
 	ExecCloseIndices(in->result);
 	for (int i = 0; i < in->capacity && in->slots[i] != NULL; i++)
 		ExecDropSingleTupleTableSlot(in->slots[i]);
-	if (in->capacity > 1)
+	if (!in->simple)
 		MemoryContextDelete(in->context);
 	ExecResetTupleTable(in->estate->es_tupleTable, false);
 	FreeExecutorState(in->estate);

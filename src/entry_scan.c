@@ -12,10 +12,10 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/fmgroids.h"
@@ -32,6 +32,7 @@
 #include "store.h"
 
 #define SCAN_ROWS	1000		/* between two looks at interrupts and memory */
+#define SCAN_BYTES	(8 * 1024 * 1024)	/* of payloads, likewise */
 #define SCAN_GAP	1000		/* ids: shorter gaps are read over */
 
 typedef struct EntryScan
@@ -45,6 +46,8 @@ typedef struct EntryScan
 	Relation	index;
 	TupleTableSlot *slot;
 	MemoryContext context;		/* for some rows */
+	int			nrows;			/* what is in it, about */
+	size_t		nbytes;
 	FtcEntryCallback callback;
 	void	   *arg;
 } EntryScan;
@@ -89,6 +92,7 @@ scan_row(EntryScan *scan)
 	if (scan->at >= ids->n || ids->ranges[scan->at].first > id)
 		return true;			/* between two ranges */
 	entry_from_slot(scan->slot, &entry);
+	scan->nbytes += entry.payload.len;
 	origin = DatumGetInt32(scan->slot->tts_values[FTC_ENTRY_ORIGIN]);
 	if (origin != scan->origin)
 	{
@@ -100,6 +104,15 @@ scan_row(EntryScan *scan)
 	}
 	entry.origin = scan->member;
 	return scan->callback(scan->arg, (int64) id, &entry);
+}
+
+static void
+forget_rows(EntryScan *scan)
+{
+	CHECK_FOR_INTERRUPTS();
+	MemoryContextReset(scan->context);
+	scan->nrows = 0;
+	scan->nbytes = 0;
 }
 
 /* All rows between two ids: false if stopped. */
@@ -117,20 +130,42 @@ scan_span(EntryScan *scan, uint64 first, uint64 last)
 	index = index_beginscan(scan->table, scan->index, GetActiveSnapshot(), 2, 0);
 	index_rescan(index, keys, 2, NULL, 0);
 	/* what the index remembers of the scan must last until its end */
-	for (int n = 1; go_on && index_getnext_slot(index, ForwardScanDirection, scan->slot); n++)
+	while (go_on && index_getnext_slot(index, ForwardScanDirection, scan->slot))
 	{
 		MemoryContextSwitchTo(scan->context);
 		go_on = scan_row(scan);
 		MemoryContextSwitchTo(outer);
-		if (n % SCAN_ROWS == 0)
-		{
-			CHECK_FOR_INTERRUPTS();
-			MemoryContextReset(scan->context);
-		}
+		if (++scan->nrows >= SCAN_ROWS || scan->nbytes >= SCAN_BYTES)
+			forget_rows(scan);
 	}
 	index_endscan(index);
-	MemoryContextReset(scan->context);
+	forget_rows(scan);
 	return go_on;
+}
+
+static void
+altered(void)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("table \"ftchain.entry\" has been altered"));
+}
+
+Relation
+ftc_entry_table(Oid table, LOCKMODE mode)
+{
+	static const Oid types[FTC_ENTRY_COLUMNS] = {
+		INT8OID, INT8OID, XID8OID, TIMESTAMPTZOID, INT8OID, INT4OID, INT4OID, BYTEAOID, TEXTOID, TEXTOID, JSONOID
+	};
+	Relation	relation = table_open(table, mode);
+	TupleDesc	tupdesc = RelationGetDescr(relation);
+
+	if (tupdesc->natts != FTC_ENTRY_COLUMNS)
+		altered();
+	for (int i = 0; i < FTC_ENTRY_COLUMNS; i++)
+		if (TupleDescAttr(tupdesc, i)->attisdropped || TupleDescAttr(tupdesc, i)->atttypid != types[i])
+			altered();
+	return relation;
 }
 
 static void
@@ -139,12 +174,13 @@ open_table(EntryScan *scan)
 	Oid			namespace = get_namespace_oid("ftchain", false);
 	Oid			index = get_relname_relid("entry_pkey", namespace);
 
-	scan->table = table_open(get_relname_relid("entry", namespace), AccessShareLock);
-	if (RelationGetDescr(scan->table)->natts != FTC_ENTRY_COLUMNS || !OidIsValid(index))
-		ereport(ERROR,
-				errcode(ERRCODE_DATA_CORRUPTED),
-				errmsg("table \"ftchain.entry\" has been altered"));
-	scan->index = relation_open(index, AccessShareLock);
+	scan->table = ftc_entry_table(get_relname_relid("entry", namespace), AccessShareLock);
+	if (!OidIsValid(index))
+		altered();
+	scan->index = index_open(index, AccessShareLock);
+	if (scan->index->rd_index->indrelid != RelationGetRelid(scan->table) || !scan->index->rd_index->indisvalid ||
+		scan->index->rd_index->indkey.values[0] != FTC_ENTRY_ID + 1)
+		altered();
 	scan->slot = table_slot_create(scan->table, NULL);
 }
 
@@ -168,7 +204,7 @@ ftc_store_scan(int32 chain, const FtcIds *ids, FtcEntryCallback callback, void *
 		i = j + 1;
 	}
 	ExecDropSingleTupleTableSlot(scan.slot);
-	relation_close(scan.index, NoLock);
+	index_close(scan.index, NoLock);
 	table_close(scan.table, NoLock);
 	PopActiveSnapshot();
 	MemoryContextDelete(scan.context);

@@ -796,6 +796,7 @@ rewrite_bundle(BodyIn *body, const FtcStoredBundle *stored)
 
 	if (!known && ftc_identity_load(&self) && self.origin == stored->origin)
 		known = ftc_ids_read(stored->seqs, &ids) && is_own_list(stored, &ids);
+	known = known && ftc_ids_count(&ids) == body->reader.bundle.count;
 	if (known)
 		ftc_store_delete_entries(&ids);
 	put_bundle_entries(body, stored, known ? &ids : NULL);

@@ -11,6 +11,8 @@
 #ifndef FTC_STORE_H
 #define FTC_STORE_H
 
+#include "utils/rel.h"
+
 #include "stmt.h"
 
 #include "core/block.h"
@@ -124,6 +126,9 @@ typedef enum FtcEntryColumn
 	FTC_ENTRY_PAYLOAD,
 	FTC_ENTRY_COLUMNS
 } FtcEntryColumn;
+
+/* Their table, locked; an error if somebody has altered its columns. */
+extern Relation ftc_entry_table(Oid table, LOCKMODE mode);
 
 /*
  * Call back for each entry of a held bundle, in order.  Its payload hash is not

@@ -74,10 +74,18 @@ static FtcStmt extra_entries = {
 	.argtypes = {INT8OID, INT8OID, INT4OID, BYTEAOID},
 };
 
+/* No sequence gives these: they belong nowhere. */
+static FtcStmt entries_outside = {
+	.sql = "SELECT id FROM ftchain.entry WHERE chain = $1 AND id < 1"
+	" UNION ALL SELECT id FROM ftchain.entry WHERE chain = $1 AND id = 9223372036854775807",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
 /* Of the next so many entries: is each where it belongs, in a bundle or waiting? */
 static FtcStmt next_entries = {
 	.sql = "SELECT e.id, NOT (" WAITS ") AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.ids @> e.id)"
-	" FROM (SELECT * FROM ftchain.entry WHERE id > $1 AND chain = $3 ORDER BY id LIMIT $2) e"
+	" FROM (SELECT * FROM ftchain.entry WHERE id > $1 AND id < 9223372036854775807 AND chain = $3 ORDER BY id LIMIT $2) e"
 	" LEFT JOIN ftchain.seal_state s ON s.chain = e.chain ORDER BY e.id",
 	.nargs = 4,
 	.argtypes = {INT8OID, INT8OID, INT4OID, BYTEAOID},
@@ -89,6 +97,7 @@ typedef struct FtcLeaves
 	FtcHash    *hashes;			/* NULL if they are not sound */
 	uint32		left;			/* entries of this chunk not passed yet */
 	bool		loaded;
+	bool		checked;		/* once, in whichever chunk */
 	bool		reports;		/* the bundle begins in this chunk */
 } FtcLeaves;
 
@@ -265,7 +274,7 @@ load_leaves(FtcEntryReader *r, const FtcHeld *held, FtcLeaves *l)
 	FtcBundle	bundle;
 	FtcHash		root;
 
-	l->loaded = true;
+	l->loaded = l->checked = true;
 	if (ftc_run(&leaves_of, Int64GetDatum(held->id)) == 0 ||
 		ftc_bundle_leaf_decode(&bundle, ftc_slice_value(0, 0)) != FTC_OK)
 		return;					/* said already, with the block */
@@ -288,6 +297,16 @@ load_leaves(FtcEntryReader *r, const FtcHeld *held, FtcLeaves *l)
 	SPI_freetuptable(SPI_tuptable);
 }
 
+static void
+drop_leaves(FtcLeaves *l)
+{
+	if (l->hashes != NULL)
+		pfree(l->hashes);
+	l->hashes = NULL;
+	l->left = 0;
+	l->loaded = l->reports = false;
+}
+
 /* One more entry of the span's bundle is behind us. */
 static void
 pass_by(FtcEntryReader *r, const FtcSpan *span)
@@ -300,9 +319,7 @@ pass_by(FtcEntryReader *r, const FtcSpan *span)
 	/* a damaged index may show an entry twice */
 	if (l->left == 0 || --l->left > 0)
 		return;
-	if (l->hashes != NULL)
-		pfree(l->hashes);
-	memset(l, 0, sizeof(*l));
+	drop_leaves(l);
 }
 
 /* Ids that should have come before this one, in the span being read and after. */
@@ -406,6 +423,23 @@ ftc_verify_read_begin(FtcEntryReader *r, FtcVerification *v, const FtcEntryWork 
 	ftc_ids_init(&r->stray);
 }
 
+/* Leaf hashes that no entry asked for: those that begin here are missing. */
+static void
+check_other_leaves(FtcEntryReader *r, int chunk)
+{
+	for (int i = r->work->chunks[chunk]; i < r->end; i++)
+	{
+		const FtcSpan *span = &r->work->spans[i];
+		FtcLeaves  *l = span->held < 0 ? NULL : &r->leaves[span->held];
+
+		if (l == NULL || span->offset > 0 || l->checked)
+			continue;
+		l->reports = true;
+		load_leaves(r, held_of(r, span), l);
+		drop_leaves(l);
+	}
+}
+
 void
 ftc_verify_read(FtcEntryReader *r, int chunk)
 {
@@ -425,7 +459,24 @@ ftc_verify_read(FtcEntryReader *r, int chunk)
 		}
 	ftc_store_scan(r->v->chain->id, &ids, read_entry, r);
 	missing_before(r, PG_INT64_MAX);
+	check_other_leaves(r, chunk);
 	pfree(ids.ranges);
+}
+
+static void
+extra_fault(FtcVerification *v, int64 id)
+{
+	ftc_verify_fault(v, -1, NULL, id, "extra entry", NULL, psprintf("entry " INT64_FORMAT, id));
+}
+
+static void
+check_outside(FtcVerification *v)
+{
+	uint64		n = ftc_run(&entries_outside, Int32GetDatum(v->chain->id));
+
+	for (uint64 i = 0; i < n; i++)
+		extra_fault(v, DatumGetInt64(ftc_value(i, 0)));
+	SPI_freetuptable(SPI_tuptable);
 }
 
 /* Entries in no bundle: those that wait for the sealer, and what does not belong. */
@@ -444,11 +495,7 @@ check_strays(FtcVerification *v, const FtcIds *stray)
 		uint64		n = ftc_stmt_run(&extra_entries, args, nulls);
 
 		for (uint64 j = 0; j < n; j++)
-		{
-			int64		id = DatumGetInt64(ftc_value(j, 0));
-
-			ftc_verify_fault(v, -1, NULL, id, "extra entry", NULL, psprintf("entry " INT64_FORMAT, id));
-		}
+			extra_fault(v, DatumGetInt64(ftc_value(j, 0)));
 		SPI_freetuptable(SPI_tuptable);
 	}
 }
@@ -489,6 +536,8 @@ ftc_verify_entries(FtcVerification *v, int64 from, int64 to, bool strays, bool p
 		for (int i = 0; i < work.nchunks; i++)
 			ftc_verify_read(&reader, i);
 	check_strays(v, &reader.stray);
+	if (strays)
+		check_outside(v);
 	check_promises(v, from, to);
 }
 
@@ -502,6 +551,8 @@ ftc_verify_strays(const FtcChain *chain, int64 *after, FtcFaultCallback callback
 	uint64		n;
 
 	ftc_freeze();
+	if (*after == 0)
+		check_outside(&v);
 	nulls[3] = !ftc_identity_load(&self);
 	args[0] = Int64GetDatum(*after);
 	args[1] = Int64GetDatum(STRAYS_AT_ONCE);
@@ -512,7 +563,7 @@ ftc_verify_strays(const FtcChain *chain, int64 *after, FtcFaultCallback callback
 	{
 		*after = DatumGetInt64(ftc_value(i, 0));
 		if (DatumGetBool(ftc_value(i, 1)))
-			ftc_verify_fault(&v, -1, NULL, *after, "extra entry", NULL, psprintf("entry " INT64_FORMAT, *after));
+			extra_fault(&v, *after);
 	}
 	ftc_thaw();
 	return n == STRAYS_AT_ONCE;

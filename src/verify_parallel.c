@@ -28,6 +28,7 @@
 
 /* Fewer entries are read before workers have started. */
 #define ENTRIES_MIN 100000
+#define SHARED_MAX (32 * 1024 * 1024)	/* there may be little shared memory */
 #define QUEUE_BYTES 65536
 #define QUEUE_FULL_MS 1000
 
@@ -326,8 +327,12 @@ ftc_verify_read_parallel(FtcEntryReader *reader)
 	Leader		l = {.reader = reader};
 	int			nworkers = Min(max_parallel_maintenance_workers, reader->work->nchunks - 1);
 	bool		launched = false;
+	Size		held;
+	Size		chunks;
+	Size		spans = sizes_of(reader->work, &held, &chunks);
 
-	if (nworkers < 1 || reader->work->entries < ENTRIES_MIN || IsInParallelMode())
+	if (nworkers < 1 || reader->work->entries < ENTRIES_MIN || IsInParallelMode() ||
+		spans + held + chunks > SHARED_MAX)
 		return false;
 	EnterParallelMode();
 	prepare(&l, nworkers);
