@@ -9,7 +9,6 @@
 
 #include "funcapi.h"
 #include "utils/builtins.h"
-#include "utils/numeric.h"
 #include "utils/timestamp.h"
 
 #include "clock.h"
@@ -139,28 +138,13 @@ ftchain_verify_signature(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(ftc_verify_raw(&key, ftc_datum_slice(PG_GETARG_DATUM(1)), &signature) == FTC_OK);
 }
 
-static void
-header_arg(Datum datum, FtcHeader *header)
-{
-	FtcSlice	bytes = ftc_datum_slice(datum);
-	FtcReason	reason = ftc_header_decode(header, bytes);
-
-	if (reason == FTC_BAD_LENGTH)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-				errmsg("invalid block header: %zu bytes", bytes.len),
-				errdetail("A header has %d bytes.", FTC_HEADER_LEN));
-	if (reason != FTC_OK)
-		ftc_refuse(reason, "block header");
-}
-
 Datum
 ftchain_block_id(PG_FUNCTION_ARGS)
 {
 	FtcHeader	header;
 	FtcHash		id;
 
-	header_arg(PG_GETARG_DATUM(0), &header);
+	ftc_arg_header(PG_GETARG_DATUM(0), &header);
 	id = ftc_header_id(&header);
 	PG_RETURN_DATUM(ftc_hash_datum(&id));
 }
@@ -169,17 +153,6 @@ static const char *
 consensus_name(uint32 consensus)
 {
 	return consensus == FTC_CONSENSUS_POW ? "pow" : consensus == FTC_CONSENSUS_POS ? "pos" : "dpos";
-}
-
-/* An unsigned 64-bit number as numeric. */
-static Datum
-u64_numeric(uint64 value)
-{
-	char		digits[32];
-
-	snprintf(digits, sizeof(digits), UINT64_FORMAT, value);
-	return DirectFunctionCall3(numeric_in, CStringGetDatum(digits),
-							   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
 }
 
 static Datum
@@ -200,7 +173,7 @@ header_row(TupleDesc tupdesc, const FtcHeader *header)
 		ftc_hash_datum(&header->state),
 		ftc_hash_datum(&header->justify),
 		Int64GetDatum((int64) header->round),
-		u64_numeric(header->nonce)
+		ftc_u64_numeric(header->nonce)
 	};
 
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls));
@@ -214,7 +187,7 @@ ftchain_decode_header(PG_FUNCTION_ARGS)
 
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	header_arg(PG_GETARG_DATUM(0), &header);
+	ftc_arg_header(PG_GETARG_DATUM(0), &header);
 	PG_RETURN_DATUM(header_row(tupdesc, &header));
 }
 
@@ -224,13 +197,6 @@ ftchain_work_to_numeric(PG_FUNCTION_ARGS)
 {
 	FtcHash		work = ftc_arg_hash(PG_GETARG_DATUM(0), "work");
 	FtcU256		value = ftc_u256_from_hash(&work);
-	Datum		base = DirectFunctionCall2(numeric_add, u64_numeric(UINT64_MAX), u64_numeric(1));
-	Datum		sum = u64_numeric(0);
 
-	for (int i = 3; i >= 0; i--)
-	{
-		sum = DirectFunctionCall2(numeric_mul, sum, base);
-		sum = DirectFunctionCall2(numeric_add, sum, u64_numeric(value.w[i]));
-	}
-	PG_RETURN_DATUM(sum);
+	PG_RETURN_DATUM(ftc_u256_numeric(&value));
 }

@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/numeric.h"
 
 #include "datum.h"
 
@@ -174,4 +175,52 @@ ftc_refuse(FtcReason reason, const char *what)
 			errcode(ftc_reason_sqlstate(reason)),
 			errmsg("invalid %s: %s", what, ftc_reason_text(reason)));
 	pg_unreachable();
+}
+
+void
+ftc_arg_header(Datum datum, FtcHeader *header)
+{
+	FtcSlice	bytes = ftc_datum_slice(datum);
+	FtcReason	reason = ftc_header_decode(header, bytes);
+
+	if (reason == FTC_BAD_LENGTH)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+				errmsg("invalid block header: %zu bytes", bytes.len),
+				errdetail("A header has %d bytes.", FTC_HEADER_LEN));
+	if (reason != FTC_OK)
+		ftc_refuse(reason, "block header");
+}
+
+Datum
+ftc_header_datum(const FtcHeader *header)
+{
+	uint8		bytes[FTC_HEADER_LEN];
+
+	ftc_header_encode(header, bytes);
+	return ftc_slice_datum(ftc_slice(bytes, sizeof(bytes)));
+}
+
+Datum
+ftc_u64_numeric(uint64 value)
+{
+	char		digits[32];
+
+	snprintf(digits, sizeof(digits), UINT64_FORMAT, value);
+	return DirectFunctionCall3(numeric_in, CStringGetDatum(digits),
+							   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+}
+
+Datum
+ftc_u256_numeric(const FtcU256 *value)
+{
+	Datum		base = DirectFunctionCall2(numeric_add, ftc_u64_numeric(PG_UINT64_MAX), ftc_u64_numeric(1));
+	Datum		sum = ftc_u64_numeric(0);
+
+	for (int i = 3; i >= 0; i--)
+	{
+		sum = DirectFunctionCall2(numeric_mul, sum, base);
+		sum = DirectFunctionCall2(numeric_add, sum, ftc_u64_numeric(value->w[i]));
+	}
+	return sum;
 }

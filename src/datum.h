@@ -13,7 +13,9 @@
 
 #include "compat.h"
 #include "core/bytes.h"
+#include "core/header.h"
 #include "core/types.h"
+#include "core/u256.h"
 
 /* A varlena Datum as bytes; detoasted, so they live in CurrentMemoryContext. */
 extern FtcSlice ftc_datum_slice(Datum datum);
@@ -28,6 +30,14 @@ extern bool ftc_datum_signature(Datum datum, FtcSignature *signature);
 
 /* The argument as a hash, or an error that names it. */
 extern FtcHash ftc_arg_hash(Datum datum, const char *name);
+
+/* A header of the right length and form, or an error. */
+extern void ftc_arg_header(Datum datum, FtcHeader *header);
+extern Datum ftc_header_datum(const FtcHeader *header);
+
+/* As numeric. */
+extern Datum ftc_u64_numeric(uint64 value);
+extern Datum ftc_u256_numeric(const FtcU256 *value);
 
 /*
  * A bytea[] as hashes.  False if one has another length or is null; *n is

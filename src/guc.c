@@ -13,12 +13,14 @@
 #include "utils/guc.h"
 
 #include "guc.h"
+#include "mining.h"
 
 int			ftc_guc_call_timeout = 10000;
 char	   *ftc_guc_databases = NULL;
 bool		ftc_guc_enabled = true;
 int			ftc_guc_heartbeat = 2000;
 char	   *ftc_guc_key_directory = NULL;
+int			ftc_guc_mining_kernel = FTC_KERNEL_AUTO;
 int			ftc_guc_scrub_interval = 3600;
 int			ftc_guc_seal_bytes = 4096;
 int			ftc_guc_seal_delay = 1000;
@@ -28,6 +30,14 @@ char	   *ftc_guc_worker_role = NULL;
 #ifdef FTC_FAILPOINTS
 char	   *ftc_guc_failpoint = NULL;
 #endif
+
+static const struct config_enum_entry kernels[] = {
+	{"auto", FTC_KERNEL_AUTO, false},
+	{"sha_ni", FTC_KERNEL_SHA_NI, false},
+	{"avx2", FTC_KERNEL_AVX2, false},
+	{"portable", FTC_KERNEL_PORTABLE, false},
+	{NULL, 0, false}
+};
 
 static void
 define_ints(void)
@@ -90,6 +100,11 @@ ftc_guc_init(void)
 							 "Turn it off for a database that is being restored.",
 							 &ftc_guc_enabled, true,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("ftchain.mining_kernel",
+							 "How proof of work is searched for.",
+							 "auto takes the fastest that this processor has.",
+							 &ftc_guc_mining_kernel, FTC_KERNEL_AUTO, kernels,
+							 PGC_USERSET, 0, ftc_mining_check_kernel, NULL, NULL);
 	define_ints();
 	define_strings();
 	MarkGUCPrefixReserved("ftchain");

@@ -13,13 +13,13 @@
 
 #include "branch.h"
 #include "clock.h"
-#include "core/pow.h"
 #include "core/sha256.h"
 #include "datum.h"
 #include "failpoint.h"
 #include "identity.h"
 #include "inbox.h"
 #include "keys.h"
+#include "mining.h"
 #include "seal.h"
 #include "seal_part.h"
 #include "stmt.h"
@@ -330,8 +330,6 @@ ftc_seal_candidate(const FtcChain *chain, MemoryContext context,
 	return FTC_SEAL_READY;
 }
 
-#define SLICE_ATTEMPTS 65536	/* a few milliseconds */
-
 bool
 ftc_seal_mine(FtcCandidate *candidate)
 {
@@ -339,11 +337,11 @@ ftc_seal_mine(FtcCandidate *candidate)
 
 	while (!found)
 	{
-		uint64		before = candidate->header.nonce;
-		uint64		start = ftc_clock_now();
+		uint64		attempts;
+		uint64		us;
 
-		found = ftc_pow_search(&candidate->header, SLICE_ATTEMPTS);
-		ftc_worker_mined(candidate->header.nonce - before + found, ftc_clock_now() - start);
+		found = ftc_mining_slice(&candidate->header, PG_UINT64_MAX, &attempts, &us);
+		ftc_worker_mined(attempts, us);
 		ftc_worker_attend();
 		if (!found && (ftc_worker_must_leave() || ftc_wake_heads() != candidate->heads))
 			return false;

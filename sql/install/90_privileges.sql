@@ -7,7 +7,9 @@ GRANT USAGE ON SCHEMA ftchain TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
     ftchain.leaf_hash, ftchain.merkle_root, ftchain.inclusion_proof, ftchain.consistency_proof,
     ftchain.verify_inclusion, ftchain.verify_consistency, ftchain.verify_signature,
-    ftchain.block_id, ftchain.decode_header, ftchain.work_to_numeric, ftchain.check_receipt
+    ftchain.block_id, ftchain.decode_header, ftchain.work_to_numeric, ftchain.check_receipt,
+    ftchain.meets_target, ftchain.bits_to_target, ftchain.target_to_bits, ftchain.block_work,
+    ftchain.difficulty, ftchain.next_bits, ftchain.mine, ftchain.hash_rate
     TO PUBLIC;
 
 GRANT ftchain_reader TO ftchain_writer, ftchain_admin;

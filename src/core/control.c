@@ -16,7 +16,6 @@
 #define SIGNER_LEN (FTC_HASH_LEN + FTC_SIGNATURE_LEN)
 
 /* A year, in microseconds: no interval of a chain is longer. */
-#define INTERVAL_MAX UINT64_C(31557600000000)
 
 static void
 put_params(FtcWriter *writer, const FtcParams *params)
@@ -83,7 +82,7 @@ ftc_params_decode(FtcParams *params, FtcSlice bytes)
 static bool
 is_interval(uint64_t us)
 {
-	return us >= 1 && us <= INTERVAL_MAX;
+	return us >= 1 && us <= (uint64_t) FTC_INTERVAL_MAX;
 }
 
 static FtcReason

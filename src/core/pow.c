@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "sha256.h"
 
 #define MANTISSA_MASK	0x007fffffu
 #define MANTISSA_SIGN	0x00800000u
@@ -157,48 +156,4 @@ ftc_pow_next_bits(const FtcAnchor *anchor, uint64_t height, int64_t time,
 	if (ftc_u256_compare(&next, &limit) > 0)
 		return limit_bits;
 	return ftc_pow_to_bits(&next);
-}
-
-/*
- * The first 192 bytes of a header are three whole SHA-256 blocks: their
- * compression (the midstate) serves every nonce.  The last block is the
- * header's last 48 bytes, the padding bit, and the length of 1920 bits.
- */
-bool
-ftc_pow_search(FtcHeader *header, uint64_t attempts)
-{
-	uint8_t		bytes[FTC_HEADER_LEN];
-	uint8_t		last[64] = {0};
-	uint32_t	midstate[8];
-	FtcU256		target;
-	FtcU256		value;
-
-	if (ftc_pow_target(header->bits, &target) != FTC_OK)
-		return false;
-	ftc_header_encode(header, bytes);
-	ftc_sha256_start(midstate);
-	for (int i = 0; i < 3; i++)
-		ftc_sha256_compress(midstate, bytes + 64 * i);
-	memcpy(last, bytes + 192, 48);
-	last[48] = 0x80;
-	last[62] = (FTC_HEADER_LEN * 8) >> 8;
-	last[63] = (FTC_HEADER_LEN * 8) & 0xff;
-
-	for (; attempts > 0; attempts--, header->nonce++)
-	{
-		FtcWriter	writer = ftc_writer(last + 40, 8);
-		uint32_t	state[8];
-
-		ftc_put_u64(&writer, header->nonce);
-		memcpy(state, midstate, sizeof(state));
-		ftc_sha256_compress(state, last);
-		/* the first word decides nearly always */
-		if (state[0] > (uint32_t) (target.w[3] >> 32))
-			continue;
-		for (int i = 0; i < 4; i++)
-			value.w[3 - i] = (uint64_t) state[2 * i] << 32 | state[2 * i + 1];
-		if (ftc_u256_compare(&value, &target) <= 0)
-			return true;
-	}
-	return false;
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * pow.h
- *	  Proof of work: compact targets, work, retarget (ASERT) and the search.
+ *	  Proof of work: compact targets, work, retarget (ASERT).
  *
  * A header meets its target when its id, read as a big-endian number, is not
  * above it.  Targets travel as Bitcoin's compact "bits": an exponent byte and
@@ -38,8 +38,11 @@ extern bool ftc_pow_meets(const FtcHash *id, uint32_t bits);
  * The bits a child of the block (height, time) must carry, by aserti3-2d
  * (bitcoincashorg, spec/2020-11-15-asert.md), exact integers, division
  * truncating toward zero.  Times, spacing and half_life in one unit, whichever;
- * half_life > 0.  Never easier than limit_bits.
+ * spacing and half_life from 1 to FTC_INTERVAL_MAX, so that 128 bits hold all.
+ * Never easier than limit_bits.
  */
+#define FTC_INTERVAL_MAX	INT64_C(31557600000000) /* a year, in us */
+
 typedef struct FtcAnchor
 {
 	uint64_t	height;
@@ -49,12 +52,5 @@ typedef struct FtcAnchor
 
 extern uint32_t ftc_pow_next_bits(const FtcAnchor *anchor, uint64_t height, int64_t time,
 								  int64_t spacing, int64_t half_life, uint32_t limit_bits);
-
-/*
- * Try header->nonce .. header->nonce + attempts - 1.  True if one meets the
- * header's bits: it is then in header->nonce; else header->nonce is the next
- * one to try.  One compression an attempt: the nonce ends the header.
- */
-extern bool ftc_pow_search(FtcHeader *header, uint64_t attempts);
 
 #endif							/* FTC_POW_H */

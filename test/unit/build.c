@@ -8,6 +8,7 @@
 #include "build.h"
 
 #include "merkle.h"
+#include "search.h"
 #include "sha256.h"
 #include "test_util.h"
 
@@ -416,7 +417,7 @@ block_seal(TestBlock *block, const TestPerson *proposer, const FtcHash *genesis)
 	if (block->header.consensus == FTC_CONSENSUS_POW)
 	{
 		block->header.nonce = 0;
-		assert_true(ftc_pow_search(&block->header, 1 << 24));
+		assert_true(ftc_search(ftc_kernel_find("portable"), &block->header, 1 << 24));
 	}
 	block_sign(block, proposer, genesis);
 }

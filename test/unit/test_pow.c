@@ -403,71 +403,6 @@ test_asert_half_lives(void **state)
 					 0x1d00ffff);
 }
 
-static FtcHeader
-some_header(uint32_t bits)
-{
-	FtcHeader	header = {0};
-
-	header.version = FTC_HEADER_VERSION;
-	header.consensus = FTC_CONSENSUS_POW;
-	header.height = 5;
-	header.prev = hash_of("prev", 0);
-	header.history = hash_of("history", 0);
-	header.body = ftc_merkle_empty_root();
-	header.bits = bits;
-	return header;
-}
-
-/* The search finds what trying one after another finds. */
-static void
-test_search(void **state)
-{
-	static const uint32_t targets[] = {0x207fffff, 0x2000ffff, 0x1f0fffff};
-
-	(void) state;
-	for (int i = 0; i < 60; i++)
-	{
-		FtcHeader	header = some_header(targets[i % 3]);
-		FtcHeader	naive;
-		FtcHash		id;
-
-		header.time = (uint64_t) i;
-		header.nonce = i % 2 ? UINT64_MAX - 1 : (uint64_t) i << 40;
-		naive = header;
-		for (id = ftc_header_id(&naive); !ftc_pow_meets(&id, naive.bits); id = ftc_header_id(&naive))
-			naive.nonce++;
-		assert_true(ftc_pow_search(&header, 1 << 20));
-		assert_int_equal(header.nonce, naive.nonce);
-		/* found again at once, as the first of however many */
-		assert_true(ftc_pow_search(&header, 1));
-		assert_int_equal(header.nonce, naive.nonce);
-	}
-}
-
-/* No attempts, too few, and just enough. */
-static void
-test_search_attempts(void **state)
-{
-	FtcHeader	header = some_header(0x1f0fffff);
-	uint64_t	found;
-
-	(void) state;
-	assert_true(ftc_pow_search(&header, 1 << 24));
-	found = header.nonce;
-	assert_true(found > 2);
-	header.nonce = 0;
-	assert_false(ftc_pow_search(&header, 0));
-	assert_int_equal(header.nonce, 0);
-	assert_false(ftc_pow_search(&header, found));
-	assert_int_equal(header.nonce, found);
-	header.nonce = 0;
-	assert_true(ftc_pow_search(&header, found + 1));
-	assert_int_equal(header.nonce, found);
-	/* there is no searching for what cannot be met */
-	header.bits = 0;
-	assert_false(ftc_pow_search(&header, 1));
-}
-
 int
 main(void)
 {
@@ -483,8 +418,6 @@ main(void)
 		test(test_asert_extremes),
 		test(test_asert_bad_bits),
 		test(test_asert_half_lives),
-		test(test_search),
-		test(test_search_attempts),
 	};
 
 	return cmocka_run_group_tests_name("pow", tests, NULL, NULL);

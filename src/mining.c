@@ -1,0 +1,177 @@
+/*-------------------------------------------------------------------------
+ *
+ * mining.c
+ *	  The search for a proof of work, in slices, and the kernel that does it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "clock.h"
+#include "core/pow.h"
+#include "datum.h"
+#include "guc.h"
+#include "mining.h"
+
+PG_FUNCTION_INFO_V1(ftchain_mine);
+PG_FUNCTION_INFO_V1(ftchain_hash_rate);
+
+#define SLICE_US 2000
+#define SLICE_MIN 1024
+#define SLICE_MAX (UINT64CONST(1) << 24)
+
+/* As FtcKernelChoice has them. */
+static const char *const names[] = {NULL, "sha_ni", "avx2", "portable"};
+
+bool
+ftc_mining_check_kernel(int *choice, void **extra, GucSource source)
+{
+	const FtcKernel *kernel;
+
+	if (*choice == FTC_KERNEL_AUTO)
+		return true;
+	kernel = ftc_kernel_find(names[*choice]);
+	if (kernel == NULL || !kernel->is_supported())
+		GUC_check_errdetail("This processor does not have the instructions.");
+	else if (!ftc_kernel_check(kernel))
+		GUC_check_errdetail("It does not find what OpenSSL finds.");
+	else
+		return true;
+	return false;
+}
+
+const FtcKernel *
+ftc_mining_kernel(void)
+{
+	static const FtcKernel *best = NULL;
+
+	if (ftc_guc_mining_kernel != FTC_KERNEL_AUTO)
+		return ftc_kernel_find(names[ftc_guc_mining_kernel]);
+	if (best == NULL)
+		best = ftc_kernel_best();
+	return best;
+}
+
+bool
+ftc_mining_slice(FtcHeader *header, uint64 most, uint64 *attempts, uint64 *us)
+{
+	static uint64 size = SLICE_MIN;
+	uint64		first = header->nonce;
+	uint64		start = ftc_clock_steady();
+	bool		found = ftc_search(ftc_mining_kernel(), header, Min(size, most));
+
+	*us = ftc_clock_steady() - start;
+	*attempts = header->nonce - first + found;
+	/* a slice that was cut short says little */
+	if (!found && *attempts == size)
+		size = Max(SLICE_MIN, Min(SLICE_MAX, *us == 0 ? 2 * size : Min(size * SLICE_US / *us, 2 * size)));
+	return found;
+}
+
+/* ----------------------------------------------------------------
+ *		SQL
+ * ----------------------------------------------------------------
+ */
+
+/* A limit of time in us; PG_UINT64_MAX for none. */
+static uint64
+timeout_arg(FunctionCallInfo fcinfo, int n)
+{
+	Interval   *interval;
+	double		us;
+
+	if (PG_ARGISNULL(n))
+		return PG_UINT64_MAX;
+	interval = PG_GETARG_INTERVAL_P(n);
+	us = interval->time + ((double) interval->day + 30.0 * interval->month) * USECS_PER_DAY;
+	if (us < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("timeout is negative: %s",
+					   DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(interval)))));
+	return us >= (double) PG_UINT64_MAX ? PG_UINT64_MAX : (uint64) us;
+}
+
+static uint64
+attempts_arg(FunctionCallInfo fcinfo, int n)
+{
+	if (PG_ARGISNULL(n))
+		return PG_UINT64_MAX;
+	if (PG_GETARG_INT64(n) < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("max_attempts is negative: %lld", (long long) PG_GETARG_INT64(n)));
+	return (uint64) PG_GETARG_INT64(n);
+}
+
+Datum
+ftchain_mine(PG_FUNCTION_ARGS)
+{
+	uint64		most = attempts_arg(fcinfo, 1);
+	uint64		timeout = timeout_arg(fcinfo, 2);
+	uint64		start = ftc_clock_steady();
+	uint64		elapsed = 0;
+	uint64		tried = 0;
+	FtcHeader	header;
+	TupleDesc	tupdesc;
+	bool		found = false;
+	Interval   *took = palloc0(sizeof(Interval));
+	Datum		values[4];
+	bool		nulls[4] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	ftc_arg_header(PG_GETARG_DATUM(0), &header);
+	while (!found && tried < most && elapsed < timeout)
+	{
+		uint64		attempts;
+		uint64		us;
+
+		found = ftc_mining_slice(&header, most - tried, &attempts, &us);
+		tried += attempts;
+		elapsed = ftc_clock_steady() - start;
+		CHECK_FOR_INTERRUPTS();
+	}
+	took->time = (TimeOffset) elapsed;
+	values[0] = BoolGetDatum(found);
+	values[1] = ftc_header_datum(&header);
+	values[2] = Int64GetDatum((int64) tried);
+	values[3] = IntervalPGetDatum(took);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
+}
+
+/* A header that cannot be met: all of the time is spent on attempts. */
+Datum
+ftchain_hash_rate(PG_FUNCTION_ARGS)
+{
+	float8		seconds = PG_GETARG_FLOAT8(0);
+	uint64		start = ftc_clock_steady();
+	uint64		elapsed;
+	uint64		tried = 0;
+	FtcHeader	header = {.version = FTC_HEADER_VERSION,.bits = 0x01010000};
+
+	if (!(seconds > 0 && seconds <= 3600))
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("seconds is out of range: %g", seconds),
+				errdetail("It may be above 0, up to 3600."));
+	do
+	{
+		uint64		attempts;
+		uint64		us;
+
+		(void) ftc_mining_slice(&header, PG_UINT64_MAX, &attempts, &us);
+		tried += attempts;
+		elapsed = ftc_clock_steady() - start;
+		CHECK_FOR_INTERRUPTS();
+	} while (elapsed < seconds * USECS_PER_SEC);
+	PG_RETURN_FLOAT8(tried * (double) USECS_PER_SEC / elapsed);
+}
