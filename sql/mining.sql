@@ -71,7 +71,7 @@ EXCEPTION WHEN invalid_parameter_value THEN
 END
 $$;
 SELECT count(DISTINCT pg_temp.mined(kernel)) AS answers, bool_and(pg_temp.mined(kernel) IS NOT NULL) FILTER (WHERE kernel IN ('auto', 'portable')) AS always
-  FROM unnest(ARRAY['auto', 'sha_ni', 'avx2', 'portable']) AS kernel;
+  FROM unnest(ARRAY['auto', 'avx512', 'sha_ni', 'avx2', 'portable']) AS kernel;
 SELECT found, attempts > 1 AS tried, ftchain.meets_target(mined) AS meets, ftchain.meets_target(pg_temp.header(0, '1e7fffff')) AS met_before,
        substr(mined, 1, 232) = substr(pg_temp.header(0, '1e7fffff'), 1, 232) AS only_the_nonce,
        (ftchain.decode_header(mined)).nonce = attempts - 1 AS counted

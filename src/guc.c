@@ -33,6 +33,7 @@ char	   *ftc_guc_failpoint = NULL;
 
 static const struct config_enum_entry kernels[] = {
 	{"auto", FTC_KERNEL_AUTO, false},
+	{"avx512", FTC_KERNEL_AVX512, false},
 	{"sha_ni", FTC_KERNEL_SHA_NI, false},
 	{"avx2", FTC_KERNEL_AVX2, false},
 	{"portable", FTC_KERNEL_PORTABLE, false},

@@ -27,7 +27,7 @@ PG_FUNCTION_INFO_V1(ftchain_hash_rate);
 #define SLICE_MAX (UINT64CONST(1) << 24)
 
 /* As FtcKernelChoice has them. */
-static const char *const names[] = {NULL, "sha_ni", "avx2", "portable"};
+static const char *const names[] = {NULL, "avx512", "sha_ni", "avx2", "portable"};
 
 bool
 ftc_mining_check_kernel(int *choice, void **extra, GucSource source)

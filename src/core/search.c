@@ -21,6 +21,7 @@ _Static_assert(FTC_HEADER_LEN - TAIL_AT == 4 * (NONCE_LOW + 1), "the nonce ends 
 
 const FtcKernel *const ftc_kernels[FTC_KERNELS_MAX + 1] = {
 #ifdef __x86_64__
+	&ftc_kernel_avx512,
 	&ftc_kernel_sha_ni,
 	&ftc_kernel_avx2,
 #endif

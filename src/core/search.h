@@ -46,7 +46,7 @@ typedef struct FtcKernel
 } FtcKernel;
 
 /* All that this was compiled with, the fastest first. */
-#define FTC_KERNELS_MAX 3
+#define FTC_KERNELS_MAX 4
 extern const FtcKernel *const ftc_kernels[FTC_KERNELS_MAX + 1]; /* ends with NULL */
 
 /* Does it find, in each of its lanes, what OpenSSL finds? */

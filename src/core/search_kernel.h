@@ -24,6 +24,7 @@ extern void ftc_rounds(uint32_t state[8], const uint32_t *schedule, int from, in
 
 extern const FtcKernel ftc_kernel_portable;
 #ifdef __x86_64__
+extern const FtcKernel ftc_kernel_avx512;
 extern const FtcKernel ftc_kernel_avx2;
 extern const FtcKernel ftc_kernel_sha_ni;
 #endif
