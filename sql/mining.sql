@@ -84,17 +84,31 @@ SELECT found, attempts, (ftchain.decode_header(mined)).nonce FROM ftchain.mine(p
 SELECT found, attempts > 0 AS tried, elapsed BETWEEN '50 ms' AND '10 s' AS in_time FROM ftchain.mine(pg_temp.header(5, '01010000'), timeout => '50 ms');
 SELECT found, attempts FROM ftchain.mine(pg_temp.header(5, '01010000'), timeout => '0');
 SELECT ftchain.mine(NULL) IS NULL AS nothing;
--- nothing wraps
+-- after the last nonce comes the first
 SELECT found, attempts, (ftchain.decode_header(mined)).nonce FROM ftchain.mine(pg_temp.header(-3, '01010000'), max_attempts => 10);
 SELECT ftchain.hash_rate(0.05) > 1000 AS fast;
+-- with more processes, if they are to be had
+SELECT found, attempts, (ftchain.decode_header(mined)).nonce FROM ftchain.mine(pg_temp.header(5, '01010000'), max_attempts => 1000000, workers => 3);
+SELECT found, ftchain.meets_target(mined) AS meets, substr(mined, 1, 232) = substr(pg_temp.header(0, '1e0fffff'), 1, 232) AS only_the_nonce
+  FROM ftchain.mine(pg_temp.header(0, '1e0fffff'), workers => 3);
+SELECT ftchain.hash_rate(0.05, workers => 2) > 1000 AS fast;
+SELECT ftchain.hash_rate(0.05, NULL) IS NULL AS nothing;
+SET client_min_messages = error;
+SET max_parallel_workers = 0;
+SELECT found, attempts FROM ftchain.mine(pg_temp.header(5, '01010000'), max_attempts => 1000, workers => 2);
+RESET client_min_messages;
+SELECT found, attempts FROM ftchain.mine(pg_temp.header(5, '01010000'), max_attempts => 1000, workers => 2);
+RESET max_parallel_workers;
 SELECT pg_temp.refused(query) AS refused
   FROM unnest(ARRAY[$$SELECT ftchain.mine('')$$, $$SELECT ftchain.mine(pg_temp.header(0, '00000000'))$$,
                     $$SELECT ftchain.mine(pg_temp.header(0, '1e7fffff'), -1)$$,
                     $$SELECT ftchain.mine(pg_temp.header(0, '1e7fffff'), timeout => '-1 s')$$,
+                    $$SELECT ftchain.mine(pg_temp.header(0, '1e7fffff'), workers => 0)$$, $$SELECT ftchain.hash_rate(1, 1025)$$,
                     $$SELECT ftchain.hash_rate(0)$$, $$SELECT ftchain.hash_rate('NaN')$$, $$SELECT ftchain.hash_rate(3601)$$,
                     $$SELECT ftchain.meets_target('')$$, $$SET ftchain.mining_kernel = 'gpu'$$]) AS query;
 -- a statement that is cancelled stops
 SET statement_timeout = '100 ms';
 SELECT ftchain.mine(pg_temp.header(0, '01010000'));
 SELECT ftchain.hash_rate(3000);
+SELECT ftchain.hash_rate(3000, 2);
 RESET statement_timeout;

@@ -102,4 +102,5 @@ SELECT chain, wanted, damaged FROM ftchain.status ORDER BY chain;
 
 -- The workers of this database: none until they are started.
 SELECT worker, pid, started, attempts, hash_rate, last_error, last_error_at FROM ftchain.worker_status() ORDER BY worker;
+SELECT * FROM ftchain.mining ORDER BY chain;
 SELECT count(*) FROM ftchain.peer_status();

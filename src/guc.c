@@ -14,13 +14,16 @@
 
 #include "guc.h"
 #include "mining.h"
+#include "shared.h"
 
 int			ftc_guc_call_timeout = 10000;
 char	   *ftc_guc_databases = NULL;
 bool		ftc_guc_enabled = true;
 int			ftc_guc_heartbeat = 2000;
 char	   *ftc_guc_key_directory = NULL;
+int			ftc_guc_mining_duty = 100;
 int			ftc_guc_mining_kernel = FTC_KERNEL_AUTO;
+int			ftc_guc_mining_workers = 0;
 int			ftc_guc_scrub_interval = 3600;
 int			ftc_guc_seal_bytes = 4096;
 int			ftc_guc_seal_delay = 1000;
@@ -51,6 +54,16 @@ define_ints(void)
 							"Time after which an idle peer is asked how it is.",
 							NULL, &ftc_guc_heartbeat, 2000, 100, 3600000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.mining_duty",
+							"Percentage of the time that a process which mines in the background does so.",
+							"In the rest of it the processor is left to others.",
+							&ftc_guc_mining_duty, 100, 1, 100,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.mining_workers",
+							"Number of background workers in each database that mine.",
+							"0 lets the sealer mine by itself.",
+							&ftc_guc_mining_workers, 0, 0, FTC_SHARED_MINERS,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("ftchain.scrub_interval",
 							"Time between two scrubs of all that is stored; 0 turns them off.",
 							NULL, &ftc_guc_scrub_interval, 3600, 0, INT_MAX / 1000,

@@ -68,60 +68,84 @@ launcher_attach(void)
 	return alone;
 }
 
-static void
-start_worker(FtcDatabaseSlot *database, const char *name, FtcWorkerKind kind)
+/* Take the place of a process that is to be started. */
+static bool
+reserve(FtcProcess *process)
 {
 	FtcShared  *s = ftc_shared();
-	FtcWorkerSlot *slot = &database->worker[kind];
-	BackgroundWorker worker = {0};
-	BackgroundWorkerHandle *handle;
-	FtcWorkerArgs args = {.database = database->database,.kind = kind};
-	pid_t		pid;
 	bool		free;
 
 	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
-	free = slot->pid == 0 && slot->retry_at <= ftc_clock_timestamp();
+	free = process->pid == 0 && process->retry_at <= ftc_clock_timestamp();
 	if (free)
-		slot->pid = -1;
+		process->pid = -1;
 	LWLockRelease(&s->lock);
-	if (!free)
-		return;
+	return free;
+}
 
-	strlcpy(args.name, name, sizeof(args.name));
+/* Is it running, or has it run? */
+static bool
+is_started(FtcProcess *process, BackgroundWorker *worker)
+{
+	FtcShared  *s = ftc_shared();
+	BackgroundWorkerHandle *handle;
+	pid_t		pid;
+
+	if (!RegisterDynamicBackgroundWorker(worker, &handle) ||
+		WaitForBackgroundWorkerStartup(handle, &pid) == BGWH_POSTMASTER_DIED)
+		return false;
+	/* if it never got as far as to attach, it did not free its place */
+	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	if (process->pid == -1 && GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED)
+	{
+		process->pid = 0;
+		process->retry_at = ftc_clock_from_now(FTC_ABSENT_RETRY_MS);
+	}
+	LWLockRelease(&s->lock);
+	return true;
+}
+
+/* Start one, unless it is there; what it is, and its function. */
+static void
+start_process(FtcProcess *process, const char *what, const char *function, const FtcWorkerArgs *args)
+{
+	FtcShared  *s = ftc_shared();
+	BackgroundWorker worker = {0};
+
+	if (!reserve(process))
+		return;
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	worker.bgw_notify_pid = MyProcPid;
 	strlcpy(worker.bgw_library_name, "ftchain", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "ftc_worker_main", sizeof(worker.bgw_function_name));
-	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "ftchain %s %s", ftc_worker_name(kind), name);
-	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "ftchain %s", ftc_worker_name(kind));
-	memcpy(worker.bgw_extra, &args, sizeof(args));
-	if (RegisterDynamicBackgroundWorker(&worker, &handle) &&
-		WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_POSTMASTER_DIED)
-	{
-		/* if it never got as far as to attach, it did not free its place */
-		LWLockAcquire(&s->lock, LW_EXCLUSIVE);
-		if (slot->pid == -1 && GetBackgroundWorkerPid(handle, &pid) == BGWH_STOPPED)
-		{
-			slot->pid = 0;
-			slot->retry_at = ftc_clock_from_now(FTC_ABSENT_RETRY_MS);
-		}
-		LWLockRelease(&s->lock);
+	strlcpy(worker.bgw_function_name, function, sizeof(worker.bgw_function_name));
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "ftchain %s %s", what, args->name);
+	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "ftchain %s", what);
+	memcpy(worker.bgw_extra, args, sizeof(*args));
+	if (is_started(process, &worker))
 		return;
-	}
 	ereport(LOG,
 			errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-			errmsg("could not start the ftchain %s of database \"%s\"", ftc_worker_name(kind), name),
-			errhint("Increase max_worker_processes: ftchain needs one, and %d for each database.",
+			errmsg("could not start the ftchain %s of database \"%s\"", what, args->name),
+			errhint("Increase max_worker_processes: ftchain needs one, and for each database %d and as many as \"ftchain.mining_workers\" says.",
 					FTC_WORKER_KINDS));
 	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
-	slot->pid = 0;
-	slot->retry_at = ftc_clock_from_now(FTC_ABSENT_RETRY_MS);
+	process->pid = 0;
+	process->retry_at = ftc_clock_from_now(FTC_ABSENT_RETRY_MS);
 	LWLockRelease(&s->lock);
 }
 
-/* A worker that died before it attached leaves "being started" behind. */
+static void
+forget_if_stillborn(FtcProcess *process)
+{
+	if (process->pid != -1)
+		return;
+	process->pid = 0;
+	process->retry_at = ftc_clock_from_now(FTC_RETRY_MS);
+}
+
+/* A process that died before it attached leaves "being started" behind. */
 static void
 forget_stillborn(FtcDatabaseSlot *database)
 {
@@ -129,11 +153,9 @@ forget_stillborn(FtcDatabaseSlot *database)
 
 	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
 	for (int kind = 0; kind < FTC_WORKER_KINDS; kind++)
-		if (database->worker[kind].pid == -1)
-		{
-			database->worker[kind].pid = 0;
-			database->worker[kind].retry_at = ftc_clock_from_now(FTC_RETRY_MS);
-		}
+		forget_if_stillborn(&database->worker[kind].process);
+	for (int i = 0; i < FTC_SHARED_MINERS; i++)
+		forget_if_stillborn(&database->miner[i].process);
 	LWLockRelease(&s->lock);
 }
 
@@ -142,12 +164,17 @@ static void
 serve_database(Oid oid, const char *name)
 {
 	FtcDatabaseSlot *database = ftc_shared_database(oid, true);
+	FtcWorkerArgs args = {.database = oid};
 
 	if (database == NULL || database->stopped)
 		return;
-	for (int kind = 0; kind < FTC_WORKER_KINDS; kind++)
-		if (kind == FTC_WORKER_SEALER || database->present)
-			start_worker(database, name, kind);
+	strlcpy(args.name, name, sizeof(args.name));
+	for (args.kind = 0; args.kind < FTC_WORKER_KINDS; args.kind++)
+		if (args.kind == FTC_WORKER_SEALER || database->present)
+			start_process(&database->worker[args.kind].process, ftc_worker_name(args.kind),
+						  "ftc_worker_main", &args);
+	for (args.miner = 0; database->present && args.miner < ftc_guc_mining_workers; args.miner++)
+		start_process(&database->miner[args.miner].process, "miner", "ftc_miner_main", &args);
 }
 
 /* Was it named in the setting, or by ftchain.start()? */
@@ -213,12 +240,16 @@ free_places(List *before, List *existing)
 		list_member_oid(existing, database->database);
 
 		for (int kind = 0; kind < FTC_WORKER_KINDS; kind++)
-			used |= database->worker[kind].pid != 0;
+			used |= database->worker[kind].process.pid != 0;
+		for (int j = 0; j < FTC_SHARED_MINERS; j++)
+			used |= database->miner[j].process.pid != 0;
 		if (used)
 			continue;
 		database->database = InvalidOid;
 		database->wanted = database->stopped = database->present = false;
 		memset(database->worker, 0, sizeof(database->worker));
+		memset(database->miner, 0, sizeof(database->miner));
+		memset(database->candidate, 0, sizeof(database->candidate));
 		memset(database->peer, 0, sizeof(database->peer));
 		pg_atomic_write_u64(&database->entries, 0);
 		pg_atomic_write_u64(&database->bytes, 0);
@@ -287,12 +318,7 @@ ftc_launcher_main(Datum arg)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 1000,
 						 ftc_worker_wait_event("FtchainLauncher"));
 		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
-		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-		}
+		ftc_worker_reload();
 	}
 }
 
@@ -386,11 +412,11 @@ ftchain_start(PG_FUNCTION_ARGS)
 				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				errmsg("ftchain works in %d databases at most", FTC_SHARED_DATABASES));
 	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
-	running = database->worker[FTC_WORKER_SEALER].proc != NULL && !database->stopped;
+	running = database->worker[FTC_WORKER_SEALER].process.proc != NULL && !database->stopped;
 	database->wanted = true;
 	database->stopped = false;
 	for (int i = 0; i < FTC_WORKER_KINDS; i++)
-		database->worker[i].retry_at = 0;
+		database->worker[i].process.retry_at = 0;
 	launched = s->launcher != NULL;
 	ftc_wake_latch(s->launcher);
 	LWLockRelease(&s->lock);
@@ -413,9 +439,11 @@ ftchain_stop(PG_FUNCTION_ARGS)
 	database->stopped = true;
 	for (int i = 0; i < FTC_WORKER_KINDS; i++)
 	{
-		running |= database->worker[i].proc != NULL;
-		ftc_wake_latch(database->worker[i].proc);
+		running |= database->worker[i].process.proc != NULL;
+		ftc_wake_latch(database->worker[i].process.proc);
 	}
+	for (int i = 0; i < FTC_SHARED_MINERS; i++)
+		ftc_wake_latch(database->miner[i].process.proc);
 	LWLockRelease(&s->lock);
 	PG_RETURN_BOOL(running);
 }

@@ -17,6 +17,7 @@ typedef struct FtcWorkerArgs
 {
 	Oid			database;
 	FtcWorkerKind kind;
+	int			miner;			/* its number, if it is one */
 	char		name[NAMEDATALEN];	/* of the database */
 } FtcWorkerArgs;
 

@@ -18,6 +18,7 @@
 #include "datum.h"
 #include "guc.h"
 #include "mining.h"
+#include "worker.h"
 
 PG_FUNCTION_INFO_V1(ftchain_mine);
 PG_FUNCTION_INFO_V1(ftchain_hash_rate);
@@ -58,10 +59,18 @@ ftc_mining_kernel(void)
 	return best;
 }
 
+static uint64 slice_size = SLICE_MIN;
+
+uint64
+ftc_mining_slice_size(void)
+{
+	return slice_size;
+}
+
 bool
 ftc_mining_slice(FtcHeader *header, uint64 most, uint64 *attempts, uint64 *us)
 {
-	static uint64 size = SLICE_MIN;
+	uint64		size = slice_size;
 	uint64		first = header->nonce;
 	uint64		start = ftc_clock_steady();
 	bool		found = ftc_search(ftc_mining_kernel(), header, Min(size, most));
@@ -70,8 +79,22 @@ ftc_mining_slice(FtcHeader *header, uint64 most, uint64 *attempts, uint64 *us)
 	*attempts = header->nonce - first + found;
 	/* a slice that was cut short says little */
 	if (!found && *attempts == size)
-		size = Max(SLICE_MIN, Min(SLICE_MAX, *us == 0 ? 2 * size : Min(size * SLICE_US / *us, 2 * size)));
+		slice_size = Max(SLICE_MIN, Min(SLICE_MAX, *us == 0 ? 2 * size : Min(size * SLICE_US / *us, 2 * size)));
 	return found;
+}
+
+bool
+ftc_mining_rest(uint64 us)
+{
+	static uint64 owed = 0;
+	long		ms;
+
+	owed += us * (100 - ftc_guc_mining_duty) / ftc_guc_mining_duty;
+	ms = (long) (owed / 1000);
+	if (ms == 0)
+		return false;
+	owed = 0;
+	return ftc_worker_wait(ms, "FtchainMiningRest");
 }
 
 /* ----------------------------------------------------------------
@@ -110,17 +133,24 @@ attempts_arg(FunctionCallInfo fcinfo, int n)
 	return (uint64) PG_GETARG_INT64(n);
 }
 
+static int
+workers_arg(FunctionCallInfo fcinfo, int n)
+{
+	int			workers = PG_ARGISNULL(n) ? 1 : PG_GETARG_INT32(n);
+
+	if (workers < 1 || workers > FTC_MINING_WORKERS_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("workers is out of range: %d", workers),
+				errdetail("It may be from 1, which is the session alone, to %d.", FTC_MINING_WORKERS_MAX));
+	return workers;
+}
+
 Datum
 ftchain_mine(PG_FUNCTION_ARGS)
 {
-	uint64		most = attempts_arg(fcinfo, 1);
-	uint64		timeout = timeout_arg(fcinfo, 2);
-	uint64		start = ftc_clock_steady();
-	uint64		elapsed = 0;
-	uint64		tried = 0;
-	FtcHeader	header;
+	FtcMining	mining = {.most = attempts_arg(fcinfo, 1),.timeout = timeout_arg(fcinfo, 2)};
 	TupleDesc	tupdesc;
-	bool		found = false;
 	Interval   *took = palloc0(sizeof(Interval));
 	Datum		values[4];
 	bool		nulls[4] = {false};
@@ -129,21 +159,12 @@ ftchain_mine(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	ftc_arg_header(PG_GETARG_DATUM(0), &header);
-	while (!found && tried < most && elapsed < timeout)
-	{
-		uint64		attempts;
-		uint64		us;
-
-		found = ftc_mining_slice(&header, most - tried, &attempts, &us);
-		tried += attempts;
-		elapsed = ftc_clock_steady() - start;
-		CHECK_FOR_INTERRUPTS();
-	}
-	took->time = (TimeOffset) elapsed;
-	values[0] = BoolGetDatum(found);
-	values[1] = ftc_header_datum(&header);
-	values[2] = Int64GetDatum((int64) tried);
+	ftc_arg_header(PG_GETARG_DATUM(0), &mining.header);
+	ftc_mining_run(&mining, workers_arg(fcinfo, 3));
+	took->time = (TimeOffset) mining.elapsed;
+	values[0] = BoolGetDatum(mining.found);
+	values[1] = ftc_header_datum(&mining.header);
+	values[2] = Int64GetDatum((int64) mining.attempts);
 	values[3] = IntervalPGetDatum(took);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
 }
@@ -153,25 +174,17 @@ Datum
 ftchain_hash_rate(PG_FUNCTION_ARGS)
 {
 	float8		seconds = PG_GETARG_FLOAT8(0);
-	uint64		start = ftc_clock_steady();
-	uint64		elapsed;
-	uint64		tried = 0;
-	FtcHeader	header = {.version = FTC_HEADER_VERSION,.bits = 0x01010000};
+	FtcMining	mining = {
+		.header = {.version = FTC_HEADER_VERSION,.bits = 0x01010000},
+		.most = PG_UINT64_MAX
+	};
 
 	if (!(seconds > 0 && seconds <= 3600))
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("seconds is out of range: %g", seconds),
 				errdetail("It may be above 0, up to 3600."));
-	do
-	{
-		uint64		attempts;
-		uint64		us;
-
-		(void) ftc_mining_slice(&header, PG_UINT64_MAX, &attempts, &us);
-		tried += attempts;
-		elapsed = ftc_clock_steady() - start;
-		CHECK_FOR_INTERRUPTS();
-	} while (elapsed < seconds * USECS_PER_SEC);
-	PG_RETURN_FLOAT8(tried * (double) USECS_PER_SEC / elapsed);
+	mining.timeout = (uint64) (seconds * USECS_PER_SEC);
+	ftc_mining_run(&mining, workers_arg(fcinfo, 1));
+	PG_RETURN_FLOAT8(mining.attempts * (double) USECS_PER_SEC / mining.elapsed);
 }

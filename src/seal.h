@@ -27,13 +27,30 @@ typedef enum FtcSealResult
 	FTC_SEAL_READY				/* the candidate is to be worked on */
 } FtcSealResult;
 
-/* A block under construction, in one palloc'd piece of memory. */
-typedef struct FtcCandidate FtcCandidate;
+/* A block that wants a nonce. */
+typedef struct FtcCandidate
+{
+	FtcHeader	header;
+	FtcBlock	block;			/* without body */
+	uint64		heads;			/* ftc_wake_heads() before it was made */
+} FtcCandidate;
 
+/* Make one, in the given context. */
 extern FtcSealResult ftc_seal_candidate(const FtcChain *chain, MemoryContext context,
 										FtcCandidate **candidate, uint64 *wait_until);
 
-/* Search for a nonce, outside any transaction.  False if the head changed. */
+/*
+ * What was tried for children of its parent, kept over a restart; nothing if
+ * none was.  If the candidate kept holds the same, this one becomes it and goes
+ * on with its nonces.
+ */
+extern void ftc_seal_keep(int32 chain, const FtcHeader *header, uint64 attempts, uint64 since);
+extern void ftc_seal_resume(int32 chain, FtcHeader *header, uint64 *attempts, uint64 *since);
+
+/*
+ * Search for a nonce, in a session, outside any transaction.  False if the head
+ * changed.
+ */
 extern bool ftc_seal_mine(FtcCandidate *candidate);
 
 /* Sign the block and add it; true if it became the head. */

@@ -43,13 +43,6 @@ static FtcStmt pending_controls = {
 	.argtypes = {INT4OID},
 };
 
-struct FtcCandidate
-{
-	FtcHeader	header;
-	FtcBlock	block;
-	uint64		heads;			/* ftc_wake_heads() when it was made */
-};
-
 /* A bundle of a candidate. */
 typedef struct Chosen
 {
@@ -275,7 +268,6 @@ assemble(const Parts *p, const FtcIdentity *self, uint64 now, MemoryContext cont
 	c->header.bits = ftc_rules_next_bits(&p->head.tip, &p->state->params);
 	c->header.proposer = self->member;
 	c->header.state = ftc_state_root(p->state);
-	c->heads = ftc_wake_heads();
 	return c;
 }
 
@@ -309,6 +301,7 @@ ftc_seal_candidate(const FtcChain *chain, MemoryContext context,
 	FtcIdentity self;
 	Parts	   *p = palloc(sizeof(Parts));
 	uint64		now = ftc_clock_now();
+	uint64		heads = ftc_wake_heads();
 
 	if (!ftc_identity_load(&self))
 		return FTC_SEAL_NOTHING;
@@ -327,6 +320,7 @@ ftc_seal_candidate(const FtcChain *chain, MemoryContext context,
 	if (*wait_until > now)
 		return FTC_SEAL_TOO_EARLY;
 	*candidate = assemble(p, &self, now, context);
+	(*candidate)->heads = heads;
 	return FTC_SEAL_READY;
 }
 
@@ -341,9 +335,8 @@ ftc_seal_mine(FtcCandidate *candidate)
 		uint64		us;
 
 		found = ftc_mining_slice(&candidate->header, PG_UINT64_MAX, &attempts, &us);
-		ftc_worker_mined(attempts, us);
 		ftc_worker_attend();
-		if (!found && (ftc_worker_must_leave() || ftc_wake_heads() != candidate->heads))
+		if (!found && ftc_wake_heads() != candidate->heads)
 			return false;
 	}
 	return true;

@@ -7,18 +7,25 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "board.h"
 #include "chain.h"
 #include "clock.h"
 #include "guc.h"
+#include "mining.h"
 #include "seal.h"
 #include "sealer.h"
 #include "step.h"
 #include "stmt.h"
 #include "wake.h"
 #include "worker.h"
+
+#define RENEW_US	(2 * UINT64CONST(1000000))
+#define RENEW_SHARE	20			/* a twentieth of our time, at most */
+#define KEEP_US		UINT64CONST(1000000)
 
 /* A wake-up may be lost, and COMMIT PREPARED gives none: look now and then. */
 #define LOOK_ANYWAY_US (10 * USECS_PER_SEC)
@@ -106,58 +113,238 @@ bundle_all(List *chains)
 	}
 }
 
-/* One block of a chain.  Ms until there may be another; 0: at once. */
-static long
-make_block(const FtcChain *chain)
+/* ----------------------------------------------------------------
+ *		Candidates
+ * ----------------------------------------------------------------
+ */
+
+/* Of a chain, between two turns. */
+typedef struct Mined
 {
-	MemoryContext turn = CurrentMemoryContext;
+	int32		chain;
+	MemoryContext context;
+	FtcCandidate *candidate;	/* NULL: none */
+	uint64		made_at;		/* by ftc_clock_steady() */
+	uint64		took;			/* to make it */
+	uint64		kept_at;
+	bool		resumed;		/* what was kept has been looked at */
+} Mined;
+
+static List *mined = NIL;		/* in TopMemoryContext */
+
+static Mined *
+find_mined(int32 chain)
+{
+	MemoryContext outer;
+	ListCell   *cell;
+	Mined	   *m;
+
+	foreach(cell, mined)
+	{
+		m = lfirst(cell);
+		if (m->chain == chain)
+			return m;
+	}
+	outer = MemoryContextSwitchTo(TopMemoryContext);
+	m = palloc0(sizeof(Mined));
+	m->chain = chain;
+	m->context = AllocSetContextCreate(TopMemoryContext, "ftchain candidate", ALLOCSET_DEFAULT_SIZES);
+	mined = lappend(mined, m);
+	MemoryContextSwitchTo(outer);
+	return m;
+}
+
+static void
+drop(Mined *m)
+{
+	m->candidate = NULL;
+	ftc_board_withdraw(m->chain);
+}
+
+static bool
+is_mining(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, mined)
+		if (((Mined *) lfirst(cell))->candidate != NULL)
+		return true;
+	return false;
+}
+
+/* Chains that are not there any more. */
+static void
+forget_gone(List *chains)
+{
+	ListCell   *cell;
+
+	foreach(cell, mined)
+	{
+		Mined	   *m = lfirst(cell);
+		ListCell   *other;
+		bool		there = false;
+
+		foreach(other, chains)
+			there |= ((FtcChain *) lfirst(other))->id == m->chain;
+		if (there)
+			continue;
+		drop(m);
+		MemoryContextDelete(m->context);
+		mined = foreach_delete_current(mined, cell);
+		pfree(m);
+	}
+}
+
+/* With what has come meanwhile, and a new time; it is not to take much of ours. */
+static uint64
+renewal(const Mined *m)
+{
+	return m->made_at + Max(RENEW_US, RENEW_SHARE * m->took);
+}
+
+/* A new candidate.  Ms until there may be one; 0: it is there. */
+static long
+renew(const FtcChain *chain, Mined *m)
+{
 	FtcScope	scope;
+	FtcSealResult result;
 	FtcCandidate *candidate = NULL;
 	uint64		wait_until = 0;
-	FtcSealResult result;
+	uint64		attempts = 0;
+	uint64		since = ftc_clock_now();
 
+	/* the old one stays posted until then */
+	m->candidate = NULL;
+	MemoryContextReset(m->context);
+	m->made_at = m->kept_at = ftc_clock_steady();
 	if (!ftc_step_begin("collecting a block"))
 		return PG_INT32_MAX;
 	ftc_enter(&scope);
-	result = ftc_seal_candidate(chain, turn, &candidate, &wait_until);
+	result = ftc_seal_candidate(chain, m->context, &candidate, &wait_until);
+	if (result == FTC_SEAL_READY && !m->resumed)
+		ftc_seal_resume(chain->id, &candidate->header, &attempts, &since);
 	ftc_leave(&scope);
 	ftc_step_end();
-	if (result == FTC_SEAL_NOTHING)
-		return PG_INT32_MAX;
-	if (result == FTC_SEAL_TOO_EARLY)
+	m->took = ftc_clock_steady() - m->made_at;
+	if (result == FTC_SEAL_READY)
 	{
-		uint64		now = ftc_clock_now();
-
-		return wait_until > now ? (long) ((wait_until - now) / 1000) + 1 : 0;
-	}
-	MemoryContextSwitchTo(turn);
-	ftc_worker_progress(psprintf("mining \"%s\"", chain->name));
-	if (!ftc_seal_mine(candidate) || !ftc_step_begin("publishing a block"))
+		m->candidate = candidate;
+		m->resumed = true;
+		ftc_worker_progress(psprintf("mining \"%s\"", chain->name));
+		ftc_board_post(chain->id, &candidate->header, candidate->heads, attempts, since);
 		return 0;
+	}
+	drop(m);
+	if (result == FTC_SEAL_TOO_EARLY)
+		return wait_until > since ? (long) ((wait_until - since) / 1000) + 1 : 0;
+	return PG_INT32_MAX;
+}
+
+static void
+publish(const FtcChain *chain, Mined *m, const FtcPosted *posted)
+{
+	FtcCandidate *candidate = m->candidate;
+	FtcScope	scope;
+
+	candidate->header = posted->header;
+	drop(m);
+	if (!ftc_step_begin("publishing a block"))
+		return;
 	ftc_enter(&scope);
 	ftc_seal_publish(chain, candidate);
 	ftc_leave(&scope);
 	ftc_step_end();
-	return 0;
+}
+
+static void
+keep(Mined *m, const FtcPosted *posted)
+{
+	FtcScope	scope;
+
+	m->kept_at = ftc_clock_steady();
+	if (!ftc_step_begin("keeping a candidate"))
+		return;
+	ftc_step_may_be_lost();
+	ftc_enter(&scope);
+	ftc_seal_keep(m->chain, &posted->header, posted->attempts, posted->since);
+	ftc_leave(&scope);
+	ftc_step_end();
+}
+
+/* What there is to do for a chain.  Ms until there is more. */
+static long
+tend(const FtcChain *chain)
+{
+	Mined	   *m = find_mined(chain->id);
+	FtcPosted	posted;
+	bool		is_posted = m->candidate != NULL && ftc_board_look(chain->id, &posted);
+	uint64		now = ftc_clock_steady();
+	uint64		next;
+	long		nap = 0;
+
+	if (is_posted && posted.found)
+		publish(chain, m, &posted);
+	else if (is_posted && now - m->kept_at > KEEP_US)
+		keep(m, &posted);
+	if (!is_posted || m->candidate == NULL || m->candidate->heads != ftc_wake_heads() || now > renewal(m))
+		nap = renew(chain, m);
+	if (m->candidate == NULL)
+		return nap;
+	now = ftc_clock_steady();
+	next = Min(renewal(m), m->kept_at + KEEP_US);
+	return next > now ? (long) ((next - now) / 1000) + 1 : 0;
+}
+
+/*
+ * Without miners we mine, slice by slice, until there is something else to do:
+ * in so many ms, or earlier.
+ */
+static void
+mine(FtcDatabaseSlot *database, long nap)
+{
+	uint64		until = ftc_clock_steady() + (uint64) nap * 1000;
+	bool		called = false;
+
+	while (!called && ftc_clock_steady() < until && !ftc_worker_must_leave() &&
+		   ftc_board_miners(database) == 0)
+	{
+		uint64		attempts;
+		uint64		us;
+
+		/* found by us, or overtaken */
+		if (!ftc_board_slice(database, &attempts, &us))
+			break;
+		ftc_worker_mined(attempts, us);
+		called = ftc_mining_rest(us) || is_due(ftc_clock_now(), &nap);
+		ftc_worker_attend();
+	}
 }
 
 long
 ftc_sealer_turn(void)
 {
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
 	List	   *chains = load_chains();
 	long		nap = PG_INT32_MAX;
 	ListCell   *cell;
 
 	if (ftc_worker_must_leave())
 		return 0;
+	forget_gone(chains);
 	if (is_due(ftc_clock_now(), &nap))
 		bundle_all(chains);
 	foreach(cell, chains)
 	{
-		long		next = make_block(lfirst(cell));
+		long		next = tend(lfirst(cell));
 
 		nap = Min(nap, next);
 	}
-	ftc_worker_progress("idle");
+	if (!is_mining())
+		ftc_worker_progress("idle");
+	else if (database != NULL && ftc_board_miners(database) == 0)
+	{
+		mine(database, nap);
+		return 0;
+	}
 	return nap;
 }

@@ -16,25 +16,55 @@
 #include "storage/proc.h"
 #include "utils/timestamp.h"
 
+#include "core/header.h"
 #include "worker.h"
 
 #define FTC_SHARED_DATABASES	8
 #define FTC_SHARED_PEERS		16
+#define FTC_SHARED_MINERS		16
+#define FTC_SHARED_CANDIDATES	8
 #define FTC_SHARED_TEXT			120
 
-typedef struct FtcWorkerSlot
+/* A background process that the launcher keeps running. */
+typedef struct FtcProcess
 {
 	int			pid;			/* 0: none; -1: being started */
 	PGPROC	   *proc;			/* for its latch; NULL until it is attached */
 	TimestampTz started;
 	TimestampTz retry_at;		/* not to be started before */
-	int			failures;		/* in a row */
+} FtcProcess;
+
+typedef struct FtcWorkerSlot
+{
+	FtcProcess	process;
 	char		progress[FTC_SHARED_TEXT];
 	uint64		attempts;		/* at proof of work, since it started */
 	double		hash_rate;		/* of the last slice, per second */
 	char		last_error[FTC_SHARED_TEXT];
 	TimestampTz last_error_at;
 } FtcWorkerSlot;
+
+typedef struct FtcMinerSlot
+{
+	FtcProcess	process;
+	uint64		attempts;		/* since it started */
+	double		hash_rate;		/* of the last slice, per second */
+} FtcMinerSlot;
+
+/* A candidate on the mining board; see board.h. */
+typedef struct FtcCandidateSlot
+{
+	int32		chain;			/* 0: not used */
+	bool		found;
+	FtcHeader	header;			/* its nonce: the first that nobody has taken,
+								 * or the one that was found */
+	uint64		number;			/* another one for each candidate */
+	uint64		heads;			/* ftc_wake_heads() when it was made */
+	uint64		attempts;		/* at a child of its parent */
+	uint64		since;			/* when these began, us */
+	uint64		earlier;		/* of the attempts, before the server started */
+	uint64		began;			/* the others, by ftc_clock_steady() */
+} FtcCandidateSlot;
 
 /* A connection of the courier, shown by ftchain.peer_status(). */
 typedef struct FtcPeerSlot
@@ -60,6 +90,9 @@ typedef struct FtcDatabaseSlot
 	pg_atomic_uint64 entries;	/* appended and committed, not yet looked at */
 	pg_atomic_uint64 bytes;
 	FtcWorkerSlot worker[FTC_WORKER_KINDS];
+	FtcMinerSlot miner[FTC_SHARED_MINERS];
+	uint64		candidates;		/* posted so far */
+	FtcCandidateSlot candidate[FTC_SHARED_CANDIDATES];
 	FtcPeerSlot peer[FTC_SHARED_PEERS];
 } FtcDatabaseSlot;
 

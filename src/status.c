@@ -13,8 +13,10 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "board.h"
 #include "branch.h"
 #include "chain.h"
+#include "clock.h"
 #include "compat.h"
 #include "identity.h"
 #include "seal.h"
@@ -24,6 +26,7 @@
 #include "worker.h"
 
 PG_FUNCTION_INFO_V1(ftchain_chain_status);
+PG_FUNCTION_INFO_V1(ftchain_mining_status);
 PG_FUNCTION_INFO_V1(ftchain_worker_status);
 PG_FUNCTION_INFO_V1(ftchain_peer_status);
 
@@ -85,6 +88,76 @@ time_or_null(TimestampTz timestamp, bool *isnull)
 	return TimestampTzGetDatum(timestamp);
 }
 
+/* A chain's next block; what cannot be told because of damage is null. */
+static void
+tell_mining(ReturnSetInfo *rsinfo, const FtcChain *chain)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, false);
+	FtcState   *state = find_state(chain->id);
+	FtcStored	head;
+	FtcPosted	posted;
+	FtcHash		id;
+	Datum		values[7] = {0};
+	bool		nulls[7] = {false, true, true, false, true, true, true};
+
+	values[0] = Int32GetDatum(chain->id);
+	if (state != NULL && ftc_store_main_head(chain->id, &id) && ftc_store_read(&id, &head) == FTC_OK)
+	{
+		values[1] = Int64GetDatum((int64) head.header.height + 1);
+		values[2] = Int64GetDatum(ftc_rules_next_bits(&head.tip, &state->params));
+		nulls[1] = nulls[2] = false;
+	}
+	if (ftc_board_look(chain->id, &posted))
+	{
+		values[3] = Int32GetDatum(Max(ftc_board_miners(database), 1));
+		values[4] = Int64GetDatum((int64) posted.attempts);
+		values[5] = TimestampTzGetDatum(ftc_clock_to_timestamp(posted.since));
+		values[6] = Float8GetDatum(posted.hash_rate);
+		nulls[4] = nulls[5] = nulls[6] = false;
+	}
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+ftchain_mining_status(PG_FUNCTION_ARGS)
+{
+	FtcScope	scope;
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	ftc_enter(&scope);
+	foreach(cell, ftc_chain_list())
+		tell_mining((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell));
+	ftc_leave(&scope);
+	return (Datum) 0;
+}
+
+static void
+tell_miners(ReturnSetInfo *rsinfo, FtcDatabaseSlot *database)
+{
+	FtcShared  *s = ftc_shared();
+
+	for (int i = 0; i < FTC_SHARED_MINERS; i++)
+	{
+		FtcMinerSlot slot;
+		Datum		values[8];
+		bool		nulls[8] = {false, false, false, false, false, false, true, true};
+
+		LWLockAcquire(&s->lock, LW_SHARED);
+		slot = database->miner[i];
+		LWLockRelease(&s->lock);
+		if (slot.process.pid <= 0)
+			continue;
+		values[0] = CStringGetTextDatum("miner");
+		values[1] = Int32GetDatum(slot.process.pid);
+		values[2] = TimestampTzGetDatum(slot.process.started);
+		values[3] = CStringGetTextDatum("");
+		values[4] = Int64GetDatum((int64) slot.attempts);
+		values[5] = Float8GetDatum(slot.hash_rate);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+}
+
 Datum
 ftchain_worker_status(PG_FUNCTION_ARGS)
 {
@@ -103,19 +176,21 @@ ftchain_worker_status(PG_FUNCTION_ARGS)
 		slot = database->worker[i];
 		LWLockRelease(&s->lock);
 		values[0] = CStringGetTextDatum(ftc_worker_name(i));
-		values[1] = Int32GetDatum(slot.pid);
-		nulls[1] = slot.pid <= 0;
-		values[2] = time_or_null(slot.pid > 0 ? slot.started : 0, &nulls[2]);
+		values[1] = Int32GetDatum(slot.process.pid);
+		nulls[1] = slot.process.pid <= 0;
+		values[2] = time_or_null(slot.process.pid > 0 ? slot.process.started : 0, &nulls[2]);
 		/* what one did that has left is no progress */
 		values[3] = CStringGetTextDatum(slot.progress);
 		values[4] = Int64GetDatum((int64) slot.attempts);
 		values[5] = Float8GetDatum(slot.hash_rate);
-		nulls[3] = nulls[4] = nulls[5] = slot.pid <= 0;
+		nulls[3] = nulls[4] = nulls[5] = slot.process.pid <= 0;
 		values[6] = CStringGetTextDatum(slot.last_error);
 		nulls[6] = slot.last_error_at == 0;
 		values[7] = time_or_null(slot.last_error_at, &nulls[7]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
+	if (database != NULL)
+		tell_miners(rsinfo, database);
 	return (Datum) 0;
 }
 

@@ -73,7 +73,7 @@ wake(void)
 	LWLockAcquire(&s->lock, LW_SHARED);
 	for (int i = 0; i < FTC_WORKER_KINDS; i++)
 		if (wake_at_commit & (1 << i))
-			ftc_wake_latch(database->worker[i].proc);
+			ftc_wake_latch(database->worker[i].process.proc);
 	if (wake_at_commit & FTC_WAKE_LAUNCHER)
 		ftc_wake_latch(s->launcher);
 	LWLockRelease(&s->lock);

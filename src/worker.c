@@ -18,10 +18,12 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
+#include "storage/pmsignal.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "board.h"
 #include "clock.h"
 #include "courier.h"
 #include "guc.h"
@@ -128,17 +130,37 @@ make_way(void)
 	(void) ftc_step_try(step_aside, NULL, &more);
 }
 
-void
-ftc_worker_attend(void)
+/* Whoever computes for long finds out by himself that the postmaster is gone. */
+static void
+check_postmaster(void)
 {
+	if (!PostmasterIsAlive())
+		proc_exit(1);
+}
+
+void
+ftc_worker_reload(void)
+{
+	check_postmaster();
 	CHECK_FOR_INTERRUPTS();
-	if (my_slot != NULL)
-		make_way();
-	if (my_slot != NULL && ConfigReloadPending)
+	if (ConfigReloadPending)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
 	}
+}
+
+void
+ftc_worker_attend(void)
+{
+	if (my_slot == NULL)
+	{
+		check_postmaster();
+		CHECK_FOR_INTERRUPTS();
+		return;
+	}
+	make_way();
+	ftc_worker_reload();
 }
 
 uint32
@@ -185,10 +207,13 @@ detach(int code, Datum arg)
 {
 	FtcShared  *s = ftc_shared();
 
+	/* without a sealer nobody would take what is found */
+	if (my_slot == &my_database->worker[FTC_WORKER_SEALER])
+		ftc_board_clear(my_database);
 	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
-	my_slot->pid = 0;
-	my_slot->proc = NULL;
-	my_slot->retry_at = ftc_clock_from_now(my_database->present ? FTC_RETRY_MS : FTC_ABSENT_RETRY_MS);
+	my_slot->process.pid = 0;
+	my_slot->process.proc = NULL;
+	my_slot->process.retry_at = ftc_clock_from_now(my_database->present ? FTC_RETRY_MS : FTC_ABSENT_RETRY_MS);
 	ftc_wake_latch(s->launcher);
 	LWLockRelease(&s->lock);
 }
@@ -206,7 +231,7 @@ attach(const FtcWorkerArgs *args)
 	my_slot = &my_database->worker[args->kind];
 	before_shmem_exit(detach, (Datum) 0);
 	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
-	if (my_slot->proc != NULL && my_slot->pid != MyProcPid)
+	if (my_slot->process.proc != NULL && my_slot->process.pid != MyProcPid)
 	{
 		LWLockRelease(&s->lock);
 		cancel_before_shmem_exit(detach, (Datum) 0);
@@ -214,9 +239,9 @@ attach(const FtcWorkerArgs *args)
 				errcode(ERRCODE_OBJECT_IN_USE),
 				errmsg("the %s of this database is running already", types[args->kind].name));
 	}
-	my_slot->pid = MyProcPid;
-	my_slot->proc = MyProc;
-	my_slot->started = ftc_clock_timestamp();
+	my_slot->process.pid = MyProcPid;
+	my_slot->process.proc = MyProc;
+	my_slot->process.started = ftc_clock_timestamp();
 	my_slot->attempts = 0;
 	my_slot->hash_rate = 0;
 	my_slot->progress[0] = '\0';
@@ -281,7 +306,10 @@ work(const WorkerType *type)
 		ftc_worker_attend();
 		MemoryContextSwitchTo(context);
 		if (!ftc_guc_enabled)
+		{
+			ftc_board_clear(my_database);
 			(void) look_around(NULL);
+		}
 		else if (ftc_step_try(take_turn, &turn, &more))
 			failures = 0;
 		else

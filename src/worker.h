@@ -10,8 +10,10 @@
  *		courier		everything between databases (courier.c)
  *		keeper		scrub and repair (keeper.c)
  *
- * Each has an SQL twin that runs the same steps in a session.  Shared memory
- * holds latches, wake-up flags and progress: losing it costs a delay.
+ * and as many miners as ftchain.mining_workers says (miner.c), which are
+ * of no database.  Each of the three has an SQL twin that runs the same steps in a
+ * session.  Shared memory holds latches, wake-up flags and progress: losing it
+ * costs a delay.
  *
  *-------------------------------------------------------------------------
  */
@@ -41,6 +43,8 @@ extern void ftc_worker_note_error(const char *message);
  */
 extern bool ftc_worker_wait(long timeout_ms, const char *event);
 extern void ftc_worker_attend(void);	/* the same without waiting */
+extern void ftc_worker_reload(void);	/* a background process: interrupts
+										 * and settings alone */
 extern bool ftc_worker_must_leave(void);	/* somebody wants the database, or
 											 * no workers */
 extern void ftc_worker_leave(void); /* from now on it must */

@@ -272,6 +272,18 @@ COMMENT ON COLUMN ftchain.seal_state.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.seal_state.snapshot IS 'everything committed before it is in a bundle or in the backlog';
 COMMENT ON COLUMN ftchain.seal_state.backlog IS 'ids of entries that were found and did not fit in a bundle yet';
 
+CREATE TABLE ftchain.candidate (
+    chain integer PRIMARY KEY,
+    header bytea NOT NULL,
+    attempts bigint NOT NULL,
+    since timestamptz NOT NULL
+);
+COMMENT ON TABLE ftchain.candidate IS 'the block that each chain was last mining here for longer than a moment, kept over a restart';
+COMMENT ON COLUMN ftchain.candidate.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.candidate.header IS 'its header, with the nonce that goes next';
+COMMENT ON COLUMN ftchain.candidate.attempts IS 'attempts so far at a child of its parent';
+COMMENT ON COLUMN ftchain.candidate.since IS 'when these began';
+
 CREATE TABLE ftchain.peer (
     server text PRIMARY KEY,
     member bytea NOT NULL,

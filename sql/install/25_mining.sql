@@ -27,11 +27,11 @@ COMMENT ON FUNCTION ftchain.next_bits(bigint, bigint, bigint, bigint, bigint, bi
     'bits of the child of a block with this height and time, by aserti3-2d; times, spacing and half_life in one unit';
 
 CREATE FUNCTION ftchain.mine(header bytea, max_attempts bigint DEFAULT NULL, timeout interval DEFAULT NULL,
-        OUT found boolean, OUT mined bytea, OUT attempts bigint, OUT elapsed interval)
-    LANGUAGE c VOLATILE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'ftchain_mine';
-COMMENT ON FUNCTION ftchain.mine(bytea, bigint, interval) IS
-    'search for a nonce with which a block header meets its target; mined has it, or else the next one to try';
+        workers integer DEFAULT 1, OUT found boolean, OUT mined bytea, OUT attempts bigint, OUT elapsed interval)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ftchain_mine';
+COMMENT ON FUNCTION ftchain.mine(bytea, bigint, interval, integer) IS
+    'search for a nonce with which a block header meets its target, with so many processes; mined has it, or else the next one to try';
 
-CREATE FUNCTION ftchain.hash_rate(seconds double precision DEFAULT 1) RETURNS double precision
-    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'ftchain_hash_rate';
-COMMENT ON FUNCTION ftchain.hash_rate(double precision) IS 'attempts at proof of work per second, measured here and now by one process';
+CREATE FUNCTION ftchain.hash_rate(seconds double precision DEFAULT 1, workers integer DEFAULT 1) RETURNS double precision
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'ftchain_hash_rate';
+COMMENT ON FUNCTION ftchain.hash_rate(double precision, integer) IS 'attempts at proof of work per second, measured here and now by so many processes';

@@ -12,6 +12,12 @@ CREATE FUNCTION ftchain.worker_status()
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_worker_status';
 COMMENT ON FUNCTION ftchain.worker_status() IS 'the background workers of this database and what they are doing';
 
+CREATE FUNCTION ftchain.mining_status()
+    RETURNS TABLE (chain integer, height bigint, bits bigint, workers integer, attempts bigint, since timestamptz,
+                   hash_rate double precision)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_mining_status';
+COMMENT ON FUNCTION ftchain.mining_status() IS 'the next block of each chain and how far this database is with mining it';
+
 CREATE FUNCTION ftchain.peer_status()
     RETURNS TABLE (server text, state text, calls bigint, bytes bigint, round_trip interval, last_contact timestamptz,
                    retry_at timestamptz, last_error text, last_error_at timestamptz)

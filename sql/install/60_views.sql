@@ -120,3 +120,23 @@ COMMENT ON COLUMN ftchain.status.members IS 'number of members';
 COMMENT ON COLUMN ftchain.status.member IS 'whether this database is one of them';
 COMMENT ON COLUMN ftchain.status.wanted IS 'bodies that should be here and are not yet';
 COMMENT ON COLUMN ftchain.status.damaged IS 'damage found and not repaired yet';
+
+CREATE VIEW ftchain.mining AS
+    SELECT c.name AS chain, s.height, s.bits, ftchain.bits_to_target(s.bits) AS target,
+           ftchain.block_work(s.bits) AS expected_attempts, s.workers, s.attempts, s.since, s.hash_rate,
+           CASE WHEN s.hash_rate OPERATOR(pg_catalog.>) 0 THEN
+               make_interval(secs => least(ftchain.block_work(s.bits)::double precision
+                   OPERATOR(pg_catalog./) s.hash_rate, 1e15)) END AS expected_left
+      FROM ftchain.mining_status() s
+      JOIN ftchain.chain c ON c.id OPERATOR(pg_catalog.=) s.chain;
+COMMENT ON VIEW ftchain.mining IS 'the next block of each chain and how far this database is with mining it';
+COMMENT ON COLUMN ftchain.mining.chain IS 'name of the chain';
+COMMENT ON COLUMN ftchain.mining.height IS 'height of the next block';
+COMMENT ON COLUMN ftchain.mining.bits IS 'compact target it must meet';
+COMMENT ON COLUMN ftchain.mining.target IS 'that target: 32 bytes, big endian';
+COMMENT ON COLUMN ftchain.mining.expected_attempts IS 'attempts it takes on average';
+COMMENT ON COLUMN ftchain.mining.workers IS 'processes that mine it here; 0 while there is nothing to mine';
+COMMENT ON COLUMN ftchain.mining.attempts IS 'attempts so far at a block of this height on this parent';
+COMMENT ON COLUMN ftchain.mining.since IS 'when these began';
+COMMENT ON COLUMN ftchain.mining.hash_rate IS 'attempts per second of all of them together, since then or since the server started';
+COMMENT ON COLUMN ftchain.mining.expected_left IS 'time it takes from now on, on average, at that rate: however long it has taken already, since luck has no memory';

@@ -18,7 +18,8 @@ GRANT ftchain_writer TO ftchain_admin;
 GRANT SELECT ON ALL TABLES IN SCHEMA ftchain TO ftchain_reader;
 GRANT EXECUTE ON FUNCTION
     ftchain.verify, ftchain.receipt, ftchain.place, ftchain.ring, ftchain.members,
-    ftchain.chain_status, ftchain.worker_status, ftchain.peer_status, ftchain.incarnation
+    ftchain.chain_status, ftchain.mining_status, ftchain.worker_status, ftchain.peer_status,
+    ftchain.incarnation
     TO ftchain_reader;
 GRANT EXECUTE ON FUNCTION ftchain.append, ftchain.append_many TO ftchain_writer;
 GRANT EXECUTE ON FUNCTION

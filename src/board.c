@@ -1,0 +1,210 @@
+/*-------------------------------------------------------------------------
+ *
+ * board.c
+ *	  The mining board: candidates that want a nonce.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "board.h"
+#include "clock.h"
+#include "mining.h"
+#include "wake.h"
+
+/* The place of a chain; with make, a free one if it has none.  Holding the lock. */
+static FtcCandidateSlot *
+find_slot(FtcDatabaseSlot *database, int32 chain, bool make)
+{
+	for (int i = 0; i < FTC_SHARED_CANDIDATES; i++)
+		if (database->candidate[i].chain == chain)
+			return &database->candidate[i];
+	return make ? find_slot(database, 0, false) : NULL;
+}
+
+static void
+wake_miners(FtcDatabaseSlot *database)
+{
+	for (int i = 0; i < FTC_SHARED_MINERS; i++)
+		ftc_wake_latch(database->miner[i].process.proc);
+}
+
+/* Attempts at children of another parent do not count. */
+static void
+count_from(FtcCandidateSlot *slot, const FtcHeader *header, uint64 attempts, uint64 since)
+{
+	if (slot->chain != 0 && ftc_hash_equal(&slot->header.prev, &header->prev))
+		return;
+	slot->attempts = slot->earlier = attempts;
+	slot->since = since;
+	slot->began = ftc_clock_steady();
+}
+
+void
+ftc_board_post(int32 chain, const FtcHeader *header, uint64 heads, uint64 attempts, uint64 since)
+{
+	FtcShared  *s = ftc_shared();
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
+	FtcCandidateSlot *slot;
+
+	if (database == NULL)
+		return;
+	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	slot = find_slot(database, chain, true);
+	if (slot != NULL)
+	{
+		count_from(slot, header, attempts, since);
+		slot->chain = chain;
+		slot->found = false;
+		slot->header = *header;
+		slot->number = ++database->candidates;
+		slot->heads = heads;
+		wake_miners(database);
+	}
+	LWLockRelease(&s->lock);
+}
+
+void
+ftc_board_withdraw(int32 chain)
+{
+	FtcShared  *s = ftc_shared();
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, false);
+	FtcCandidateSlot *slot;
+
+	if (database == NULL)
+		return;
+	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	slot = find_slot(database, chain, false);
+	if (slot != NULL)
+		slot->chain = 0;
+	LWLockRelease(&s->lock);
+}
+
+void
+ftc_board_clear(FtcDatabaseSlot *database)
+{
+	FtcShared  *s = ftc_shared();
+
+	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	memset(database->candidate, 0, sizeof(database->candidate));
+	LWLockRelease(&s->lock);
+}
+
+int
+ftc_board_miners(FtcDatabaseSlot *database)
+{
+	FtcShared  *s = ftc_shared();
+	int			n = 0;
+
+	LWLockAcquire(&s->lock, LW_SHARED);
+	for (int i = 0; i < FTC_SHARED_MINERS; i++)
+		n += database->miner[i].process.proc != NULL;
+	LWLockRelease(&s->lock);
+	return n;
+}
+
+bool
+ftc_board_look(int32 chain, FtcPosted *posted)
+{
+	FtcShared  *s = ftc_shared();
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, false);
+	FtcCandidateSlot *slot;
+	uint64		now = ftc_clock_steady();
+
+	if (database == NULL)
+		return false;
+	LWLockAcquire(&s->lock, LW_SHARED);
+	slot = find_slot(database, chain, false);
+	if (slot != NULL)
+	{
+		posted->header = slot->header;
+		posted->found = slot->found;
+		posted->attempts = slot->attempts;
+		posted->since = slot->since;
+		posted->hash_rate = now > slot->began ? (slot->attempts - slot->earlier) * 1e6 / (now - slot->began) : 0;
+	}
+	LWLockRelease(&s->lock);
+	return slot != NULL;
+}
+
+/* ----------------------------------------------------------------
+ *		Mining
+ * ----------------------------------------------------------------
+ */
+
+/* A range of nonces of a candidate. */
+typedef struct Range
+{
+	int			slot;
+	uint64		number;			/* of the candidate */
+	FtcHeader	header;			/* with the first of them */
+	uint64		count;
+} Range;
+
+static bool
+is_wanted(const FtcCandidateSlot *slot, uint64 heads)
+{
+	return slot->chain != 0 && !slot->found && slot->heads == heads;
+}
+
+static bool
+take_range(FtcDatabaseSlot *database, Range *range)
+{
+	static int	last = 0;
+	FtcShared  *s = ftc_shared();
+	uint64		heads = pg_atomic_read_u64(&database->heads);
+	bool		taken = false;
+
+	range->count = ftc_mining_slice_size();
+	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	for (int i = 1; i <= FTC_SHARED_CANDIDATES && !taken; i++)
+	{
+		FtcCandidateSlot *slot = &database->candidate[(last + i) % FTC_SHARED_CANDIDATES];
+
+		if (!is_wanted(slot, heads))
+			continue;
+		range->slot = (last + i) % FTC_SHARED_CANDIDATES;
+		range->number = slot->number;
+		range->header = slot->header;
+		slot->header.nonce += range->count;
+		taken = true;
+	}
+	LWLockRelease(&s->lock);
+	if (taken)
+		last = range->slot;
+	return taken;
+}
+
+/* Of two who find a nonce the first counts. */
+static void
+report_range(FtcDatabaseSlot *database, const Range *range, uint64 attempts, bool found)
+{
+	FtcShared  *s = ftc_shared();
+	FtcCandidateSlot *slot = &database->candidate[range->slot];
+
+	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	if (slot->chain != 0 && ftc_hash_equal(&slot->header.prev, &range->header.prev))
+		slot->attempts += attempts;
+	if (found && slot->chain != 0 && slot->number == range->number && !slot->found)
+	{
+		slot->found = true;
+		slot->header.nonce = range->header.nonce;
+		ftc_wake_latch(database->worker[FTC_WORKER_SEALER].process.proc);
+	}
+	LWLockRelease(&s->lock);
+}
+
+bool
+ftc_board_slice(FtcDatabaseSlot *database, uint64 *attempts, uint64 *us)
+{
+	Range		range;
+	bool		found;
+
+	if (!take_range(database, &range))
+		return false;
+	found = ftc_mining_slice(&range.header, range.count, attempts, us);
+	report_range(database, &range, *attempts, found);
+	return true;
+}

@@ -1,0 +1,109 @@
+/*-------------------------------------------------------------------------
+ *
+ * miner.c
+ *	  A worker that does nothing but mine what is on the board.
+ *
+ * It is of no database, so that nobody who wants one has to wait for it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+
+#include "board.h"
+#include "clock.h"
+#include "guc.h"
+#include "launcher.h"
+#include "mining.h"
+#include "wake.h"
+
+PGDLLEXPORT void ftc_miner_main(Datum arg);
+
+#define LOOK_ANYWAY_MS 1000
+
+static FtcDatabaseSlot *my_database = NULL;
+static FtcMinerSlot *my_slot = NULL;
+
+static void
+detach(int code, Datum arg)
+{
+	FtcShared  *s = ftc_shared();
+
+	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	my_slot->process.pid = 0;
+	my_slot->process.proc = NULL;
+	my_slot->process.retry_at = ftc_clock_from_now(FTC_RETRY_MS);
+	LWLockRelease(&s->lock);
+}
+
+static bool
+attach(const FtcWorkerArgs *args)
+{
+	FtcShared  *s = ftc_shared();
+	bool		alone;
+
+	my_database = ftc_shared_database(args->database, false);
+	if (my_database == NULL)
+		return false;
+	my_slot = &my_database->miner[args->miner];
+	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	alone = my_slot->process.proc == NULL;
+	if (alone)
+	{
+		my_slot->process.pid = MyProcPid;
+		my_slot->process.proc = MyProc;
+		my_slot->process.started = ftc_clock_timestamp();
+		my_slot->attempts = 0;
+		my_slot->hash_rate = 0;
+	}
+	LWLockRelease(&s->lock);
+	if (alone)
+		before_shmem_exit(detach, (Datum) 0);
+	return alone;
+}
+
+static void
+note(uint64 attempts, uint64 us)
+{
+	FtcShared  *s = ftc_shared();
+
+	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	my_slot->attempts += attempts;
+	if (us > 0)
+		my_slot->hash_rate = attempts * 1e6 / us;
+	LWLockRelease(&s->lock);
+}
+
+void
+ftc_miner_main(Datum arg)
+{
+	FtcWorkerArgs args;
+
+	memcpy(&args, MyBgworkerEntry->bgw_extra, sizeof(args));
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	if (!attach(&args))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	while (args.miner < ftc_guc_mining_workers && !my_database->stopped)
+	{
+		uint64		attempts;
+		uint64		us;
+
+		if (ftc_guc_enabled && ftc_board_slice(my_database, &attempts, &us))
+		{
+			note(attempts, us);
+			(void) ftc_mining_rest(us);
+		}
+		else
+			(void) ftc_worker_wait(LOOK_ANYWAY_MS, "FtchainMiner");
+		ftc_worker_reload();
+	}
+	proc_exit(0);
+}
