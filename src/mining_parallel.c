@@ -81,11 +81,7 @@ begin(Shared *shared, const FtcMining *mining)
 {
 	shared->header = mining->header;
 
-	/*
-	 * up to the last nonce, which there is no need to come to in any other
-	 * way
-	 */
-	shared->most = Min(mining->most, PG_UINT64_MAX - mining->header.nonce);
+	shared->most = mining->most;
 	shared->start = ftc_clock_steady();
 	shared->timeout = mining->timeout;
 	pg_atomic_init_u64(&shared->taken, 0);
