@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
+#include "utils/timestamp.h"
 
 #include "datum.h"
 
@@ -190,6 +191,24 @@ ftc_arg_header(Datum datum, FtcHeader *header)
 				errdetail("A header has %d bytes.", FTC_HEADER_LEN));
 	if (reason != FTC_OK)
 		ftc_refuse(reason, "block header");
+}
+
+uint64
+ftc_arg_timeout(FunctionCallInfo fcinfo, int n)
+{
+	Interval   *interval;
+	double		us;
+
+	if (PG_ARGISNULL(n))
+		return PG_UINT64_MAX;
+	interval = PG_GETARG_INTERVAL_P(n);
+	us = interval->time + ((double) interval->day + 30.0 * interval->month) * USECS_PER_DAY;
+	if (us < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("timeout is negative: %s",
+					   DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(interval)))));
+	return us >= (double) PG_UINT64_MAX ? PG_UINT64_MAX : (uint64) us;
 }
 
 Datum

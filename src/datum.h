@@ -33,6 +33,9 @@ extern FtcHash ftc_arg_hash(Datum datum, const char *name);
 
 /* A header of the right length and form, or an error. */
 extern void ftc_arg_header(Datum datum, FtcHeader *header);
+
+/* A limit of time: us, PG_UINT64_MAX if it is null, an error if negative. */
+extern uint64 ftc_arg_timeout(FunctionCallInfo fcinfo, int n);
 extern Datum ftc_header_datum(const FtcHeader *header);
 
 /* As numeric. */

@@ -47,6 +47,12 @@ static FtcStmt identity_get = {
 	.sql = "SELECT member, public_key, origin, database, set_back, run FROM ftchain.identity",
 };
 
+static FtcStmt own_origin = {
+	.sql = "SELECT origin FROM ftchain.identity WHERE database = $1",
+	.nargs = 1,
+	.argtypes = {OIDOID},
+};
+
 static FtcStmt identity_put = {
 	.sql = "INSERT INTO ftchain.identity (member, algorithm, public_key, origin, database)"
 	" VALUES ($1, $2, $3, $4, $5)",
@@ -166,6 +172,17 @@ ftc_identity_need(FtcIdentity *identity)
 				errmsg("this database has no identity"),
 				errdetail("It has none yet, or it is a copy of a database that has one, or its key file is not there."),
 				errhint("Call ftchain.create_identity(); a chain must then take in the new member."));
+}
+
+int32
+ftc_identity_origin(void)
+{
+	FtcIdentity self;
+
+	if (ftc_run(&own_origin, ObjectIdGetDatum(MyDatabaseId)) > 0)
+		return DatumGetInt32(ftc_value(0, 0));
+	ftc_identity_need(&self);	/* which says why there is none */
+	return self.origin;
 }
 
 /* The rest of this run is another incarnation. */

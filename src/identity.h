@@ -26,6 +26,9 @@ extern bool ftc_identity_load(FtcIdentity *identity);
 extern void ftc_identity_need(FtcIdentity *identity);	/* or an error */
 extern void ftc_identity_ensure(FtcIdentity *identity); /* or makes one */
 
+/* As an origin of entries, for which no key is needed; or an error. */
+extern int32 ftc_identity_origin(void);
+
 /* Somebody holds what this database has no memory of: a new incarnation. */
 extern void ftc_identity_set_back(const char *why);
 

@@ -250,6 +250,7 @@ free_places(List *before, List *existing)
 		memset(database->worker, 0, sizeof(database->worker));
 		memset(database->miner, 0, sizeof(database->miner));
 		memset(database->candidate, 0, sizeof(database->candidate));
+		memset(database->wanted_height, 0, sizeof(database->wanted_height));
 		memset(database->peer, 0, sizeof(database->peer));
 		pg_atomic_write_u64(&database->entries, 0);
 		pg_atomic_write_u64(&database->bytes, 0);

@@ -102,25 +102,6 @@ ftc_mining_rest(uint64 us)
  * ----------------------------------------------------------------
  */
 
-/* A limit of time in us; PG_UINT64_MAX for none. */
-static uint64
-timeout_arg(FunctionCallInfo fcinfo, int n)
-{
-	Interval   *interval;
-	double		us;
-
-	if (PG_ARGISNULL(n))
-		return PG_UINT64_MAX;
-	interval = PG_GETARG_INTERVAL_P(n);
-	us = interval->time + ((double) interval->day + 30.0 * interval->month) * USECS_PER_DAY;
-	if (us < 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("timeout is negative: %s",
-					   DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(interval)))));
-	return us >= (double) PG_UINT64_MAX ? PG_UINT64_MAX : (uint64) us;
-}
-
 static uint64
 attempts_arg(FunctionCallInfo fcinfo, int n)
 {
@@ -149,7 +130,7 @@ workers_arg(FunctionCallInfo fcinfo, int n)
 Datum
 ftchain_mine(PG_FUNCTION_ARGS)
 {
-	FtcMining	mining = {.most = attempts_arg(fcinfo, 1),.timeout = timeout_arg(fcinfo, 2)};
+	FtcMining	mining = {.most = attempts_arg(fcinfo, 1),.timeout = ftc_arg_timeout(fcinfo, 2)};
 	TupleDesc	tupdesc;
 	Interval   *took = palloc0(sizeof(Interval));
 	Datum		values[4];

@@ -55,13 +55,6 @@ static FtcStmt bundle_load = {
 	.argtypes = {INT8OID},
 };
 
-/* Who this database is; no key is needed to say what it took. */
-static FtcStmt own_origin = {
-	.sql = "SELECT origin FROM ftchain.identity WHERE database = $1",
-	.nargs = 1,
-	.argtypes = {OIDOID},
-};
-
 /* An entry appended here that is in no bundle yet. */
 static FtcStmt entry_waits = {
 	.sql = "SELECT FROM ftchain.entry e WHERE e.id = $3 AND e.chain = $1 AND e.origin = $2"
@@ -448,16 +441,10 @@ put_head(StringInfo json, const FtcStored *block, const FtcHash *genesis)
 static int32
 origin_arg(FunctionCallInfo fcinfo)
 {
-	FtcIdentity self;
 	FtcHash		member;
 
 	if (PG_ARGISNULL(2))
-	{
-		if (ftc_run(&own_origin, ObjectIdGetDatum(MyDatabaseId)) > 0)
-			return DatumGetInt32(ftc_value(0, 0));
-		ftc_identity_need(&self);	/* which says why there is none */
-		return self.origin;
-	}
+		return ftc_identity_origin();
 	member = ftc_arg_hash(PG_GETARG_DATUM(2), "origin");
 	return ftc_origin_find(&member);
 }

@@ -310,7 +310,8 @@ ftc_seal_candidate(const FtcChain *chain, MemoryContext context,
 		return FTC_SEAL_NOTHING;
 	collect_controls(p);
 	collect_bundles(p);
-	if (p->nleaves == 0 && !ftc_branch_needs_closing(chain->id, &p->head, p->state))
+	if (p->nleaves == 0 && !ftc_branch_needs_closing(chain->id, &p->head, p->state) &&
+		ftc_wake_wanted_height(chain->id) <= (int64) p->head.header.height)
 		return FTC_SEAL_NOTHING;
 	*wait_until = ftc_rules_earliest(&p->head.tip, &p->state->params);
 	if (p->nleaves == 0)

@@ -56,6 +56,7 @@ ftc_shared(void)
 		for (int i = 0; i < FTC_SHARED_DATABASES; i++)
 		{
 			pg_atomic_init_u64(&shared->database[i].heads, 0);
+			ConditionVariableInit(&shared->database[i].new_head);
 			pg_atomic_init_u64(&shared->database[i].entries, 0);
 			pg_atomic_init_u64(&shared->database[i].bytes, 0);
 		}

@@ -12,6 +12,7 @@
 #define FTC_SHARED_H
 
 #include "port/atomics.h"
+#include "storage/condition_variable.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "utils/timestamp.h"
@@ -66,6 +67,14 @@ typedef struct FtcCandidateSlot
 	uint64		began;			/* the others, by ftc_clock_steady() */
 } FtcCandidateSlot;
 
+/* Somebody waits for a chain to be so high. */
+typedef struct FtcWantedSlot
+{
+	int32		chain;			/* 0: not used */
+	int64		height;
+	uint64		said_at;		/* by ftc_clock_steady() */
+} FtcWantedSlot;
+
 /* A connection of the courier, shown by ftchain.peer_status(). */
 typedef struct FtcPeerSlot
 {
@@ -87,12 +96,14 @@ typedef struct FtcDatabaseSlot
 	bool		stopped;		/* by ftchain.stop() */
 	bool		present;		/* the extension is there, a worker says */
 	pg_atomic_uint64 heads;		/* changes of a head */
+	ConditionVariable new_head; /* for sessions that wait for one */
 	pg_atomic_uint64 entries;	/* appended and committed, not yet looked at */
 	pg_atomic_uint64 bytes;
 	FtcWorkerSlot worker[FTC_WORKER_KINDS];
 	FtcMinerSlot miner[FTC_SHARED_MINERS];
 	uint64		candidates;		/* posted so far */
 	FtcCandidateSlot candidate[FTC_SHARED_CANDIDATES];
+	FtcWantedSlot wanted_height[FTC_SHARED_CANDIDATES];
 	FtcPeerSlot peer[FTC_SHARED_PEERS];
 } FtcDatabaseSlot;
 

@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 
+#include "clock.h"
 #include "guc.h"
 #include "shared.h"
 #include "wake.h"
@@ -69,7 +70,10 @@ wake(void)
 	if (appended_entries > 0 && !is_sealer_concerned(database) && wake_at_commit == FTC_WAKE_SEALER)
 		return;
 	if (wake_at_commit & FTC_WAKE_NEW_HEAD)
+	{
 		pg_atomic_fetch_add_u64(&database->heads, 1);
+		ConditionVariableBroadcast(&database->new_head);
+	}
 	LWLockAcquire(&s->lock, LW_SHARED);
 	for (int i = 0; i < FTC_WORKER_KINDS; i++)
 		if (wake_at_commit & (1 << i))
@@ -111,6 +115,101 @@ ftc_wake_heads(void)
 	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
 
 	return database == NULL ? 0 : pg_atomic_read_u64(&database->heads);
+}
+
+/* ----------------------------------------------------------------
+ *		Waiting for a head
+ * ----------------------------------------------------------------
+ */
+
+#define WANTED_US (5 * UINT64CONST(1000000))
+
+void
+ftc_wake_expect(void)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
+
+	if (database != NULL)
+		ConditionVariablePrepareToSleep(&database->new_head);
+}
+
+void
+ftc_wake_await(long timeout_ms)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, false);
+
+	if (database == NULL)
+		(void) ftc_worker_wait(Min(timeout_ms, 100), "FtchainNewHead");
+	else
+		(void) ConditionVariableTimedSleep(&database->new_head, timeout_ms, ftc_worker_wait_event("FtchainNewHead"));
+}
+
+void
+ftc_wake_expected(void)
+{
+	ConditionVariableCancelSleep();
+}
+
+/* The place of a chain; a free one, or the one that was wanted longest ago. */
+static FtcWantedSlot *
+wanted_slot(FtcDatabaseSlot *database, int32 chain)
+{
+	FtcWantedSlot *oldest = &database->wanted_height[0];
+
+	for (int i = 0; i < FTC_SHARED_CANDIDATES; i++)
+	{
+		FtcWantedSlot *slot = &database->wanted_height[i];
+
+		if (slot->chain == chain)
+			return slot;
+		if (slot->said_at < oldest->said_at)
+			oldest = slot;
+	}
+	return oldest;
+}
+
+static bool
+is_wanted_still(const FtcWantedSlot *slot, int32 chain)
+{
+	return slot->chain == chain && ftc_clock_steady() - slot->said_at < WANTED_US;
+}
+
+void
+ftc_wake_want_height(int32 chain, int64 height)
+{
+	FtcShared  *s = ftc_shared();
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, false);
+	FtcWantedSlot *slot;
+
+	if (database == NULL)
+		return;
+	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	slot = wanted_slot(database, chain);
+	if (!is_wanted_still(slot, chain) || slot->height <= height)
+	{
+		slot->chain = chain;
+		slot->height = height;
+		slot->said_at = ftc_clock_steady();
+		ftc_wake_latch(database->worker[FTC_WORKER_SEALER].process.proc);
+	}
+	LWLockRelease(&s->lock);
+}
+
+int64
+ftc_wake_wanted_height(int32 chain)
+{
+	FtcShared  *s = ftc_shared();
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, false);
+	int64		height = -1;
+
+	if (database == NULL)
+		return -1;
+	LWLockAcquire(&s->lock, LW_SHARED);
+	for (int i = 0; i < FTC_SHARED_CANDIDATES; i++)
+		if (is_wanted_still(&database->wanted_height[i], chain))
+			height = database->wanted_height[i].height;
+	LWLockRelease(&s->lock);
+	return height;
 }
 
 void

@@ -30,6 +30,21 @@ extern void ftc_wake_appended(int64 *entries, int64 *bytes, bool take);
 /* Rises whenever the head of a chain of this database changes. */
 extern uint64 ftc_wake_heads(void);
 
+/*
+ * In a session, waiting for a change of a head: expect it, look, await it, look
+ * again, ..., and be done.  An error does that, too.
+ */
+extern void ftc_wake_expect(void);
+extern void ftc_wake_await(long timeout_ms);
+extern void ftc_wake_expected(void);
+
+/*
+ * Somebody waits for a chain to get this high: the sealer makes blocks without
+ * entries, too, until it is.  It is forgotten after some seconds.
+ */
+extern void ftc_wake_want_height(int32 chain, int64 height);
+extern int64 ftc_wake_wanted_height(int32 chain);	/* -1: nobody */
+
 /* Wake one process at once; NULL: nobody.  Holding the lock of shared.h. */
 extern void ftc_wake_latch(PGPROC *proc);
 

@@ -53,6 +53,19 @@ CREATE FUNCTION ftchain.receipt(chain text, seq bigint, origin bytea DEFAULT NUL
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_receipt';
 COMMENT ON FUNCTION ftchain.receipt(text, bigint, bytea, bigint) IS 'proof that an entry is in a block of the chain; null while it is not sealed';
 
+CREATE FUNCTION ftchain.confirmations(chain text, seq bigint, origin bytea DEFAULT NULL, incarnation bigint DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_confirmations';
+COMMENT ON FUNCTION ftchain.confirmations(text, bigint, bytea, bigint) IS
+    'how many blocks of the main chain hold an entry or stand on the one that does; 0 while it is not sealed';
+
+CREATE FUNCTION ftchain.wait_for(chain text, seq bigint, confirmations integer DEFAULT 1, timeout interval DEFAULT NULL,
+        origin bytea DEFAULT NULL, incarnation bigint DEFAULT NULL)
+    RETURNS boolean
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_wait_for';
+COMMENT ON FUNCTION ftchain.wait_for(text, bigint, integer, interval, bytea, bigint) IS
+    'wait until an entry has so many confirmations; false if it has not when the time is over';
+
 CREATE FUNCTION ftchain.check_receipt(receipt json, genesis bytea DEFAULT NULL, head bytea DEFAULT NULL,
         OUT valid boolean, OUT reason text, OUT genesis_id bytea, OUT block bytea, OUT height bigint,
         OUT "time" timestamptz, OUT origin bytea, OUT incarnation bigint, OUT seq bigint,

@@ -17,7 +17,7 @@ GRANT ftchain_writer TO ftchain_admin;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA ftchain TO ftchain_reader;
 GRANT EXECUTE ON FUNCTION
-    ftchain.verify, ftchain.receipt, ftchain.place, ftchain.ring, ftchain.members,
+    ftchain.verify, ftchain.receipt, ftchain.confirmations, ftchain.wait_for, ftchain.place, ftchain.ring, ftchain.members,
     ftchain.chain_status, ftchain.mining_status, ftchain.worker_status, ftchain.peer_status,
     ftchain.incarnation
     TO ftchain_reader;

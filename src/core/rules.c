@@ -26,6 +26,96 @@ ftc_rules_earliest(const FtcTip *tip, const FtcParams *params)
 	return tip->time + params->min_spacing;
 }
 
+/* ----------------------------------------------------------------
+ *		The rules of a header
+ * ----------------------------------------------------------------
+ */
+
+/* A header as a child of a parent. */
+typedef struct Child
+{
+	const FtcHeader *header;
+	const FtcSignature *signature;
+	const FtcTip *parent;
+	const FtcState *state;		/* that it builds on */
+	const FtcHash *genesis;
+	uint64_t	now;			/* us */
+} Child;
+
+static FtcReason
+has_consensus(const Child *c)
+{
+	/* the one engine that there is so far */
+	return c->header->consensus == c->state->params.consensus && c->header->consensus == FTC_CONSENSUS_POW
+		? FTC_OK : FTC_WRONG_CONSENSUS;
+}
+
+static FtcReason
+names_parent(const Child *c)
+{
+	return ftc_hash_equal(&c->header->prev, &c->parent->id) ? FTC_OK : FTC_BAD_PARENT;
+}
+
+static FtcReason
+is_one_above(const Child *c)
+{
+	return c->header->height == c->parent->height + 1 ? FTC_OK : FTC_BAD_HEIGHT;
+}
+
+static FtcReason
+has_history(const Child *c)
+{
+	FtcHash		history = ftc_frontier_root(&c->parent->history);
+
+	return ftc_hash_equal(&c->header->history, &history) ? FTC_OK : FTC_BAD_HISTORY;
+}
+
+static FtcReason
+has_state(const Child *c)
+{
+	FtcHash		root = ftc_state_root(c->state);
+
+	return ftc_hash_equal(&c->header->state, &root) ? FTC_OK : FTC_BAD_STATE;
+}
+
+/* Without voters. */
+static FtcReason
+has_no_votes(const Child *c)
+{
+	return ftc_hash_is_zero(&c->header->justify) && c->header->round == 0 ? FTC_OK : FTC_BAD_JUSTIFY;
+}
+
+static FtcReason
+is_small(const Child *c)
+{
+	return c->header->leaves <= c->state->params.max_leaves ? FTC_OK : FTC_TOO_MANY;
+}
+
+/*
+ * Later than its parent by the least spacing, which is at least 1 us.  So times
+ * rise along every branch, and each is later than the median of those before:
+ * there is no room for the timewarp that Bitcoin's rule of the median bounds.
+ */
+static FtcReason
+is_late_enough(const Child *c)
+{
+	return c->header->time >= ftc_rules_earliest(c->parent, &c->state->params) ? FTC_OK : FTC_TIME_TOO_EARLY;
+}
+
+static FtcReason
+has_bits(const Child *c)
+{
+	return c->header->bits == ftc_rules_next_bits(c->parent, &c->state->params) ? FTC_OK : FTC_BAD_BITS;
+}
+
+static FtcReason
+has_work(const Child *c)
+{
+	FtcHash		id = ftc_header_id(c->header);
+
+	return ftc_pow_meets(&id, c->header->bits) ? FTC_OK : FTC_NOT_ENOUGH_WORK;
+}
+
 static FtcReason
 check_signature(const FtcHeader *header, const FtcSignature *signature,
 				const FtcState *state, const FtcHash *genesis)
@@ -39,53 +129,50 @@ check_signature(const FtcHeader *header, const FtcSignature *signature,
 		? FTC_OK : FTC_BAD_SIGNATURE;
 }
 
-/* Work before signature: the cheap check is the one a flood must pass. */
 static FtcReason
-check_work(const FtcHeader *header, const FtcTip *parent, const FtcParams *params)
+is_signed(const Child *c)
 {
-	FtcHash		id;
-
-	if (params->consensus != FTC_CONSENSUS_POW)
-		return FTC_WRONG_CONSENSUS;
-	if (header->bits != ftc_rules_next_bits(parent, params))
-		return FTC_BAD_BITS;
-	id = ftc_header_id(header);
-	return ftc_pow_meets(&id, header->bits) ? FTC_OK : FTC_NOT_ENOUGH_WORK;
+	return check_signature(c->header, c->signature, c->state, c->genesis);
 }
+
+/* Not for ever: the clock will reach it. */
+static FtcReason
+has_come(const Child *c)
+{
+	return c->header->time <= c->now + c->state->params.future_bound ? FTC_OK : FTC_TIME_TOO_LATE;
+}
+
+/*
+ * In this order: work before the signature, since the cheap check is the one a
+ * flood must pass; the clock last, so that nothing but time is missing then.
+ */
+static FtcReason (*const header_rules[]) (const Child *) =
+{
+	has_consensus, names_parent, is_one_above, has_history, has_state, has_no_votes, is_small,
+		is_late_enough, has_bits, has_work, is_signed, has_come
+};
 
 FtcReason
 ftc_rules_header(const FtcHeader *header, const FtcSignature *signature,
 				 const FtcTip *parent, const FtcState *state,
 				 const FtcHash *genesis, uint64_t now)
 {
-	const FtcParams *params = &state->params;
-	FtcHash		history = ftc_frontier_root(&parent->history);
-	FtcHash		root = ftc_state_root(state);
-	FtcReason	reason;
+	Child		child = {header, signature, parent, state, genesis, now};
 
-	if (header->consensus != params->consensus)
-		return FTC_WRONG_CONSENSUS;
-	if (!ftc_hash_equal(&header->prev, &parent->id))
-		return FTC_BAD_PARENT;
-	if (header->height != parent->height + 1)
-		return FTC_BAD_HEIGHT;
-	if (!ftc_hash_equal(&header->history, &history))
-		return FTC_BAD_HISTORY;
-	if (!ftc_hash_equal(&header->state, &root))
-		return FTC_BAD_STATE;
-	if (!ftc_hash_is_zero(&header->justify) || header->round != 0)
-		return FTC_BAD_JUSTIFY;
-	if (header->leaves > params->max_leaves)
-		return FTC_TOO_MANY;
-	if (header->time < ftc_rules_earliest(parent, params))
-		return FTC_TIME_TOO_EARLY;
-	reason = check_work(header, parent, params);
-	if (reason == FTC_OK)
-		reason = check_signature(header, signature, state, genesis);
-	if (reason == FTC_OK && header->time > now + params->future_bound)
-		reason = FTC_TIME_TOO_LATE;
-	return reason;
+	for (size_t i = 0; i < sizeof(header_rules) / sizeof(header_rules[0]); i++)
+	{
+		FtcReason	reason = header_rules[i] (&child);
+
+		if (reason != FTC_OK)
+			return reason;
+	}
+	return FTC_OK;
 }
+
+/* ----------------------------------------------------------------
+ *		The rules of a manifest, and of a genesis block
+ * ----------------------------------------------------------------
+ */
 
 static FtcReason
 check_bundle(const FtcBundle *bundle, FtcSlice leaf, const FtcSignature *signature,
@@ -208,6 +295,11 @@ ftc_rules_genesis(const FtcHeader *header, const FtcSignature *signature,
 		return FTC_BAD_STATE;
 	return check_signature(header, signature, state, &id);
 }
+
+/* ----------------------------------------------------------------
+ *		Tips
+ * ----------------------------------------------------------------
+ */
 
 void
 ftc_rules_first_tip(FtcTip *tip, const FtcHeader *genesis, const FtcParams *params)

@@ -122,6 +122,20 @@ $node->comes_to(q(SELECT height = 1 AND pending = 0 FROM ftchain.status WHERE ch
 $node->gives(q(SELECT workers FROM ftchain.mining WHERE chain = 'middling'), '0', 'and is mined no longer');
 $node->gives(q(SELECT count(*) FROM ftchain.verify('middling')), '0', 'it is right');
 
+# Waiting for it
+
+my $seq = $node->query(q(SELECT seq FROM ftchain.append('middling', '6')));
+$node->gives("SELECT ftchain.wait_for('middling', $seq, timeout => '60 s')", 't', 'who waits for a block is told when it is there');
+my $height = $node->query(q(SELECT height FROM ftchain.status WHERE chain = 'middling'));
+$node->gives("SELECT ftchain.wait_for('middling', $seq, 2, '60 s'), ftchain.confirmations('middling', $seq)", 't|2',
+	'blocks without entries are made for those who wait for them');
+$node->gives(q(SELECT height - ) . $height . q( FROM ftchain.status WHERE chain = 'middling'), '1', 'and no more of them');
+my $reader = $node->background_psql('postgres');
+$reader->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM ftchain.blocks');
+$seq = $node->query(q(SELECT seq FROM ftchain.append('middling', '7')));
+is($reader->query_safe("SELECT ftchain.wait_for('middling', $seq, timeout => '60 s')"), 't', 'an old snapshot does not keep it from being seen');
+$reader->quit;
+
 # Without room for miners
 
 $node->stop;

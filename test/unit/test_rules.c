@@ -7,6 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
+#include <stdlib.h>
+
 #include "test_util.h"
 
 #include "build.h"
@@ -263,6 +265,54 @@ test_too_early(void **state)
 	check(chain, &block, FTC_TIME_TOO_EARLY);
 	block.header.time = 0;
 	check(chain, &block, FTC_TIME_TOO_EARLY);
+}
+
+static int
+compare_times(const void *a, const void *b)
+{
+	uint64_t	ta = *(const uint64_t *) a;
+	uint64_t	tb = *(const uint64_t *) b;
+
+	return ta < tb ? -1 : ta > tb;
+}
+
+/* Of the last 11, as Bitcoin has it: with fewer, of what there is. */
+static uint64_t
+median_time(const uint64_t *times, uint32_t n)
+{
+	uint64_t	last[11];
+	uint32_t	count = n < 11 ? n : 11;
+
+	memcpy(last, times + n - count, count * sizeof(uint64_t));
+	qsort(last, count, sizeof(uint64_t), compare_times);
+	return last[count / 2];
+}
+
+/*
+ * Bitcoin's rule follows from ours: what is not later than the median of the
+ * blocks before is refused, even where each block is as early as it may be.
+ */
+static void
+test_median_time_past(void **state)
+{
+	TestChain  *chain = some_chain();
+	uint64_t	times[60] = {chain->tip.time};
+
+	(void) state;
+	for (uint32_t height = 1; height < lengthof(times); height++)
+	{
+		uint64_t	earliest = ftc_rules_earliest(&chain->tip, &chain->params);
+		uint64_t	median = median_time(times, height);
+		TestBlock	block = chain_block(chain, NULL, 0, earliest + (height % 3) * (height % 5) * SECOND);
+
+		TestBlock	early = block;
+
+		assert_true(median < earliest);
+		early.header.time = median;
+		check(chain, &early, FTC_TIME_TOO_EARLY);
+		times[height] = block.header.time;
+		chain_extend(chain, &block);
+	}
 }
 
 /* How far it may be ahead of the clock, to the microsecond. */
@@ -1121,6 +1171,7 @@ main(void)
 		test(test_justify),
 		test(test_leaves),
 		test(test_too_early),
+		test(test_median_time_past),
 		test(test_too_late),
 		test(test_bits),
 		test(test_work),
