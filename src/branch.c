@@ -110,18 +110,20 @@ static FtcStmt statements = {
 	.argtypes = {BYTEAOID},
 };
 
-/*
- * A member that holds back a body is waited for once: as long as it does, not
- * for other blocks of its.
- */
-static FtcStmt better_coming = {
-	.sql = "SELECT FROM ftchain.incomplete_block i JOIN ftchain.block b ON b.id = i.block"
-	" WHERE i.chain = $1 AND b.work > $2 AND i.since > now() - interval '3 s' AND NOT EXISTS"
-	" (SELECT FROM ftchain.incomplete_block o WHERE o.chain = $1 AND o.proposer = i.proposer"
-	" AND o.since <= now() - interval '3 s' AND NOT EXISTS"
-	" (SELECT FROM ftchain.incomplete_block p WHERE p.block = o.parent)) LIMIT 1",
-	.nargs = 2,
-	.argtypes = {INT4OID, BYTEAOID},
+static FtcStmt awaited = {
+	.sql = "SELECT DISTINCT i.proposer FROM ftchain.incomplete_block i JOIN ftchain.block b ON b.id = i.block"
+	" WHERE i.chain = $1 AND b.work > $2 AND i.since > now() - $3 * interval '1 us'"
+	" LIMIT " CppAsString2(FTC_AWAITED_MAX),
+	.nargs = 3,
+	.argtypes = {INT4OID, BYTEAOID, FLOAT8OID},
+};
+
+static FtcStmt holds_back = {
+	.sql = "SELECT FROM ftchain.incomplete_block o WHERE o.chain = $1 AND o.proposer = $2"
+	" AND o.since <= now() - $3 * interval '1 us'"
+	" AND NOT EXISTS (SELECT FROM ftchain.incomplete_block p WHERE p.block = o.parent) LIMIT 1",
+	.nargs = 3,
+	.argtypes = {INT4OID, BYTEAOID, FLOAT8OID},
 };
 
 static FtcStmt rival = {
@@ -131,94 +133,220 @@ static FtcStmt rival = {
 };
 
 /*
- * The branch last walked.  What it is follows from the ids of its end and of
- * the head alone, since blocks never change.  So blocks that come one after the
- * other need not walk down to the main chain each.
+ * The blocks of a chain, for the core, which chooses between their branches;
+ * see core/choice.h.
  */
-typedef struct Walked
+typedef struct Tree
 {
-	FtcHash		head;
-	FtcHash		end;
-	FtcBranch	branch;			/* side: in TopMemoryContext */
-} Walked;
+	FtcTree		tree;			/* first: the callbacks get its address */
+	int32		chain;
+	FtcStored	head;			/* as load_head() has given it last */
+} Tree;
 
-static Walked walked;			/* .branch.side NULL: none */
+/* In a backend there is one, for whichever chain: ids tell chains apart. */
+static FtcWalk walk;			/* side in TopMemoryContext */
+
+static Tree *
+tree_of(FtcTree *tree)
+{
+	return (Tree *) tree;
+}
+
+/* What is there already stays in the context where it is. */
+static void *
+resize(FtcTree *tree, void *memory, size_t size)
+{
+	if (size == 0)
+	{
+		pfree(memory);
+		return NULL;
+	}
+	return memory == NULL ? palloc_extended(size, MCXT_ALLOC_HUGE) : repalloc_huge(memory, size);
+}
 
 static void
-remember(const FtcBranch *branch, const FtcHash *head, const FtcHash *end)
+set_node(FtcNode *node, const FtcStored *stored)
 {
-	FtcHash    *side = MemoryContextAlloc(TopMemoryContext, Max(branch->nside, 1) * sizeof(FtcHash));
+	node->id = stored->id;
+	node->prev = stored->header.prev;
+	node->proposer = stored->header.proposer;
+	node->height = stored->header.height;
+	node->time = stored->header.time;
+	node->work = stored->tip.work;
+	node->on_main = stored->on_main;
+}
 
-	memcpy(side, branch->side, branch->nside * sizeof(FtcHash));
-	if (walked.branch.side != NULL)
-		pfree(walked.branch.side);
-	walked.head = *head;
-	walked.end = *end;
-	walked.branch = *branch;
-	walked.branch.side = side;
+/* Thousands may be loaded one after the other. */
+static bool
+load(FtcTree *tree, const FtcHash *id, FtcNode *node)
+{
+	MemoryContext outer = ftc_nest();
+	FtcStored	stored;
+	FtcReason	reason = ftc_store_read(id, &stored);
+
+	ftc_unnest(outer);
+	if (reason != FTC_OK || stored.chain != tree_of(tree)->chain)
+		return false;
+	set_node(node, &stored);
+	return true;
+}
+
+static void
+load_head(FtcTree *tree, FtcNode *head)
+{
+	Tree	   *t = tree_of(tree);
+
+	ftc_store_load_head(t->chain, &t->head);
+	set_node(head, &t->head);
 }
 
 static bool
-is_walked(const FtcStored *at, const FtcHash *head)
+is_available(FtcTree *tree, const FtcHash *id)
 {
-	return walked.branch.side != NULL && walked.branch.chain == at->chain &&
-		ftc_hash_equal(&walked.end, &at->id) && ftc_hash_equal(&walked.head, head);
+	return ftc_branch_is_available(id);
 }
 
-/* The ids above, highest first, put upon what is below. */
-static void
-put_above(FtcBranch *branch, const FtcHash *above, int n)
+static uint64
+reorg_limit(FtcTree *tree, const FtcNode *head)
 {
-	FtcHash    *side = palloc((branch->nside + Max(n, 1)) * sizeof(FtcHash));
+	return ftc_store_load_state(&tree_of(tree)->head.header.state)->params.reorg_limit;
+}
 
-	memcpy(side, branch->side, branch->nside * sizeof(FtcHash));
+static bool
+is_incomplete(FtcTree *tree, const FtcHash *id, FtcHash *parent)
+{
+	if (ftc_run(&incomplete_get, ftc_hash_datum(id)) == 0)
+		return false;
+	if (parent != NULL)
+		*parent = ftc_hash_value(0, 0);
+	return true;
+}
+
+static void
+put_incomplete(FtcTree *tree, const FtcNode *node)
+{
+	ftc_run(&incomplete_put, ftc_hash_datum(&node->id), Int32GetDatum(tree_of(tree)->chain),
+			ftc_hash_datum(&node->prev), ftc_hash_datum(&node->proposer));
+}
+
+static void
+drop_incomplete(FtcTree *tree, const FtcHash *id)
+{
+	ftc_run(&incomplete_drop, ftc_hash_datum(id));
+}
+
+static void
+add_children(FtcTree *tree, const FtcHash *parent, FtcHashes *children)
+{
+	uint64		n = ftc_run(&incomplete_children, ftc_hash_datum(parent));
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		FtcHash		child = ftc_hash_value(i, 0);
+
+		ftc_hashes_add(tree, children, &child);
+	}
+}
+
+static void
+restart_children(FtcTree *tree, const FtcHash *parent)
+{
+	ftc_run(&incomplete_restart, ftc_hash_datum(parent));
+}
+
+static int
+get_awaited(FtcTree *tree, const FtcU256 *work, uint64 patience, FtcHash *proposers)
+{
+	FtcHash		bytes = ftc_u256_to_hash(work);
+	int			n = (int) ftc_run(&awaited, Int32GetDatum(tree_of(tree)->chain), ftc_hash_datum(&bytes),
+								  Float8GetDatum((double) patience));
+
 	for (int i = 0; i < n; i++)
-		side[branch->nside + i] = above[n - 1 - i];
-	branch->side = side;
-	branch->nside += n;
+		proposers[i] = ftc_hash_value(i, 0);
+	return n;
+}
+
+static bool
+get_holds_back(FtcTree *tree, const FtcHash *proposer, uint64 patience)
+{
+	return ftc_run(&holds_back, Int32GetDatum(tree_of(tree)->chain), ftc_hash_datum(proposer),
+				   Float8GetDatum((double) patience)) > 0;
+}
+
+static bool
+has_rival(FtcTree *tree, const FtcU256 *work, const FtcHash *id)
+{
+	FtcHash		bytes = ftc_u256_to_hash(work);
+
+	return ftc_run(&rival, Int32GetDatum(tree_of(tree)->chain), ftc_hash_datum(&bytes), ftc_hash_datum(id)) > 0;
+}
+
+static bool
+has_controls_above(FtcTree *tree, uint64 height)
+{
+	return ftc_run(&last_control, Int32GetDatum(tree_of(tree)->chain), Int64GetDatum((int64) height)) > 0;
+}
+
+static void switch_to(FtcTree *tree, const FtcNode *head, const FtcNode *best);
+static void too_deep(FtcTree *tree, const FtcNode *head, const FtcNode *best, uint64 depth);
+
+static void
+tree_init(Tree *t, int32 chain)
+{
+	static const FtcTree callbacks = {
+		.walk = &walk,
+		.resize = resize,
+		.load = load,
+		.load_head = load_head,
+		.is_available = is_available,
+		.reorg_limit = reorg_limit,
+		.is_incomplete = is_incomplete,
+		.put_incomplete = put_incomplete,
+		.drop_incomplete = drop_incomplete,
+		.add_children = add_children,
+		.restart_children = restart_children,
+		.awaited = get_awaited,
+		.holds_back = get_holds_back,
+		.has_rival = has_rival,
+		.has_controls_above = has_controls_above,
+		.switch_to = switch_to,
+		.too_deep = too_deep,
+	};
+
+	t->tree = callbacks;
+	t->chain = chain;
+	if (walk.side.ids == NULL)
+	{
+		walk.side.ids = MemoryContextAlloc(TopMemoryContext, 16 * sizeof(FtcHash));
+		walk.side.size = 16;
+	}
+}
+
+/* The branch last walked, in the scope's memory. */
+static void
+get_walked(FtcBranch *branch, int32 chain)
+{
+	branch->chain = chain;
+	branch->fork_height = (int64) walk.fork_height;
+	branch->nside = (int) walk.side.n;
+	branch->side = palloc_extended(Max(walk.side.n, 1) * sizeof(FtcHash), MCXT_ALLOC_HUGE);
+	memcpy(branch->side, walk.side.ids, walk.side.n * sizeof(FtcHash));
 }
 
 bool
 ftc_branch_of(const FtcStored *block, const FtcStored *head, int64 limit, FtcBranch *branch)
 {
-	int64		head_height = (int64) head->header.height;
-	FtcStored	at = *block;
-	int			size = 16;
-	FtcHash    *above = palloc(size * sizeof(FtcHash));
-	int			n = 0;
+	Tree		tree;
+	FtcNode		node;
+	FtcNode		head_node;
 
-	while (!at.on_main && !is_walked(&at, &head->id))
-	{
-		FtcHash		prev = at.header.prev;
-		MemoryContext outer;
-		FtcReason	reason;
-
-		if (head_height - (int64) at.header.height >= limit)
-			return false;
-		if (n == size)
-		{
-			size *= 2;
-			above = repalloc(above, size * sizeof(FtcHash));
-		}
-		above[n++] = at.id;
-		outer = ftc_nest();
-		reason = ftc_store_read(&prev, &at);
-		ftc_unnest(outer);
-		if (reason != FTC_OK || at.chain != block->chain)
-			return false;
-	}
-	if (at.on_main)
-	{
-		branch->chain = block->chain;
-		branch->fork_height = (int64) at.header.height;
-		branch->side = NULL;
-		branch->nside = 0;
-	}
-	else
-		*branch = walked.branch;
-	put_above(branch, above, n);
-	remember(branch, &head->id, &block->id);
-	return head_height - branch->fork_height <= limit;
+	tree_init(&tree, block->chain);
+	set_node(&node, block);
+	set_node(&head_node, head);
+	if (ftc_choice_walk(&tree.tree, &node, &head_node, (uint64) limit, NULL) != FTC_WALK_DONE)
+		return false;
+	get_walked(branch, block->chain);
+	return true;
 }
 
 static Datum
@@ -308,21 +436,17 @@ ftc_branch_current_state(int32 chain)
 	return state_after(&head);
 }
 
-bool
-ftc_branch_is_catching_up(const FtcStored *head)
+FtcSealing
+ftc_branch_sealing(const FtcStored *head, const FtcState *state, const FtcHash *member, bool idle,
+				   uint64 now, uint64 *when)
 {
-	FtcHash		work = ftc_u256_to_hash(&head->tip.work);
+	Tree		tree;
+	FtcNode		node;
 
-	return ftc_run(&better_coming, Int32GetDatum(head->chain), ftc_hash_datum(&work)) > 0;
-}
-
-bool
-ftc_branch_needs_closing(int32 chain, const FtcStored *head, const FtcState *state)
-{
-	FtcHash		work = ftc_u256_to_hash(&head->tip.work);
-
-	return ftc_run(&last_control, Int32GetDatum(chain), Int64GetDatum((int64) state->folded)) > 0 ||
-		ftc_run(&rival, Int32GetDatum(chain), ftc_hash_datum(&work), ftc_hash_datum(&head->id)) > 0;
+	tree_init(&tree, head->chain);
+	set_node(&node, head);
+	return ftc_choice_sealing(&tree.tree, &node, state, member, idle,
+							  ftc_rules_earliest(&head->tip, &state->params), now, when);
 }
 
 /*
@@ -357,109 +481,74 @@ ftc_branch_is_available(const FtcHash *id)
 }
 
 static void
-switch_to(const FtcBranch *branch, const FtcStored *head, const FtcStored *best)
+switch_to(FtcTree *tree, const FtcNode *head, const FtcNode *best)
 {
-	int64		depth = (int64) head->header.height - branch->fork_height;
-	FtcHash		before = ftc_state_root(state_after(head));
+	Tree	   *t = tree_of(tree);
+	int64		depth = (int64) head->height - (int64) walk.fork_height;
+	FtcHash		before = ftc_state_root(state_after(&t->head));
 	FtcHash		after;
+	FtcStored	stored;
 
-	ftc_store_switch(branch->chain, branch->fork_height, branch->side, branch->nside);
+	ftc_store_switch(t->chain, (int64) walk.fork_height, walk.side.ids, (int) walk.side.n);
 	if (depth > 0)
-		ftc_store_incident(branch->chain, "reorganisation", branch->fork_height + 1,
+		ftc_store_incident(t->chain, "reorganisation", (int64) walk.fork_height + 1,
 						   &best->id, NULL,
-						   psprintf("%lld blocks gave way to %d with more work",
-									(long long) depth, branch->nside));
-	after = ftc_state_root(state_after(best));
+						   psprintf("%lld blocks gave way to %lld with more work",
+									(long long) depth, (long long) walk.side.n));
+	if (!ftc_store_load(&best->id, &stored))
+		elog(ERROR, "the new head is not there");
+	after = ftc_state_root(state_after(&stored));
 	if (!ftc_hash_equal(&before, &after))
 		ftc_chain_invalidate();
+	ftc_wake_at_commit(FTC_WAKE_ALL | FTC_WAKE_NEW_HEAD);
 }
 
-/* Make a complete block the head, if it has more work than the head has. */
+void
+ftc_branch_tell_deep(int32 chain, const FtcHash *id, int64 height, const FtcHash *member,
+					 int64 depth, int64 limit)
+{
+	ftc_store_incident(chain, "deep reorganisation", height, id, member,
+					   psprintf("its branch leaves the main chain %lld blocks or more below the head,"
+								" and the chain's limit is %lld: an operator has to decide between them",
+								(long long) depth, (long long) limit));
+}
+
+static void
+too_deep(FtcTree *tree, const FtcNode *head, const FtcNode *best, uint64 depth)
+{
+	ftc_branch_tell_deep(tree_of(tree)->chain, &best->id, (int64) best->height, &best->proposer,
+						 (int64) depth, (int64) reorg_limit(tree, head));
+}
+
 bool
 ftc_branch_choose(int32 chain, const FtcHash *id)
 {
-	FtcStored	head;
-	FtcStored	best;
-	FtcState   *state;
-	FtcBranch	branch;
+	Tree		tree;
 
-	ftc_store_load_head(chain, &head);
-	state = ftc_store_load_state(&head.header.state);
-	if (ftc_store_read(id, &best) != FTC_OK ||
-		ftc_u256_compare(&best.tip.work, &head.tip.work) <= 0 ||
-		!ftc_branch_of(&best, &head, state->params.reorg_limit, &branch))
-		return false;
-	switch_to(&branch, &head, &best);
-	ftc_wake_at_commit(FTC_WAKE_ALL | FTC_WAKE_NEW_HEAD);
-	return true;
-}
-
-static bool
-is_incomplete(const FtcHash *id)
-{
-	return ftc_run(&incomplete_get, ftc_hash_datum(id)) > 0;
-}
-
-/*
- * Of the blocks that waited for this one, now complete, those that are
- * available are complete as well, and so on upwards.  Gives the highest, which
- * has the most work of its branch; of several branches each end is chosen in
- * turn, so that the best of them stays.
- */
-static bool
-complete(int32 chain, const FtcHash *id)
-{
-	List	   *ready = list_make1(unconstify(FtcHash *, id));
-	bool		changed = false;
-
-	while (ready != NIL)
-	{
-		FtcHash    *block = llast(ready);
-		uint64		n = ftc_run(&incomplete_children, ftc_hash_datum(block));
-		FtcHash    *children = palloc(Max(n, 1) * sizeof(FtcHash));
-		bool		is_end = true;
-
-		ready = list_delete_last(ready);
-		for (uint64 i = 0; i < n; i++)
-			children[i] = ftc_hash_value(i, 0);
-		for (uint64 i = 0; i < n; i++)
-			if (ftc_branch_is_available(&children[i]))
-			{
-				ftc_run(&incomplete_drop, ftc_hash_datum(&children[i]));
-				ready = lappend(ready, &children[i]);
-				is_end = false;
-			}
-		ftc_run(&incomplete_restart, ftc_hash_datum(block));
-		if (is_end)
-			changed |= ftc_branch_choose(chain, block);
-	}
-	return changed;
+	tree_init(&tree, chain);
+	return ftc_choice_choose(&tree.tree, id) == FTC_CHOICE_SWITCH;
 }
 
 bool
 ftc_branch_enter(int32 chain, const FtcHash *id, const FtcHeader *header)
 {
+	Tree		tree;
+	FtcNode		node = {.id = *id,.prev = header->prev,.proposer = header->proposer,
+	.height = header->height,.time = header->time};
+
+	tree_init(&tree, chain);
 	/* if it is as good as the head, a closing block is due */
 	ftc_wake_at_commit(FTC_WAKE_SEALER);
-	if (!is_incomplete(&header->prev) && ftc_branch_is_available(id))
-		return complete(chain, id);
-	ftc_run(&incomplete_put, ftc_hash_datum(id), Int32GetDatum(chain), ftc_hash_datum(&header->prev),
-			ftc_hash_datum(&header->proposer));
-	return false;
+	return ftc_choice_enter(&tree.tree, &node);
 }
 
 bool
 ftc_branch_reconsider(int32 chain, const FtcHash *id)
 {
-	FtcHash		parent;
+	Tree		tree;
 
-	if (ftc_run(&incomplete_get, ftc_hash_datum(id)) == 0)
-		return false;
-	parent = ftc_hash_value(0, 0);
-	if (is_incomplete(&parent) || !ftc_branch_is_available(id))
-		return false;
-	ftc_run(&incomplete_drop, ftc_hash_datum(id));
-	return complete(chain, id);
+	tree_init(&tree, chain);
+	return ftc_choice_reconsider(&tree.tree, id);
 }
 
 bool

@@ -8,6 +8,7 @@
 #ifndef FTC_BRANCH_H
 #define FTC_BRANCH_H
 
+#include "core/choice.h"
 #include "store.h"
 
 /* The ancestors of a block, itself included, as the main chain plus the rest. */
@@ -52,11 +53,9 @@ extern FtcState *ftc_branch_current_state(int32 chain);
 extern bool ftc_branch_is_available(const FtcHash *id);
 
 /*
- * A block is complete when its body and those of all blocks before it are
- * available.  Only complete blocks are chosen.  To be called once when a block
- * has been stored, and when its body or a statement about it has come; the
- * main chain then is the complete branch with the most work, of equal ones the
- * first.  True if the head changed.
+ * What core/choice.h says, over the tables.  To be called once when a block has
+ * been stored, and when its body or a statement about it has come.  True if the
+ * head changed.
  */
 extern bool ftc_branch_enter(int32 chain, const FtcHash *id, const FtcHeader *header);
 extern bool ftc_branch_reconsider(int32 chain, const FtcHash *id);
@@ -69,17 +68,15 @@ extern bool ftc_branch_overlooked(int32 chain, FtcHash *id);
 extern bool ftc_branch_choose(int32 chain, const FtcHash *id);
 
 /*
- * Is a branch with more work known whose bodies are still on their way?  Then
- * work on our head would be wasted.  Only for a while: if the bodies never
- * come, the chain goes on without that branch.
+ * A block that is not taken because its branch leaves the main chain too far
+ * below the head, at least depth blocks: that is an incident.  member is who
+ * proposed or sent it.
  */
-extern bool ftc_branch_is_catching_up(const FtcStored *head);
+extern void ftc_branch_tell_deep(int32 chain, const FtcHash *id, int64 height, const FtcHash *member,
+								 int64 depth, int64 limit);
 
-/*
- * Does the chain need a block although nothing waits?  Yes while controls are
- * to be folded, and while another branch has as much work: members that are
- * idle would otherwise disagree for ever.
- */
-extern bool ftc_branch_needs_closing(int32 chain, const FtcStored *head, const FtcState *state);
+/* May a block be begun on the head?  See ftc_choice_sealing(). */
+extern FtcSealing ftc_branch_sealing(const FtcStored *head, const FtcState *state,
+									 const FtcHash *member, bool idle, uint64 now, uint64 *when);
 
 #endif							/* FTC_BRANCH_H */

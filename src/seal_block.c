@@ -13,7 +13,6 @@
 
 #include "branch.h"
 #include "clock.h"
-#include "core/sha256.h"
 #include "datum.h"
 #include "failpoint.h"
 #include "identity.h"
@@ -271,29 +270,6 @@ assemble(const Parts *p, const FtcIdentity *self, uint64 now, MemoryContext cont
 	return c;
 }
 
-#define CLOSING_WAIT_MAX_US (4 * UINT64CONST(1000000))
-
-/*
- * When a closing block is due.  All members see the need at the same time; so
- * each waits a while of its own, another one at each head, or they would go on
- * side by side, each on its own branch.
- */
-static uint64
-closing_due(const Parts *p, const FtcHash *member)
-{
-	uint8		bytes[2 * FTC_HASH_LEN];
-	FtcHash		chance;
-	uint64		number;
-
-	if (p->state->nmembers < 2)
-		return 0;
-	memcpy(bytes, p->head.id.b, FTC_HASH_LEN);
-	memcpy(bytes + FTC_HASH_LEN, member->b, FTC_HASH_LEN);
-	chance = ftc_sha256(ftc_slice(bytes, sizeof(bytes)));
-	memcpy(&number, chance.b, sizeof(number));
-	return p->head.header.time + number % Min(4 * p->state->params.spacing, CLOSING_WAIT_MAX_US);
-}
-
 FtcSealResult
 ftc_seal_candidate(const FtcChain *chain, MemoryContext context,
 				   FtcCandidate **candidate, uint64 *wait_until)
@@ -302,6 +278,7 @@ ftc_seal_candidate(const FtcChain *chain, MemoryContext context,
 	Parts	   *p = palloc(sizeof(Parts));
 	uint64		now = ftc_clock_now();
 	uint64		heads = ftc_wake_heads();
+	bool		idle;
 
 	if (!ftc_identity_load(&self))
 		return FTC_SEAL_NOTHING;
@@ -310,16 +287,16 @@ ftc_seal_candidate(const FtcChain *chain, MemoryContext context,
 		return FTC_SEAL_NOTHING;
 	collect_controls(p);
 	collect_bundles(p);
-	if (p->nleaves == 0 && !ftc_branch_needs_closing(chain->id, &p->head, p->state) &&
-		ftc_wake_wanted_height(chain->id) <= (int64) p->head.header.height)
-		return FTC_SEAL_NOTHING;
-	*wait_until = ftc_rules_earliest(&p->head.tip, &p->state->params);
-	if (p->nleaves == 0)
-		*wait_until = Max(*wait_until, closing_due(p, &self.member));
-	if (ftc_branch_is_catching_up(&p->head))
-		*wait_until = Max(*wait_until, now + 100 * 1000);
-	if (*wait_until > now)
-		return FTC_SEAL_TOO_EARLY;
+	idle = p->nleaves == 0 && ftc_wake_wanted_height(chain->id) <= (int64) p->head.header.height;
+	switch (ftc_branch_sealing(&p->head, p->state, &self.member, idle, now, wait_until))
+	{
+		case FTC_SEALING_NOTHING:
+			return FTC_SEAL_NOTHING;
+		case FTC_SEALING_EARLY:
+			return FTC_SEAL_TOO_EARLY;
+		case FTC_SEALING_NOW:
+			break;
+	}
 	*candidate = assemble(p, &self, now, context);
 	(*candidate)->heads = heads;
 	return FTC_SEAL_READY;

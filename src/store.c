@@ -226,6 +226,16 @@ static FtcStmt incident_put_once = {
 	.argtypes = {INT4OID, TEXTOID, INT8OID, BYTEAOID, BYTEAOID, TEXTOID},
 };
 
+/* The same, and of one block once for all. */
+static FtcStmt incident_put_of_block = {
+	.sql = "INSERT INTO ftchain.incident (chain, kind, height, block, member, detail)"
+	" SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT FROM ftchain.incident i"
+	" WHERE i.chain = $1 AND i.kind = $2 AND (i.block = $4"
+	" OR i.time > now() - interval '1 min' AND i.member IS NOT DISTINCT FROM $5))",
+	.nargs = 6,
+	.argtypes = {INT4OID, TEXTOID, INT8OID, BYTEAOID, BYTEAOID, TEXTOID},
+};
+
 static FtcStmt entries_delete = {
 	.sql = "DELETE FROM ftchain.entry WHERE id BETWEEN $1 AND $2",
 	.nargs = 2,
@@ -293,7 +303,13 @@ ftc_store_incident(int32 chain, const char *kind, int64 height,
 	optional_hash(block), optional_hash(member), CStringGetTextDatum(detail)};
 	bool		nulls[] = {chain == 0, false, height < 0, block == NULL, member == NULL, false};
 
-	ftc_stmt_run(strcmp(kind, "refused") == 0 ? &incident_put_once : &incident_put, args, nulls);
+	FtcStmt    *put = &incident_put;
+
+	if (strcmp(kind, "refused") == 0)
+		put = &incident_put_once;
+	else if (strcmp(kind, "deep reorganisation") == 0)
+		put = &incident_put_of_block;
+	ftc_stmt_run(put, args, nulls);
 }
 
 /* ----------------------------------------------------------------

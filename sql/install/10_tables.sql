@@ -426,7 +426,7 @@ COMMENT ON TABLE ftchain.incident IS 'what went wrong and what was done';
 COMMENT ON COLUMN ftchain.incident.id IS 'local number';
 COMMENT ON COLUMN ftchain.incident."time" IS 'when';
 COMMENT ON COLUMN ftchain.incident.chain IS 'local number of the chain';
-COMMENT ON COLUMN ftchain.incident.kind IS 'refused, reorganisation, damage, repair, rollback, ...';
+COMMENT ON COLUMN ftchain.incident.kind IS 'refused, reorganisation, deep reorganisation, damage, repair, rollback, ...';
 COMMENT ON COLUMN ftchain.incident.height IS 'height of the block';
 COMMENT ON COLUMN ftchain.incident.block IS 'block id';
 COMMENT ON COLUMN ftchain.incident.member IS 'the member concerned';

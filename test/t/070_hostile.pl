@@ -525,6 +525,40 @@ refused('a real block of another chain', 'belongs to another chain',
 refused('a block on another chain', 'belongs to another chain',
 	block_message($forge->block({ %$second, genesis => $genesis })));
 
+# A branch from too far below the head, of a member in good standing: it is not
+# taken, and once it is told that somebody has to decide
+
+{
+	$alpha->query(q(SELECT ftchain.create_chain('shallow', attempts => 1000, spacing => '50 ms', reorg_limit => 6, settle_blocks => 6)));
+	my $start = FtchainForge::tip($alpha, 'shallow');
+	my $own = FtchainForge->new($alpha);
+	my $deep = $own->block($start);
+	my $value = $own->link_start($start->{genesis}, $receiver, 1);
+
+	foreach my $n (1 .. 7)
+	{
+		$alpha->query("SELECT ftchain.append('shallow', '$n')");
+		$alpha->comes_to(q(SELECT pending = 0 FROM ftchain.status WHERE chain = 'shallow'), "a block on the shallow chain: $n");
+	}
+	foreach my $seq (1, 2)
+	{
+		my $message = FtchainForge::message(epoch => 1, seq => $seq, reference => $deep->{id}, attachment => $deep->{full});
+
+		$value = FtchainForge::link_advance($value, $message);
+		my ($out) = as_peer(sprintf('SELECT refused, reason FROM ftchain.peer_receive(%s, %s, ARRAY[%s]::bytea[], %s)',
+			hex_of($start->{genesis}), hex_of($own->{member}), hex_of($message->{bytes}),
+			hex_of($own->sign('link account v1', $start->{genesis}, $value))));
+		is($out, "1|reorganisation deeper than the chain's limit", "a deep branch is refused: $seq");
+	}
+	is( $alpha->query(
+			sprintf(q(SELECT count(*), max(height), bool_and(member = %s) FROM ftchain.incident
+			  WHERE kind = 'deep reorganisation' AND block = %s AND detail LIKE '%% 7 blocks or more %% limit is 6:%%'),
+				hex_of($own->{member}), hex_of($deep->{id}))),
+		'1|1|t',
+		'and there is one incident of it');
+	steady();
+}
+
 # ---- Whom we call
 
 $alpha->configure('ftchain.call_timeout' => '700ms');
