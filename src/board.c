@@ -27,8 +27,22 @@ find_slot(FtcDatabaseSlot *database, int32 chain, bool make)
 static void
 wake_miners(FtcDatabaseSlot *database)
 {
+	FtcShared  *s = ftc_shared();
+
+	LWLockAcquire(&s->lock, LW_SHARED);
 	for (int i = 0; i < FTC_SHARED_MINERS; i++)
 		ftc_wake_latch(database->miner[i].process.proc);
+	LWLockRelease(&s->lock);
+}
+
+static void
+wake_sealer(FtcDatabaseSlot *database)
+{
+	FtcShared  *s = ftc_shared();
+
+	LWLockAcquire(&s->lock, LW_SHARED);
+	ftc_wake_latch(database->worker[FTC_WORKER_SEALER].process.proc);
+	LWLockRelease(&s->lock);
 }
 
 /* Attempts at children of another parent do not count. */
@@ -51,7 +65,7 @@ ftc_board_post(int32 chain, const FtcHeader *header, uint64 heads, uint64 attemp
 
 	if (database == NULL)
 		return;
-	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&s->board, LW_EXCLUSIVE);
 	slot = find_slot(database, chain, true);
 	if (slot != NULL)
 	{
@@ -61,9 +75,10 @@ ftc_board_post(int32 chain, const FtcHeader *header, uint64 heads, uint64 attemp
 		slot->header = *header;
 		slot->number = ++database->candidates;
 		slot->heads = heads;
-		wake_miners(database);
 	}
-	LWLockRelease(&s->lock);
+	LWLockRelease(&s->board);
+	if (slot != NULL)
+		wake_miners(database);
 }
 
 void
@@ -75,11 +90,11 @@ ftc_board_withdraw(int32 chain)
 
 	if (database == NULL)
 		return;
-	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&s->board, LW_EXCLUSIVE);
 	slot = find_slot(database, chain, false);
 	if (slot != NULL)
 		slot->chain = 0;
-	LWLockRelease(&s->lock);
+	LWLockRelease(&s->board);
 }
 
 void
@@ -87,9 +102,9 @@ ftc_board_clear(FtcDatabaseSlot *database)
 {
 	FtcShared  *s = ftc_shared();
 
-	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&s->board, LW_EXCLUSIVE);
 	memset(database->candidate, 0, sizeof(database->candidate));
-	LWLockRelease(&s->lock);
+	LWLockRelease(&s->board);
 }
 
 int
@@ -115,7 +130,7 @@ ftc_board_look(int32 chain, FtcPosted *posted)
 
 	if (database == NULL)
 		return false;
-	LWLockAcquire(&s->lock, LW_SHARED);
+	LWLockAcquire(&s->board, LW_SHARED);
 	slot = find_slot(database, chain, false);
 	if (slot != NULL)
 	{
@@ -125,7 +140,7 @@ ftc_board_look(int32 chain, FtcPosted *posted)
 		posted->since = slot->since;
 		posted->hash_rate = now > slot->began ? (slot->attempts - slot->earlier) * 1e6 / (now - slot->began) : 0;
 	}
-	LWLockRelease(&s->lock);
+	LWLockRelease(&s->board);
 	return slot != NULL;
 }
 
@@ -158,7 +173,7 @@ take_range(FtcDatabaseSlot *database, Range *range)
 	bool		taken = false;
 
 	range->count = ftc_mining_slice_size();
-	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&s->board, LW_EXCLUSIVE);
 	for (int i = 1; i <= FTC_SHARED_CANDIDATES && !taken; i++)
 	{
 		FtcCandidateSlot *slot = &database->candidate[(last + i) % FTC_SHARED_CANDIDATES];
@@ -171,7 +186,7 @@ take_range(FtcDatabaseSlot *database, Range *range)
 		slot->header.nonce += range->count;
 		taken = true;
 	}
-	LWLockRelease(&s->lock);
+	LWLockRelease(&s->board);
 	if (taken)
 		last = range->slot;
 	return taken;
@@ -184,16 +199,18 @@ report_range(FtcDatabaseSlot *database, const Range *range, uint64 attempts, boo
 	FtcShared  *s = ftc_shared();
 	FtcCandidateSlot *slot = &database->candidate[range->slot];
 
-	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&s->board, LW_EXCLUSIVE);
 	if (slot->chain != 0 && ftc_hash_equal(&slot->header.prev, &range->header.prev))
 		slot->attempts += attempts;
-	if (found && slot->chain != 0 && slot->number == range->number && !slot->found)
+	found = found && slot->chain != 0 && slot->number == range->number && !slot->found;
+	if (found)
 	{
 		slot->found = true;
 		slot->header.nonce = range->header.nonce;
-		ftc_wake_latch(database->worker[FTC_WORKER_SEALER].process.proc);
 	}
-	LWLockRelease(&s->lock);
+	LWLockRelease(&s->board);
+	if (found)
+		wake_sealer(database);
 }
 
 bool

@@ -23,6 +23,7 @@ int			ftc_guc_heartbeat = 2000;
 char	   *ftc_guc_key_directory = NULL;
 int			ftc_guc_mining_duty = 100;
 int			ftc_guc_mining_kernel = FTC_KERNEL_AUTO;
+int			ftc_guc_mining_nice = 10;
 int			ftc_guc_mining_workers = 0;
 int			ftc_guc_scrub_interval = 3600;
 int			ftc_guc_seal_bytes = 4096;
@@ -58,6 +59,11 @@ define_ints(void)
 							"Percentage of the time that a process which mines in the background does so.",
 							"In the rest of it the processor is left to others.",
 							&ftc_guc_mining_duty, 100, 1, 100,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.mining_nice",
+							"How far miners step back where the processor is busy, as nice has it.",
+							"0 takes as much as any other process, 19 hardly anything; where nobody else wants it they have all of it.",
+							&ftc_guc_mining_nice, 10, 0, 19,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("ftchain.mining_workers",
 							"Number of background workers in each database that mine.",

@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include <sys/resource.h>
+
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -72,11 +74,31 @@ note(uint64 attempts, uint64 us)
 {
 	FtcShared  *s = ftc_shared();
 
-	LWLockAcquire(&s->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&s->board, LW_EXCLUSIVE);
 	my_slot->attempts += attempts;
 	if (us > 0)
 		my_slot->hash_rate = attempts * 1e6 / us;
-	LWLockRelease(&s->lock);
+	LWLockRelease(&s->board);
+}
+
+/*
+ * Take less of a busy processor than others do.  True if we do, as far as the
+ * system lets us: to take more again it must be another process.
+ */
+static bool
+be_nice(void)
+{
+	static int	nice = 0;
+
+	if (ftc_guc_mining_nice == nice)
+		return true;
+	if (ftc_guc_mining_nice < nice)
+		return false;
+	nice = ftc_guc_mining_nice;
+	if (setpriority(PRIO_PROCESS, 0, nice) != 0)
+		ereport(LOG,
+				errmsg("could not set the priority of a miner: %m"));
+	return true;
 }
 
 void
@@ -91,7 +113,7 @@ ftc_miner_main(Datum arg)
 	if (!attach(&args))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
-	while (args.miner < ftc_guc_mining_workers && !my_database->stopped)
+	while (args.miner < ftc_guc_mining_workers && !my_database->stopped && be_nice())
 	{
 		uint64		attempts;
 		uint64		us;

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <sched.h>
+
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -23,7 +25,7 @@
 PG_FUNCTION_INFO_V1(ftchain_mine);
 PG_FUNCTION_INFO_V1(ftchain_hash_rate);
 
-#define SLICE_US 2000
+#define SLICE_US 250
 #define SLICE_MIN 1024
 #define SLICE_MAX (UINT64CONST(1) << 24)
 
@@ -80,6 +82,8 @@ ftc_mining_slice(FtcHeader *header, uint64 most, uint64 *attempts, uint64 *us)
 	/* a slice that was cut short says little */
 	if (!found && *attempts == size)
 		slice_size = Max(SLICE_MIN, Min(SLICE_MAX, *us == 0 ? 2 * size : Min(size * SLICE_US / *us, 2 * size)));
+	/* a kernel may not look before its next tick whether others wait */
+	sched_yield();
 	return found;
 }
 

@@ -53,6 +53,7 @@ ftc_shared(void)
 #else
 		LWLockInitialize(&shared->lock, LWLockNewTrancheId());
 #endif
+		LWLockInitialize(&shared->board, shared->lock.tranche);
 		for (int i = 0; i < FTC_SHARED_DATABASES; i++)
 		{
 			pg_atomic_init_u64(&shared->database[i].heads, 0);

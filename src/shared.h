@@ -109,8 +109,10 @@ typedef struct FtcDatabaseSlot
 
 typedef struct FtcShared
 {
-	LWLock		lock;			/* protects all but the atomics and the run */
-	uint64		run;			/* when this was made, us since 1970 */
+	LWLock		lock;			/* protects all but what follows */
+	LWLock		board;			/* protects candidates, and what miners count:
+								 * they may be slow to give it back */
+	uint64		run;			/* when this was made, us since 1970; fixed */
 	int			launcher_pid;
 	PGPROC	   *launcher;
 	FtcDatabaseSlot database[FTC_SHARED_DATABASES];

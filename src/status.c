@@ -144,7 +144,9 @@ tell_miners(ReturnSetInfo *rsinfo, FtcDatabaseSlot *database)
 		bool		nulls[8] = {false, false, false, false, false, false, true, true};
 
 		LWLockAcquire(&s->lock, LW_SHARED);
+		LWLockAcquire(&s->board, LW_SHARED);
 		slot = database->miner[i];
+		LWLockRelease(&s->board);
 		LWLockRelease(&s->lock);
 		if (slot.process.pid <= 0)
 			continue;

@@ -83,7 +83,25 @@ my $share = FtchainCluster::wait_until(
 		return time() - $started > 1 && ($now - $done) / (time() - $started) / $rate;
 	});
 cmp_ok($share, '<', 0.3, 'a miner with little duty rests most of the time');
-$node->configure('ftchain.mining_duty' => undef, 'ftchain.mining_workers' => 2);
+
+# Priority
+
+sub priority
+{
+	my ($pid) = @_;
+
+	open(my $stat, '<', "/proc/$pid/stat") or return '';
+	return (split(' ', <$stat> =~ s/^.*\) //r))[16];
+}
+
+$pid = $node->query(q(SELECT pid FROM ftchain.worker_status() WHERE worker = 'miner'));
+is(priority($pid), 10, 'miners step back for others');
+$node->configure('ftchain.mining_nice' => 15);
+ok(FtchainCluster::wait_until('niceness', 30, sub { priority($pid) eq '15' }), 'further, if they are told');
+$node->configure('ftchain.mining_nice' => 5);
+$node->comes_to("SELECT count(*) = 1 AND min(pid) <> $pid FROM ftchain.worker_status() WHERE worker = 'miner'", 'and another one comes to step back less');
+is(priority($node->query(q(SELECT pid FROM ftchain.worker_status() WHERE worker = 'miner'))), 5, 'as it does');
+$node->configure('ftchain.mining_nice' => undef, 'ftchain.mining_duty' => undef, 'ftchain.mining_workers' => 2);
 $node->comes_to($miners, 'miners are back', '2');
 
 # A restart, and a crash: the same candidate, from where it was
