@@ -11,6 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "clock.h"
+#include "guc.h"
 
 #define EPOCH_DIFFERENCE \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
@@ -30,7 +31,11 @@ ftc_clock_from_now(int64 ms)
 uint64
 ftc_clock_now(void)
 {
+#ifdef FTC_FAILPOINTS
+	return ftc_clock_from_timestamp(ftc_clock_from_now(ftc_guc_clock_offset));
+#else
 	return ftc_clock_from_timestamp(ftc_clock_timestamp());
+#endif
 }
 
 uint64

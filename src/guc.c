@@ -32,6 +32,7 @@ int			ftc_guc_seal_entries = 10000;
 char	   *ftc_guc_worker_role = NULL;
 
 #ifdef FTC_FAILPOINTS
+int			ftc_guc_clock_offset = 0;
 char	   *ftc_guc_failpoint = NULL;
 #endif
 
@@ -86,6 +87,12 @@ define_ints(void)
 							"Number of appended entries that is sealed without waiting longer.",
 							NULL, &ftc_guc_seal_entries, 10000, 1, 1000000,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
+#ifdef FTC_FAILPOINTS
+	DefineCustomIntVariable("ftchain.clock_offset",
+							"How far the clock is wrong (test builds only).",
+							NULL, &ftc_guc_clock_offset, 0, -INT_MAX, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+#endif
 }
 
 static void

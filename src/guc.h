@@ -24,6 +24,7 @@ extern int	ftc_guc_seal_entries;
 extern char *ftc_guc_worker_role;
 
 #ifdef FTC_FAILPOINTS
+extern int	ftc_guc_clock_offset;	/* ms */
 extern char *ftc_guc_failpoint;
 #endif
 

@@ -199,7 +199,7 @@ repair_some(void)
 	if (repair_height < 0)
 		repair_chain++;
 	repair_failures = !r.any || (ok && r.left == 0) ? 0 : Min(repair_failures + 1, 6);
-	repair_at = ftc_clock_now() + (REPAIR_EVERY_US << repair_failures);
+	repair_at = ftc_clock_steady() + (REPAIR_EVERY_US << repair_failures);
 }
 
 static bool
@@ -227,7 +227,7 @@ tidy(void *arg)
 long
 ftc_keeper_turn(void)
 {
-	uint64		now = ftc_clock_now();
+	uint64		now = ftc_clock_steady();
 	bool		more = false;
 
 	if (!scrubbing && ftc_guc_scrub_interval > 0 &&

@@ -30,6 +30,7 @@
 /* A wake-up may be lost, and COMMIT PREPARED gives none: look now and then. */
 #define LOOK_ANYWAY_US (10 * USECS_PER_SEC)
 
+/* By ftc_clock_steady(). */
 static uint64 waiting_since = 0;	/* the first append not yet looked at */
 static uint64 looked_at = 0;
 
@@ -92,7 +93,7 @@ bundle_all(List *chains)
 	/* counted anew from here: what commits now is seen, or counted */
 	ftc_wake_appended(&entries, &bytes, true);
 	waiting_since = 0;
-	looked_at = ftc_clock_now();
+	looked_at = ftc_clock_steady();
 	ftc_worker_progress("bundling");
 	foreach(cell, chains)
 	{
@@ -315,7 +316,7 @@ mine(FtcDatabaseSlot *database, long nap)
 		if (!ftc_board_slice(database, &attempts, &us))
 			break;
 		ftc_worker_mined(attempts, us);
-		called = ftc_mining_rest(us) || is_due(ftc_clock_now(), &nap);
+		called = ftc_mining_rest(us) || is_due(ftc_clock_steady(), &nap);
 		ftc_worker_attend();
 	}
 }
@@ -331,7 +332,7 @@ ftc_sealer_turn(void)
 	if (ftc_worker_must_leave())
 		return 0;
 	forget_gone(chains);
-	if (is_due(ftc_clock_now(), &nap))
+	if (is_due(ftc_clock_steady(), &nap))
 		bundle_all(chains);
 	foreach(cell, chains)
 	{

@@ -121,7 +121,7 @@ static void
 make_way(void)
 {
 	static uint64 looked_at = 0;
-	uint64		now = ftc_clock_now();
+	uint64		now = ftc_clock_steady();
 	bool		more;
 
 	if (must_leave || IsTransactionState() || now - looked_at < USECS_PER_SEC)

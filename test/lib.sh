@@ -301,7 +301,7 @@ ftc_package_list()
 		"postgresql-$FTC_PG_VERSION" "postgresql-server-dev-$FTC_PG_VERSION"
 	case $1 in
 		demo) ;;
-		run) printf '%s\n' clang libclang-rt-dev libcmocka-dev libipc-run-perl pg-bsd-indent ;;
+		run) printf '%s\n' clang iproute2 libclang-rt-dev libcmocka-dev libipc-run-perl nftables pg-bsd-indent ;;
 		*) ftc_die "no package list $1" ;;
 	esac
 }
