@@ -24,7 +24,7 @@ note("soak: seed $seed, $seconds s");
 # Work is what keeps blocks apart, not min_spacing; the difficulty follows soon.
 my $faults = FtchainFaults->new(
 	names => [qw(alpha beta gamma delta epsilon)],
-	chain => { attempts => 1000000, spacing => q('400 ms'), min_spacing => q('1 ms'), half_life => q('20 s'), replicas => 3 },
+	chain => { attempts => 20000000, spacing => q('1 s'), min_spacing => q('1 ms'), half_life => q('30 s'), replicas => 3 },
 	conf => [ "ftchain.call_timeout = '3s'", "ftchain.mining_duty = 30", 'max_connections = 50', 'shared_buffers = 32MB' ]);
 my @kinds = qw(kill_one kill_one kill_worker restart_one cut_one part_some part_some spoil_links spoil_clock);
 my ($round, $good, @acked) = (0, 1);

@@ -15,7 +15,7 @@ use Time::HiRes qw(sleep time);
 my $height = 'SELECT height FROM ftchain.status';
 my $faults = FtchainFaults->new(
 	names => [qw(alpha beta gamma delta epsilon)],
-	chain => { attempts => 300000, spacing => q('300 ms'), min_spacing => q('1 ms'), half_life => q('60 s'), replicas => 3 },
+	chain => { attempts => 3000000, spacing => q('300 ms'), min_spacing => q('1 ms'), half_life => q('60 s'), replicas => 3 },
 	conf => [ "ftchain.call_timeout = '2s'", 'ftchain.mining_duty = 30', 'max_connections = 40', 'shared_buffers = 16MB' ]);
 my ($alpha, $beta, $gamma, $delta, $epsilon) = $faults->nodes;
 my @loads = map { $_->start_load(pause => 0.1) } $faults->nodes;
