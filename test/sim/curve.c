@@ -1,0 +1,2 @@
+#include "sim.h"
+void curve_run(int most) { (void) most; }

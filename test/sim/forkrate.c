@@ -1,0 +1,2 @@
+#include "sim.h"
+void forkrate_run(int *passed, int *failed) { (void) passed; (void) failed; }

@@ -1,0 +1,503 @@
+/*-------------------------------------------------------------------------
+ *
+ * oracle.c
+ *	  What must hold after every event, found out again without asking the code
+ *	  that is tested where that is possible.
+ *
+ * A block is looked at once: it is the same for everybody, and so are the blocks
+ * below it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "sim.h"
+
+#include <stddef.h>
+
+#include "naive.h"
+
+/* ----------------------------------------------------------------
+ *		Second implementations
+ * ----------------------------------------------------------------
+ */
+
+/* RFC 6962, by its definition */
+static FtcHash
+tree_of(const FtcHash *leaves, uint64_t n)
+{
+	uint8_t		bytes[1 + 2 * FTC_HASH_LEN] = {1};
+	uint64_t	k = 1;
+	FtcHash		part;
+
+	if (n == 0)
+		return ftc_sha256(ftc_slice(NULL, 0));
+	if (n == 1)
+		return leaves[0];
+	while (2 * k < n)
+		k *= 2;
+	part = tree_of(leaves, k);
+	memcpy(bytes + 1, part.b, FTC_HASH_LEN);
+	part = tree_of(leaves + k, n - k);
+	memcpy(bytes + 1 + FTC_HASH_LEN, part.b, FTC_HASH_LEN);
+	return ftc_sha256(ftc_slice(bytes, sizeof(bytes)));
+}
+
+static FtcHash
+leaf_of(FtcSlice leaf)
+{
+	uint8_t		bytes[1 + FTC_BUNDLE_FIXED + 16 * 4] = {0};
+
+	memcpy(bytes + 1, leaf.data, leaf.len);
+	return ftc_sha256(ftc_slice(bytes, 1 + leaf.len));
+}
+
+static void
+put(uint8_t **at, uint64_t value, int width)
+{
+	while (width-- > 0)
+		*(*at)++ = (uint8_t) (value >> (8 * width));
+}
+
+static void
+put_bytes(uint8_t **at, const FtcHash *hash)
+{
+	memcpy(*at, hash->b, FTC_HASH_LEN);
+	*at += FTC_HASH_LEN;
+}
+
+/* The table in header.h */
+static FtcHash
+id_of(const FtcHeader *h)
+{
+	uint8_t		bytes[FTC_HEADER_LEN];
+	uint8_t    *at = bytes;
+
+	put(&at, h->version, 4);
+	put(&at, h->consensus, 4);
+	put(&at, h->height, 8);
+	put(&at, h->time, 8);
+	put_bytes(&at, &h->prev);
+	put_bytes(&at, &h->history);
+	put_bytes(&at, &h->body);
+	put(&at, h->leaves, 4);
+	put(&at, h->bits, 4);
+	put_bytes(&at, &h->proposer);
+	put_bytes(&at, &h->state);
+	put_bytes(&at, &h->justify);
+	put(&at, h->round, 8);
+	put(&at, h->nonce, 8);
+	return ftc_sha256(ftc_slice(bytes, sizeof(bytes)));
+}
+
+static Big
+target_of(uint32_t bits)
+{
+	Big			mantissa = big_of(bits & 0x7fffff);
+
+	return big_scale(&mantissa, 8 * ((int) (bits >> 24) - 3));
+}
+
+/* The formula of aserti3-2d, with numbers that know no bounds */
+static uint32_t
+next_bits(const FtcAnchor *anchor, uint64_t height, int64_t time, const FtcParams *p)
+{
+	__int128	late = (__int128) time - anchor->parent_time -
+	(__int128) p->spacing * ((__int128) height - anchor->height + 1);
+	__int128	exponent = late * 65536 / (__int128) p->half_life;
+	Big			limit = target_of(p->limit_bits);
+	Big			target = target_of(anchor->bits);
+	Big			one = big_of(1);
+	Big			cubic;
+	FtcU256		next;
+	int			shift = 0;
+	uint64_t	f;
+
+	if (exponent > 300 * 65536)
+		return p->limit_bits;
+	for (; exponent < 0; shift--)
+		exponent += 65536;
+	for (; exponent >= 65536; shift++)
+		exponent -= 65536;
+	f = (uint64_t) exponent;
+	cubic = big_of(65536 + ((UINT64_C(195766423245049) * f + UINT64_C(971821376) * f * f +
+							 UINT64_C(5127) * f * f * f + (UINT64_C(1) << 47)) >> 48));
+	target = big_multiply(&target, &cubic);
+	target = big_scale(&target, shift - 16);
+	if (big_compare(&target, &one) < 0)
+		target = one;
+	if (big_compare(&target, &limit) > 0)
+		return p->limit_bits;
+	next = big_to_u256(&target);
+	return ftc_pow_to_bits(&next);
+}
+
+/* floor(2^256 / (target + 1)) */
+static FtcU256
+work_of(uint32_t bits)
+{
+	Big			one = big_of(1);
+	Big			all = big_scale(&one, 256);
+	Big			target = target_of(bits);
+	Big			quotient;
+
+	target = big_add(&target, &one);
+	quotient = big_divide(&all, &target);
+	return big_to_u256(&quotient);
+}
+
+/* ----------------------------------------------------------------
+ *		A block
+ * ----------------------------------------------------------------
+ */
+
+void
+oracle_founded(World *w)
+{
+	Block	   *b = &w->blocks[0];
+
+	b->checked = true;
+	b->anchor.height = 0;
+	b->anchor.parent_time = (int64_t) (SIM_EPOCH - w->state.params.spacing);
+	b->anchor.bits = b->header.bits;
+	b->work = work_of(b->header.bits);
+}
+
+/* A gap of more than a half-life: the anchor is the block that ended it. */
+static void
+set_anchor(World *w, Block *b, const Block *p)
+{
+	const FtcParams *params = &w->state.params;
+
+	b->anchor = p->anchor;
+	if (b->header.time - p->header.time <= params->half_life)
+		return;
+	b->anchor.bits = next_bits(&p->anchor, b->header.height, (int64_t) (p->header.time + params->half_life), params);
+	b->anchor.height = b->header.height;
+	b->anchor.parent_time = (int64_t) b->header.time - (int64_t) params->spacing;
+}
+
+static const char *
+fault_of_header(World *w, Block *b, const Block *p)
+{
+	const FtcParams *params = &w->state.params;
+	const FtcMember *proposer = ftc_state_find(&w->state, &b->header.proposer);
+	FtcHash		id = id_of(&b->header);
+	FtcHash		state = w->blocks[0].header.state;
+	Big			value;
+	Big			target;
+	FtcU256		number = ftc_u256_from_hash(&id);
+	FtcU256		work;
+
+	if (!ftc_hash_equal(&id, &b->id))
+		return "its id is another";
+	if (!ftc_hash_equal(&p->id, &b->header.prev) || b->header.height != p->header.height + 1)
+		return "it does not follow its parent";
+	if (!ftc_hash_equal(&b->header.state, &state))
+		return "it builds on another state";
+	if (!ftc_hash_is_zero(&b->header.justify) || b->header.round != 0 || b->header.consensus != FTC_CONSENSUS_POW)
+		return "fields that must be zero are not";
+	if (b->header.time < p->header.time + params->min_spacing)
+		return "it comes too soon after its parent";
+	if (b->header.bits != next_bits(&p->anchor, p->header.height, (int64_t) p->header.time, params))
+		return "its bits are wrong";
+	value = big_of_u256(&number);
+	target = target_of(b->header.bits);
+	if (big_compare(&value, &target) > 0)
+		return "it has too little work";
+	if (proposer == NULL || ftc_verify(&proposer->key, FTC_DOMAIN_BLOCK, &w->genesis, &id, &b->block.signature) != FTC_OK)
+		return "it is not signed by a member";
+	work = work_of(b->header.bits);
+	b->work = ftc_u256_add(&p->work, &work);
+	if (ftc_u256_compare(&b->work, &b->tip.work) != 0)
+		return "its branch has another work";
+	set_anchor(w, b, p);
+	return NULL;
+}
+
+/* The ids of all before it */
+static const char *
+fault_of_history(World *w, const Block *b)
+{
+	uint64_t	n = b->header.height;
+	FtcHash    *ids;
+	FtcHash		root;
+
+	/* it costs the more the higher it is */
+	if (n > 64 && n % 16 != 0)
+		return NULL;
+	ids = malloc(n * sizeof(FtcHash));
+	for (uint32_t at = b->parent; at != NONE; at = w->blocks[at].parent)
+		ids[w->blocks[at].header.height] = w->blocks[at].id;
+	root = tree_of(ids, n);
+	free(ids);
+	return ftc_hash_equal(&root, &b->header.history) ? NULL : "its history is another";
+}
+
+/* What of a stream is on the branch that ends in a block */
+static void
+count_stream(World *w, uint32_t block, uint32_t stream, uint64_t *bundles, uint64_t *entries)
+{
+	*bundles = *entries = 0;
+	for (; block != NONE; block = w->blocks[block].parent)
+		for (uint32_t i = 0; i < w->blocks[block].nbundles; i++)
+		{
+			const Bundle *b = &w->bundles[w->blocks[block].bundles[i]];
+
+			*bundles += b->stream == stream;
+			*entries += b->stream == stream ? b->count : 0;
+		}
+}
+
+/*
+ * Numbers without a gap; and since honest members bundle one seq after the
+ * other, no entry is left out, and none comes twice.
+ */
+static const char *
+fault_of_bundles(World *w, const Block *b)
+{
+	for (uint32_t i = 0; i < b->nbundles; i++)
+	{
+		const Bundle *bundle = &w->bundles[b->bundles[i]];
+		uint64_t	bundles;
+		uint64_t	entries;
+
+		count_stream(w, b->parent, bundle->stream, &bundles, &entries);
+		for (uint32_t j = 0; j < i; j++)
+			if (w->bundles[b->bundles[j]].stream == bundle->stream)
+			{
+				bundles++;
+				entries += w->bundles[b->bundles[j]].count;
+			}
+		if (bundle->number != bundles + 1)
+			return "a bundle is not the next of its origin";
+		if (bundle->seqs.first != entries + 1)
+			return "an entry is left out, or comes twice";
+	}
+	return NULL;
+}
+
+static const char *
+fault_of_body(World *w, const Block *b)
+{
+	uint32_t	n = b->nbundles;
+	uint32_t	at = n;
+	FtcHash    *leaves;
+	FtcHash		root;
+
+	for (uint32_t i = 0; i < b->nbundles; i++)
+		n += w->bundles[b->bundles[i]].count;
+	if (n != b->header.leaves)
+		return "it has another number of leaves";
+	leaves = malloc(n * sizeof(FtcHash) + 1);
+	for (uint32_t i = 0; i < b->nbundles; i++)
+	{
+		const Bundle *bundle = &w->bundles[b->bundles[i]];
+
+		leaves[i] = leaf_of(bundle->leaf);
+		memcpy(leaves + at, bundle->leaves, bundle->count * sizeof(FtcHash));
+		at += bundle->count;
+	}
+	root = tree_of(leaves, n);
+	free(leaves);
+	return ftc_hash_equal(&root, &b->header.body) ? NULL : "its body is another";
+}
+
+static bool
+check_block(World *w, uint32_t block)
+{
+	Block	   *b = &w->blocks[block];
+	const char *fault;
+
+	if (b->checked)
+		return true;
+	if (!check_block(w, b->parent))
+		return false;
+	fault = fault_of_header(w, b, &w->blocks[b->parent]);
+	if (fault == NULL)
+		fault = fault_of_history(w, b);
+	if (fault == NULL)
+		fault = fault_of_bundles(w, b);
+	if (fault == NULL)
+		fault = fault_of_body(w, b);
+	if (fault != NULL)
+		world_fail(w, "block %u at height %llu is on a main chain, but %s", block,
+				   (unsigned long long) b->header.height, fault);
+	b->checked = fault == NULL;
+	return b->checked;
+}
+
+/* The body that a member has taken is that of the block's bundles. */
+void
+oracle_body(Member *m, uint32_t block, FtcSlice body)
+{
+	World	   *w = m->world;
+	const Block *b = &w->blocks[block];
+	size_t		at = 8 + b->block.manifest.len;
+
+	if (body.len < at || memcmp(body.data + 8, b->block.manifest.data, b->block.manifest.len) != 0)
+	{
+		world_fail(w, "member %u takes a body with another manifest for block %u", m->no, block);
+		return;
+	}
+	for (uint32_t i = 0; i < b->nbundles; i++)
+	{
+		FtcSlice	entries = w->bundles[b->bundles[i]].entries;
+
+		if (body.len - at < entries.len || memcmp(body.data + at, entries.data, entries.len) != 0)
+		{
+			world_fail(w, "member %u takes a wrong body for block %u", m->no, block);
+			return;
+		}
+		at += entries.len;
+	}
+	if (at != body.len)
+		world_fail(w, "member %u takes a body that is too long for block %u", m->no, block);
+}
+
+/* ----------------------------------------------------------------
+ *		A member
+ * ----------------------------------------------------------------
+ */
+
+/* The main chain from the head down to what was there before */
+static void
+check_main(Member *m)
+{
+	World	   *w = m->world;
+	uint32_t	old = m->seen_head;
+	uint32_t	at = head_of(m);
+	uint64_t	depth = 0;
+	uint64_t	now = clock_of(m);
+
+	if (ftc_u256_compare(&w->blocks[at].work, &w->blocks[old].work) <= 0)
+		world_fail(w, "member %u takes a head with no more work than it had", m->no);
+	while (at != old)
+	{
+		const Block *b = &w->blocks[at];
+
+		if (w->blocks[old].header.height > b->header.height ||
+			(w->blocks[old].header.height == b->header.height && b->parent == NONE))
+		{
+			depth++;
+			old = w->blocks[old].parent;
+			continue;
+		}
+		if (m->main.at[b->header.height] != at || !record_of(m, at)->on_main)
+			world_fail(w, "the main chain of member %u does not hang together at height %llu", m->no,
+					   (unsigned long long) b->header.height);
+		if (!record_of(m, at)->has_body || record_of(m, at)->incomplete)
+			world_fail(w, "member %u builds on block %u, whose body it does not have", m->no, at);
+		if (b->header.time > now + w->state.params.future_bound)
+			world_fail(w, "member %u takes block %u before its time", m->no, at);
+		if (w->settings.fault[FAULT_STALL] && b->parent != NONE &&
+			b->header.time - w->blocks[b->parent].header.time > 12 * HOUR)
+			see(w, SIGHT_STALLED);
+		if (w->blocks[old].header.height == b->header.height)
+		{
+			depth++;
+			old = w->blocks[old].parent;
+		}
+		at = b->parent;
+	}
+	if (depth > w->state.params.reorg_limit)
+		world_fail(w, "member %u gives up %llu blocks, and the limit is %u", m->no, (unsigned long long) depth,
+				   w->state.params.reorg_limit);
+}
+
+#define WAITING_MAX 2000
+
+void
+oracle_look(Member *m)
+{
+	World	   *w = m->world;
+	uint32_t	head = head_of(m);
+
+	if (w->failure[0] != '\0')
+		return;
+	if (head != m->seen_head)
+	{
+		if (!w->settings.light && !check_block(w, head))
+			return;
+		if (w->settings.light)
+			w->blocks[head].work = w->blocks[head].tip.work;
+		check_main(m);
+		m->seen_head = head;
+	}
+	if (m->main.n != w->blocks[head].header.height + 1)
+		world_fail(w, "the main chain of member %u has another length than its head says", m->no);
+	if (m->incomplete.n + m->wanted.n > WAITING_MAX || m->nrejected > WAITING_MAX)
+		world_fail(w, "member %u has %u incomplete blocks, wants %u bodies and has rejected %u blocks", m->no,
+				   m->incomplete.n, m->wanted.n, m->nrejected);
+}
+
+/* A message was applied: it is the next one, and what the sender sent there. */
+void
+oracle_applied(Member *m, const Peer *p, const FtcLinkEnd *before, const FtcMessage *message)
+{
+	World	   *w = m->world;
+	Member	   *sender = &w->members[p->member];
+	const Peer *back = peer_of(sender, m->no);
+	const Row  *row;
+
+	if (message->seq != before->next || message->epoch != before->epoch)
+	{
+		world_fail(w, "member %u applies message %llu of epoch %llu from %u, after %llu of epoch %llu", m->no,
+				   (unsigned long long) message->seq, (unsigned long long) message->epoch, p->member,
+				   (unsigned long long) before->next - 1, (unsigned long long) before->epoch);
+		return;
+	}
+	/* an epoch that the sender has left says nothing any more */
+	if (message->epoch != back->epoch)
+		return;
+	if (back->base + message->seq > sender->nrows)
+	{
+		world_fail(w, "member %u applies a message that %u has not sent", m->no, p->member);
+		return;
+	}
+	row = &sender->outbox[back->base + message->seq - 1];
+	if (!ftc_hash_equal(&row->message.digest, &message->digest))
+		world_fail(w, "member %u applies another message than %u has sent", m->no, p->member);
+}
+
+/* ----------------------------------------------------------------
+ *		All of them
+ * ----------------------------------------------------------------
+ */
+
+static bool
+all_sealed(World *w, uint32_t head, bool complain)
+{
+	for (uint32_t i = 0; i < w->nstreams; i++)
+	{
+		uint64_t	bundles;
+		uint64_t	entries;
+
+		if (ledger_top(&w->blocks[head], i).seq != w->streams[i].appended && !complain)
+			return false;
+		count_stream(w, head, i, &bundles, &entries);
+		if (entries == w->streams[i].appended)
+			continue;
+		if (complain)
+			world_fail(w, "of %llu entries of member %u, incarnation %u, %llu are on the chain",
+					   (unsigned long long) w->streams[i].appended, w->streams[i].member, i,
+					   (unsigned long long) entries);
+		return false;
+	}
+	return true;
+}
+
+bool
+oracle_agreed(World *w, bool complain)
+{
+	uint32_t	head = head_of(&w->members[0]);
+
+	for (int i = 1; i < w->nmembers; i++)
+		if (head_of(&w->members[i]) != head)
+		{
+			if (complain)
+				world_fail(w, "members 0 and %d do not agree: block %u at height %llu, and block %u at height %llu", i,
+						   head, (unsigned long long) w->blocks[head].header.height, head_of(&w->members[i]),
+						   (unsigned long long) w->blocks[head_of(&w->members[i])].header.height);
+			return false;
+		}
+	return all_sealed(w, head, complain);
+}
