@@ -3,7 +3,7 @@
 #	make && make install	build and install, for the pg_config in PATH
 #	make installcheck		all tests that need a server, once it is installed;
 #							they make servers of their own (not as root)
-#	make unit fuzz			tests that need no server
+#	make unit fuzz sim		tests that need no server
 #	make check-style		compare the C layout with PostgreSQL's (make indent
 #							mends it, make typedefs renews the list of types)
 #	make check-meta			compare what is said in several places
@@ -102,9 +102,9 @@ $(DATA_built): $(pieces) $(top)/ftchain.control
 
 # Tests that need no server
 
-.PHONY: unit fuzz check-style check-meta indent typedefs
+.PHONY: unit fuzz sim check-style check-meta indent typedefs
 
-unit fuzz:
+unit fuzz sim:
 	$(MAKE) -C $(top)/test/$@ check
 
 check-style:

@@ -236,7 +236,7 @@ take_body(Member *m, uint32_t block)
 		list_drop(&m->wanted, block);
 	}
 	for (uint32_t i = 0; i < b->nbundles; i++)
-		hold(m, b->bundles[i], true);
+		hold(m, b->bundles[i]);
 }
 
 /* All its bundles are held already, or it has none. */

@@ -51,7 +51,7 @@ begin(Member *m, uint32_t parent, FtcHeader *h, FtcBlock *block, const uint32_t 
 	h->history = ftc_frontier_root(&p->tip.history);
 	h->bits = ftc_rules_next_bits(&p->tip, &w->state.params);
 	h->proposer = m->id;
-	h->state = ftc_state_root(&w->state);
+	h->state = w->state_root;
 }
 
 /* A bundle of its own that no branch can take after this parent. */

@@ -37,7 +37,8 @@ typedef struct Options
 	bool		trace;
 } Options;
 
-static void __attribute__((noreturn))
+static void
+__attribute__((noreturn))
 usage(void)
 {
 	fputs(usage_text, stderr);
@@ -53,7 +54,7 @@ usage(void)
 static uint64_t
 number(const char *text, char **end)
 {
-	if (text == NULL || *text < '0' || *text > '9')
+	if (text == NULL || *text <'0' || *text >'9')
 		usage();
 	return strtoull(text, end, 10);
 }
@@ -83,7 +84,7 @@ range(const char *text, Options *o)
 static void
 set_faults(const char *text, Options *o, int to)
 {
-	while (text != NULL && *text != '\0')
+	while (text !=NULL && *text !='\0')
 	{
 		size_t		len = strcspn(text, ",");
 		int			i = 0;
@@ -93,14 +94,14 @@ set_faults(const char *text, Options *o, int to)
 		if (i == FAULT_COUNT)
 			usage();
 		o->faults[i] = to;
-		text += len + (text[len] == ',');
+		text	  +=len + (text[len] == ',');
 	}
 }
 
 static Mutant
 mutant_of(const char *text)
 {
-	for (int i = 0; i < MUTANT_COUNT && text != NULL; i++)
+	for (int i = 0; i < MUTANT_COUNT && text !=NULL; i++)
 		if (strcmp(text, mutant_name((Mutant) i)) == 0)
 			return (Mutant) i;
 	usage();

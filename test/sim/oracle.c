@@ -130,18 +130,21 @@ next_bits(const FtcAnchor *anchor, uint64_t height, int64_t time, const FtcParam
 	return ftc_pow_to_bits(&next);
 }
 
-/* floor(2^256 / (target + 1)) */
+/* floor(2^256 / (target + 1)); the same bits come again and again */
 static FtcU256
-work_of(uint32_t bits)
+work_of(World *w, uint32_t bits)
 {
 	Big			one = big_of(1);
 	Big			all = big_scale(&one, 256);
 	Big			target = target_of(bits);
 	Big			quotient;
 
+	if (w->work_bits == bits)
+		return w->work;
 	target = big_add(&target, &one);
 	quotient = big_divide(&all, &target);
-	return big_to_u256(&quotient);
+	w->work_bits = bits;
+	return w->work = big_to_u256(&quotient);
 }
 
 /* ----------------------------------------------------------------
@@ -158,7 +161,7 @@ oracle_founded(World *w)
 	b->anchor.height = 0;
 	b->anchor.parent_time = (int64_t) (SIM_EPOCH - w->state.params.spacing);
 	b->anchor.bits = b->header.bits;
-	b->work = work_of(b->header.bits);
+	b->work = work_of(w, b->header.bits);
 }
 
 /* A gap of more than a half-life: the anchor is the block that ended it. */
@@ -205,7 +208,7 @@ fault_of_header(World *w, Block *b, const Block *p)
 		return "it has too little work";
 	if (proposer == NULL || ftc_verify(&proposer->key, FTC_DOMAIN_BLOCK, &w->genesis, &id, &b->block.signature) != FTC_OK)
 		return "it is not signed by a member";
-	work = work_of(b->header.bits);
+	work = work_of(w, b->header.bits);
 	b->work = ftc_u256_add(&p->work, &work);
 	if (ftc_u256_compare(&b->work, &b->tip.work) != 0)
 		return "its branch has another work";
@@ -454,7 +457,7 @@ oracle_applied(Member *m, const Peer *p, const FtcLinkEnd *before, const FtcMess
 		return;
 	}
 	row = &sender->outbox[back->base + message->seq - 1];
-	if (!ftc_hash_equal(&row->message.digest, &message->digest))
+	if (!ftc_hash_equal(&row->message->digest, &message->digest))
 		world_fail(w, "member %u applies another message than %u has sent", m->no, p->member);
 }
 

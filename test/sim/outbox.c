@@ -13,39 +13,57 @@
 #define CALL_BYTES (256 * 1024)
 
 static void
-announce(Member *m, uint32_t block, FtcSlice reference, FtcSlice attachment)
+announce(Member *m, uint32_t block, const FtcMessage *message)
 {
-	World	   *w = m->world;
 	Row		   *row;
 
 	if (m->nrows == m->rows_size)
 	{
-		m->outbox = world_grow(w, m->outbox, m->rows_size, Max(16, m->rows_size), sizeof(Row));
+		m->outbox = world_grow(m->world, m->outbox, m->rows_size, Max(16, m->rows_size), sizeof(Row));
 		m->rows_size += Max(16, m->rows_size);
 	}
 	row = &m->outbox[m->nrows++];
 	row->block = block;
-	row->message.kind = FTC_MESSAGE_BLOCK;
-	row->message.stream = FTC_STREAM_LEDGER;
-	row->message.reference = world_copy(w, reference);
-	row->message.attachment = attachment;
-	row->message.id = ftc_message_id(FTC_MESSAGE_BLOCK, reference);
-	row->message.digest = ftc_message_digest(FTC_MESSAGE_BLOCK, reference);
+	row->message = message;
 	m->look = true;
 }
 
+static void
+set_message(FtcMessage *message, FtcSlice reference, FtcSlice attachment)
+{
+	message->kind = FTC_MESSAGE_BLOCK;
+	message->stream = FTC_STREAM_LEDGER;
+	message->reference = reference;
+	message->attachment = attachment;
+	message->id = ftc_message_id(FTC_MESSAGE_BLOCK, reference);
+	message->digest = ftc_message_digest(FTC_MESSAGE_BLOCK, reference);
+}
+
+/* The message is the same whoever sends it. */
 void
 outbox_block(Member *m, uint32_t block)
 {
-	const FtcHash *id = &m->world->blocks[block].id;
+	World	   *w = m->world;
+	Block	   *b = &w->blocks[block];
 
-	announce(m, block, ftc_slice(id->b, FTC_HASH_LEN), ftc_slice(NULL, 0));
+	if (b->message == NULL)
+	{
+		FtcMessage *message = world_alloc(w, sizeof(FtcMessage));
+
+		set_message(message, world_copy(w, ftc_slice(b->id.b, FTC_HASH_LEN)), ftc_slice(NULL, 0));
+		b->message = message;
+	}
+	announce(m, block, b->message);
 }
 
 void
 outbox_lie(Member *m, const FtcHash *id, FtcSlice attachment)
 {
-	announce(m, NONE, ftc_slice(id->b, FTC_HASH_LEN), world_copy(m->world, attachment));
+	World	   *w = m->world;
+	FtcMessage *message = world_alloc(w, sizeof(FtcMessage));
+
+	set_message(message, world_copy(w, ftc_slice(id->b, FTC_HASH_LEN)), world_copy(w, attachment));
+	announce(m, NONE, message);
 }
 
 static FtcHash
@@ -87,7 +105,7 @@ value_at(Member *m, const Peer *p, uint64_t row, FtcHash *value)
 	if (row > m->nrows || (at < row && at < m->pruned))
 		return false;
 	for (; at < row; at++)
-		*value = ftc_link_advance(value, &m->outbox[at].message.id, &m->outbox[at].message.digest);
+		*value = ftc_link_advance(value, &m->outbox[at].message->id, &m->outbox[at].message->digest);
 	/* what follows must be there still */
 	return row >= m->pruned;
 }
@@ -155,7 +173,7 @@ gives_body(Member *m, uint32_t block)
 static void
 put_message(Member *m, const Peer *p, FtcWriter *into, const Row *row, uint64_t seq, bool with_body)
 {
-	FtcMessage	message = row->message;
+	FtcMessage	message = *row->message;
 	FtcBlock	block;
 	size_t		len;
 
@@ -222,7 +240,7 @@ outbox_send(Member *m, Peer *p, FtcWriter *into, Call *call)
 		const Row  *row = &m->outbox[from + i];
 
 		put_message(m, p, into, row, from + i - p->base + 1, with_bodies);
-		value = ftc_link_advance(&value, &row->message.id, &row->message.digest);
+		value = ftc_link_advance(&value, &row->message->id, &row->message->digest);
 		if (into->len > CALL_BYTES)
 			n = i + 1;
 	}

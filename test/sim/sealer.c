@@ -32,15 +32,34 @@ bundle_entries(Member *m)
 		if (s->appended == s->bundled)
 			continue;
 		bundle = ledger_bundle(w, m->streams.at[i], s->nbundles + 1, seqs);
-		s = &w->streams[m->streams.at[i]];
-		if (s->nbundles == s->size)
-		{
-			s->bundles = world_grow(w, s->bundles, s->size, Max(8, s->size), sizeof(uint32_t));
-			s->size += Max(8, s->size);
-		}
-		s->bundles[s->nbundles++] = bundle;
+		s->nbundles++;
 		s->bundled = seqs.last;
-		hold(m, bundle, true);
+		hold(m, bundle);
+	}
+}
+
+/* By stream and number. */
+static void
+sort_pending(Member *m)
+{
+	const World *w = m->world;
+	List	   *list = &m->pending;
+
+	for (uint32_t i = 1; i < list->n; i++)
+	{
+		uint32_t	bundle = list->at[i];
+		const Bundle *b = &w->bundles[bundle];
+		uint32_t	at = i;
+
+		for (; at > 0; at--)
+		{
+			const Bundle *before = &w->bundles[list->at[at - 1]];
+
+			if (before->stream < b->stream || (before->stream == b->stream && before->number < b->number))
+				break;
+			list->at[at] = list->at[at - 1];
+		}
+		list->at[at] = bundle;
 	}
 }
 
@@ -56,36 +75,36 @@ choose_bundles(Member *m, uint32_t *bundles, uint32_t most)
 	uint32_t	leaves = 0;
 	uint32_t	n = 0;
 
-	for (uint32_t i = 0; i < w->nstreams; i++)
+	sort_pending(m);
+	for (uint32_t i = 0; i < m->pending.n && n < most; i++)
 	{
-		const Stream *s = &w->streams[i];
+		const Bundle *b = &w->bundles[m->pending.at[i]];
+		uint64_t	last = ledger_top(head, b->stream).number;
 
-		for (uint64_t number = ledger_top(head, i).number; number < s->nbundles && n < most; number++)
-		{
-			const Bundle *b = &w->bundles[s->bundles[number]];
-
-			if (!holds(m, s->bundles[number]) || leaves + b->count + 1 > w->state.params.max_leaves)
-				break;
-			leaves += b->count + 1;
-			bundles[n++] = s->bundles[number];
-			if (s->member != m->no)
-				see(w, SIGHT_CARRIED);
-		}
+		if (n > 0 && w->bundles[bundles[n - 1]].stream == b->stream)
+			last = w->bundles[bundles[n - 1]].number;
+		if (b->number != last + 1 || leaves + b->count + 1 > w->state.params.max_leaves)
+			continue;
+		leaves += b->count + 1;
+		bundles[n++] = m->pending.at[i];
+		if (w->streams[b->stream].member != m->no)
+			see(w, SIGHT_CARRIED);
 	}
 	return n;
 }
 
+/* Its contents are put together when it is found, as most never are. */
 static void
-assemble(Member *m, const uint32_t *bundles, uint32_t n)
+begin_candidate(Member *m, const uint32_t *bundles, uint32_t n)
 {
 	World	   *w = m->world;
 	const Block *head = &w->blocks[head_of(m)];
 	FtcHeader  *h = &m->candidate;
-	FtcBlock	none = {0};
 
+	m->chosen.n = 0;
+	for (uint32_t i = 0; i < n; i++)
+		list_add(w, &m->chosen, bundles[i]);
 	memset(h, 0, sizeof(*h));
-	m->contents = none;
-	ledger_contents(w, bundles, n, &m->contents, &h->body, &h->leaves);
 	h->version = FTC_HEADER_VERSION;
 	h->consensus = w->state.params.consensus;
 	h->height = head->header.height + 1;
@@ -94,7 +113,7 @@ assemble(Member *m, const uint32_t *bundles, uint32_t n)
 	h->history = ftc_frontier_root(&head->tip.history);
 	h->bits = ftc_rules_next_bits(&head->tip, &w->state.params);
 	h->proposer = m->id;
-	h->state = ftc_state_root(&w->state);
+	h->state = w->state_root;
 }
 
 /* The attempts that are needed on average. */
@@ -165,7 +184,7 @@ sealer_look(Member *m)
 	}
 	if (n == 0)
 		see(w, SIGHT_TIE);
-	assemble(m, bundles, n);
+	begin_candidate(m, bundles, n);
 	mine(m);
 }
 
@@ -175,13 +194,14 @@ sealer_mined(Member *m, uint64_t generation)
 {
 	World	   *w = m->world;
 	uint8_t		bytes[FTC_HEADER_LEN];
-	FtcBlock	block = m->contents;
+	FtcBlock	block = {0};
 	FtcHash		id;
 	FtcReason	reason;
 
 	if (!m->mining || generation != m->generation || !m->up)
 		return;
 	m->mining = false;
+	ledger_contents(w, m->chosen.at, m->chosen.n, &block, &m->candidate.body, &m->candidate.leaves);
 	if (!ftc_search(w->kernel, &m->candidate, UINT64_C(1) << 32))
 	{
 		world_fail(w, "no proof of work for bits %08x", m->candidate.bits);

@@ -209,9 +209,7 @@ typedef struct Stream
 	uint64_t	incarnation;
 	uint64_t	appended;
 	uint64_t	bundled;
-	uint32_t   *bundles;		/* by number - 1 */
 	uint32_t	nbundles;
-	uint32_t	size;
 } Stream;
 
 typedef struct Bundle
@@ -240,6 +238,7 @@ typedef struct Block
 	FtcHash		id;
 	FtcHeader	header;
 	FtcBlock	block;			/* with body */
+	const FtcMessage *message;	/* that announces it */
 	FtcTip		tip;
 	uint32_t	parent;			/* NONE: the genesis block */
 	uint32_t   *bundles;
@@ -302,7 +301,7 @@ typedef struct List
 /* What is announced. */
 typedef struct Row
 {
-	FtcMessage	message;		/* but for epoch, seq and attachment */
+	const FtcMessage *message;	/* but for epoch, seq and attachment */
 	uint32_t	block;			/* NONE: a lie, which is in the message */
 } Row;
 
@@ -315,7 +314,7 @@ typedef enum CallKind
 	CALL_KINDS
 } CallKind;
 
-#define CALLS_MAX 64
+#define CALLS_MAX 8
 
 typedef struct Call
 {
@@ -387,8 +386,10 @@ struct Member
 	uint64_t	nrows;
 	uint64_t	rows_size;
 	uint64_t	pruned;			/* rows up to here are gone */
-	uint8_t    *held;			/* by bundle */
-	uint32_t	nheld;
+	uint8_t    *held;			/* by bundle, a bit each */
+	uint32_t	nheld;			/* bytes */
+	List		pending;		/* bundles that are held, and not on the main
+								 * chain */
 	uint32_t	stream;			/* of its entries now */
 	List		streams;		/* all of them */
 	Peer	   *peers;
@@ -402,7 +403,7 @@ struct Member
 	bool		mining;
 	uint64_t	generation;		/* of the candidate */
 	FtcHeader	candidate;
-	FtcBlock	contents;
+	List		chosen;			/* its bundles */
 	uint64_t	sealer_at;
 	bool		hiding;			/* selfish: what it has found */
 	bool		look;			/* the courier should */
@@ -471,6 +472,7 @@ struct World
 	Member	   *members;
 	int			nmembers;
 	FtcState	state;			/* the same for every block */
+	FtcHash		state_root;
 	FtcHash		genesis;
 	const FtcKernel *kernel;
 	bool		peace;			/* no more faults */
@@ -495,10 +497,13 @@ struct World
 
 	Sights		sights;
 	bool		tracing;
-	bool		printing;		/* each line at once, not the last ones at the end */
+	bool		printing;		/* each line at once, not the last ones at the
+								 * end */
 	char		lines[TRACE_LINES][160];
 	uint64_t	nlines;
 	char		failure[400];	/* empty: all is well */
+	uint32_t	work_bits;		/* oracle.c: the work of these bits */
+	FtcU256		work;
 	uint8_t    *scratch;		/* for packets on their way out */
 	void	   *arena;
 };
@@ -550,7 +555,7 @@ clock_of(const Member *m)
 
 extern Record *record_of(Member *m, uint32_t block);
 extern bool holds(const Member *m, uint32_t bundle);
-extern void hold(Member *m, uint32_t bundle, bool held);
+extern void hold(Member *m, uint32_t bundle);
 
 static inline uint32_t
 head_of(const Member *m)

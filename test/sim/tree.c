@@ -243,9 +243,10 @@ switch_to(FtcTree *tree, const FtcNode *head, const FtcNode *best)
 		m->records[m->main.at[m->main.n]].on_main = false;
 		for (uint32_t j = 0; j < b->nbundles; j++)
 		{
+			if (!holds(m, b->bundles[j]) || mutated(w, MUTANT_PENDING))
+				continue;
+			list_add(w, &m->pending, b->bundles[j]);
 			see(w, SIGHT_RETURNED);
-			if (mutated(w, MUTANT_PENDING))
-				hold(m, b->bundles[j], false);
 		}
 	}
 	if (depth > 0)
@@ -258,6 +259,8 @@ switch_to(FtcTree *tree, const FtcNode *head, const FtcNode *best)
 
 		record_of(m, block)->on_main = true;
 		list_add(w, &m->main, block);
+		for (uint32_t j = 0; j < w->blocks[block].nbundles; j++)
+			list_drop(&m->pending, w->blocks[block].bundles[j]);
 	}
 	sealer_stop(m);
 }

@@ -104,20 +104,29 @@ record_of(Member *m, uint32_t block)
 bool
 holds(const Member *m, uint32_t bundle)
 {
-	return bundle < m->nheld && m->held[bundle];
+	return bundle / 8 < m->nheld && (m->held[bundle / 8] >> bundle % 8 & 1) != 0;
 }
 
+/* It is pending, unless the main chain has it, with another block. */
 void
-hold(Member *m, uint32_t bundle, bool held)
+hold(Member *m, uint32_t bundle)
 {
-	if (bundle >= m->nheld)
-	{
-		uint32_t	size = Max(bundle + 1, m->nheld + m->nheld / 2 + 64);
+	World	   *w = m->world;
+	const Bundle *b = &w->bundles[bundle];
+	uint32_t	at = bundle / 8;
 
-		m->held = world_grow(m->world, m->held, m->nheld, size - m->nheld, 1);
+	if (holds(m, bundle))
+		return;
+	if (at >= m->nheld)
+	{
+		uint32_t	size = Max(at + 1, m->nheld + m->nheld / 2 + 16);
+
+		m->held = world_grow(w, m->held, m->nheld, size - m->nheld, 1);
 		m->nheld = size;
 	}
-	m->held[bundle] = held;
+	m->held[at] |= (uint8_t) (1 << bundle % 8);
+	if (ledger_top(&w->blocks[head_of(m)], b->stream).number < b->number)
+		list_add(w, &m->pending, bundle);
 }
 
 /* ----------------------------------------------------------------
@@ -182,9 +191,8 @@ make_member(World *w, uint32_t no)
 	m->hash_rate = w->settings.hash_rate / w->nmembers;
 	m->up = true;
 	m->boot = 1;
-	m->stream = no < (uint32_t) w->settings.appenders ? ledger_stream(w, no, SIM_EPOCH) : 0;
-	if (no < (uint32_t) w->settings.appenders)
-		list_add(w, &m->streams, m->stream);
+	m->stream = ledger_stream(w, no, SIM_EPOCH);
+	list_add(w, &m->streams, m->stream);
 	tree_init(m);
 }
 
@@ -216,7 +224,7 @@ connect_members(World *w)
 	uint32_t	n = (uint32_t) w->nmembers;
 
 	for (uint32_t i = 0; i < n; i++)
-		w->members[i].peers = world_alloc(w, PEERS_MAX * sizeof(Peer));
+		w->members[i].peers = world_alloc(w, Min(PEERS_MAX, n - 1) * sizeof(Peer));
 	for (uint32_t i = 0; i < n; i++)
 	{
 		if (w->settings.chords == 0)
@@ -274,7 +282,7 @@ found(World *w)
 	h.history = ftc_merkle_empty_root();
 	h.bits = w->state.params.limit_bits;
 	h.proposer = w->members[0].id;
-	h.state = ftc_state_root(&w->state);
+	h.state = w->state_root = ftc_state_root(&w->state);
 	w->genesis = ftc_header_id(&h);
 	ledger_found(w, &h);
 	for (int i = 0; i < w->nmembers; i++)
