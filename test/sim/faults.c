@@ -16,7 +16,9 @@ typedef enum Step
 	STEP_LIE,
 	STEP_REST,					/* nobody appends any more */
 	STEP_LEAP,					/* a day has gone by, and everybody does */
-	STEP_PRUNE
+	STEP_PRUNE,
+	STEP_BACKUP,
+	STEP_RESTORE
 } Step;
 
 static void
@@ -85,6 +87,80 @@ crash(Member *m, uint64_t down)
 	plan(w, EVENT_FAULT, m->no, w->now + down, STEP_RESTART);
 }
 
+/* ----------------------------------------------------------------
+ *		Backups
+ * ----------------------------------------------------------------
+ */
+
+static List
+list_copy(World *w, const List *list)
+{
+	List		copy = *list;
+
+	copy.at = world_grow(w, list->at, list->n, 0, sizeof(uint32_t));
+	copy.size = list->n;
+	return copy;
+}
+
+/* The durable part of one member as another one's; arrays are copied. */
+static void
+copy_durable(Member *to, const Member *from)
+{
+	World	   *w = from->world;
+
+	to->records = world_grow(w, from->records, from->nrecords, 0, sizeof(Record));
+	to->nrecords = from->nrecords;
+	to->main = list_copy(w, &from->main);
+	to->incomplete = list_copy(w, &from->incomplete);
+	to->wanted = list_copy(w, &from->wanted);
+	to->rejected = from->rejected;
+	to->nrejected = from->nrejected;
+	to->outbox = world_grow(w, from->outbox, from->nrows, 0, sizeof(Row));
+	to->nrows = to->rows_size = from->nrows;
+	to->pruned = from->pruned;
+	to->held = world_grow(w, from->held, from->nheld, 0, 1);
+	to->nheld = from->nheld;
+	to->pending = list_copy(w, &from->pending);
+	to->peers = world_grow(w, from->peers, from->npeers, 0, sizeof(Peer));
+	to->npeers = from->npeers;
+}
+
+/* When nothing waits for a bundle, so that none is made twice, and otherwise. */
+static bool
+back_up(Member *m)
+{
+	World	   *w = m->world;
+
+	for (uint32_t i = 0; i < m->streams.n; i++)
+		if (w->streams[m->streams.at[i]].appended != w->streams[m->streams.at[i]].bundled)
+			return false;
+	m->backup = world_alloc(w, sizeof(Member));
+	m->backup->world = w;
+	copy_durable(m->backup, m);
+	trace(w, "%u is backed up at height %u", m->no, m->main.n - 1);
+	return true;
+}
+
+/* What it has appended since is lost, but for what others have. */
+static void
+set_back(Member *m)
+{
+	World	   *w = m->world;
+
+	copy_durable(m, m->backup);
+	for (uint32_t i = 0; i < m->streams.n; i++)
+	{
+		Stream	   *s = &w->streams[m->streams.at[i]];
+
+		s->lossy = true;
+		s->appended = s->bundled;
+	}
+	m->set_back = false;
+	oracle_set_back(m);
+	see(w, SIGHT_RESTORED);
+	trace(w, "%u is set back to height %u", m->no, m->main.n - 1);
+}
+
 /* A new run of the server: new entries have a new incarnation. */
 static void
 restart(Member *m)
@@ -93,6 +169,8 @@ restart(Member *m)
 
 	if (m->up)
 		return;
+	if (m->set_back)
+		set_back(m);
 	trace(w, "%u is there again", m->no);
 	m->up = true;
 	m->sealer_at = 0;
@@ -178,6 +256,8 @@ faults_begin(World *w)
 		next_step(w, STEP_CRASH, anybody(w), 10 * SECOND);
 	if (s->fault[FAULT_STALL])
 		plan(w, EVENT_FAULT, 0, s->duration / 3, STEP_REST);
+	if (s->fault[FAULT_RESTORE])
+		next_step(w, STEP_BACKUP, anybody(w), 15 * SECOND);
 	if (s->fault[FAULT_PRUNING])
 		next_step(w, STEP_PRUNE, anybody(w), 10 * SECOND);
 }
@@ -231,6 +311,17 @@ faults_step(World *w, uint32_t member, uint64_t what)
 		case STEP_PRUNE:
 			m->pruned = m->nrows - Min(m->nrows, random_below(&w->chance_fault, 4));
 			next_step(w, STEP_PRUNE, anybody(w), 10 * SECOND);
+			break;
+		case STEP_BACKUP:
+			if (m->up && back_up(m))
+				next_step(w, STEP_RESTORE, member, 15 * SECOND);
+			else
+				next_step(w, STEP_BACKUP, anybody(w), 3 * SECOND);
+			break;
+		case STEP_RESTORE:
+			m->set_back = m->up;
+			crash(m, 2 * SECOND);
+			next_step(w, STEP_BACKUP, anybody(w), 15 * SECOND);
 			break;
 	}
 }

@@ -39,6 +39,7 @@ static const struct
 	[MUTANT_CLOSING] = {"no-closing", FAULT_LOSS, "do not agree"},
 	[MUTANT_PARENTS] = {"unknown-parents", FAULT_PARTITION, "do not agree"},
 	[MUTANT_POISON] = {"poison", FAULT_LIAR, "do not agree"},
+	[MUTANT_LINK_VALUE] = {"link-value", FAULT_RESTORE, "the link"},
 };
 
 const char *

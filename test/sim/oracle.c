@@ -406,6 +406,14 @@ check_main(Member *m)
 				   w->state.params.reorg_limit);
 }
 
+/* It is what it was once; its work may be less. */
+void
+oracle_set_back(Member *m)
+{
+	m->seen_head = head_of(m);
+	m->was_set_back = true;
+}
+
 #define WAITING_MAX 2000
 
 void
@@ -448,8 +456,8 @@ oracle_applied(Member *m, const Peer *p, const FtcLinkEnd *before, const FtcMess
 				   (unsigned long long) before->next - 1, (unsigned long long) before->epoch);
 		return;
 	}
-	/* an epoch that the sender has left says nothing any more */
-	if (message->epoch != back->epoch)
+	/* an epoch that the sender has left, or does not remember, says nothing */
+	if (message->epoch != back->epoch || sender->was_set_back)
 		return;
 	if (back->base + message->seq > sender->nrows)
 	{
@@ -474,8 +482,8 @@ all_sealed(World *w, uint32_t head, bool complain)
 		uint64_t	bundles;
 		uint64_t	entries;
 
-		if (ledger_top(&w->blocks[head], i).seq != w->streams[i].appended && !complain)
-			return false;
+		if (w->streams[i].lossy)
+			continue;
 		count_stream(w, head, i, &bundles, &entries);
 		if (entries == w->streams[i].appended)
 			continue;
@@ -485,6 +493,39 @@ all_sealed(World *w, uint32_t head, bool complain)
 					   (unsigned long long) entries);
 		return false;
 	}
+	return true;
+}
+
+/* Everything was taken, and both ends have the same chain value. */
+static bool
+is_drained(World *w, Member *m, const Peer *p)
+{
+	Member	   *receiver = &w->members[p->member];
+	const Peer *end = peer_of(receiver, m->no);
+	FtcHash		value = ftc_link_start(&w->genesis, &m->id, &receiver->id, FTC_STREAM_LEDGER, p->epoch);
+
+	/* an epoch in which nothing was sent yet is not known there */
+	if (p->acked != m->nrows || (p->acked > p->base && end->in.epoch != p->epoch))
+		return false;
+	if (p->acked == p->base)
+		return true;
+	for (uint64_t row = p->base; row < p->acked; row++)
+		value = ftc_link_advance(&value, &m->outbox[row].message->id, &m->outbox[row].message->digest);
+	return end->in.next == p->acked - p->base + 1 && ftc_hash_equal(&end->in.value, &value);
+}
+
+/* With a clock that was an hour ahead that takes an hour. */
+static bool
+all_drained(World *w, bool complain)
+{
+	for (int i = 0; i < w->nmembers && !w->settings.fault[FAULT_HOUR]; i++)
+		for (uint32_t j = 0; j < w->members[i].npeers; j++)
+			if (!is_drained(w, &w->members[i], &w->members[i].peers[j]))
+			{
+				if (complain)
+					world_fail(w, "the link from %d to %u is stuck", i, w->members[i].peers[j].member);
+				return false;
+			}
 	return true;
 }
 
@@ -502,5 +543,5 @@ oracle_agreed(World *w, bool complain)
 						   (unsigned long long) w->blocks[head_of(&w->members[i])].header.height);
 			return false;
 		}
-	return all_sealed(w, head, complain);
+	return all_sealed(w, head, complain) && all_drained(w, complain);
 }

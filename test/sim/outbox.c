@@ -120,7 +120,7 @@ outbox_hello(Member *m, Peer *p, const FtcLinkEnd *says)
 {
 	FtcLinkEnd	receiver = *says;
 	FtcLinkEnd	sender;
-	FtcHash		value;
+	FtcHash		value = {{0}};
 	bool		known;
 	uint64_t	next;
 	uint64_t	epoch;
@@ -133,6 +133,8 @@ outbox_hello(Member *m, Peer *p, const FtcLinkEnd *says)
 	sender.value = p->value;
 	known = receiver.epoch == p->epoch && receiver.next >= 1 && receiver.next <= INT64_MAX - p->base &&
 		value_at(m, p, p->base + receiver.next - 1, &value);
+	if (mutated(m->world, MUTANT_LINK_VALUE))
+		receiver.value = value;
 	if (ftc_link_hello(&sender, m->nrows - p->base + 1, &receiver, known ? &value : NULL,
 					   &next, &epoch) == FTC_LINK_STREAM)
 	{

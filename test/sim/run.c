@@ -111,6 +111,22 @@ is_for_operator(const World *w)
 
 #define QUIET_AFTER (60 * SECOND)
 #define OPERATOR_AFTER (3 * MINUTE)
+#define REST (20 * SECOND)
+
+/* Who agrees has nothing more to do: ties are closed, and then it is quiet. */
+static void
+must_rest(World *w)
+{
+	for (int i = 0; i < 20 && w->failure[0] == '\0'; i++)
+	{
+		uint32_t	blocks = w->nblocks;
+
+		run_until(w, w->now + REST);
+		if (w->nblocks == blocks)
+			return;
+	}
+	world_fail(w, "blocks are made for ever, although nothing waits");
+}
 
 static void
 must_agree(World *w)
@@ -123,7 +139,10 @@ must_agree(World *w)
 	while (w->failure[0] == '\0' && w->now < end)
 	{
 		if (oracle_agreed(w, false))
+		{
+			must_rest(w);
 			return;
+		}
 		if (is_for_operator(w) && w->now > w->settings.duration + OPERATOR_AFTER)
 			return;
 		run_until(w, w->now + 1 * SECOND);

@@ -38,6 +38,7 @@ static const uint32_t how_often[FAULT_COUNT] = {
 	[FAULT_STALL] = 150,
 	[FAULT_SHALLOW] = 150,
 	[FAULT_PRUNING] = 200,
+	[FAULT_RESTORE] = 200,
 };
 
 /* Bits for about two to the n attempts. */

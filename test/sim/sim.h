@@ -82,7 +82,8 @@
 	X(LIAR, "liar") \
 	X(STALL, "stall") \
 	X(SHALLOW, "shallow")		/* a small limit of reorganisations */ \
-	X(PRUNING, "pruning")		/* of outboxes */
+	X(PRUNING, "pruning")			/* of outboxes */ \
+	X(RESTORE, "restore")		/* of an older state from a backup */
 
 typedef enum Fault
 {
@@ -118,6 +119,7 @@ typedef enum Mutant
 	MUTANT_CLOSING,
 	MUTANT_PARENTS,
 	MUTANT_POISON,
+	MUTANT_LINK_VALUE,
 	MUTANT_COUNT
 } Mutant;
 
@@ -210,6 +212,7 @@ typedef struct Stream
 	uint64_t	appended;
 	uint64_t	bundled;
 	uint32_t	nbundles;
+	bool		lossy;			/* its origin was set back: some may be gone */
 } Stream;
 
 typedef struct Bundle
@@ -408,7 +411,11 @@ struct Member
 	bool		hiding;			/* selfish: what it has found */
 	bool		look;			/* the courier should */
 
+	Member	   *backup;			/* its durable part as it was once */
+	bool		set_back;		/* at its next start */
+
 	/* the oracle's */
+	bool		was_set_back;
 	uint32_t	seen_head;
 	uint32_t	deep;			/* branches it did not take for the limit */
 };
@@ -435,6 +442,7 @@ struct Member
 	X(RETURNED, "bundle pending again") \
 	X(CARRIED, "bundle carried by another") \
 	X(PUBLISHED, "hidden branch published") \
+	X(RESTORED, "older state restored") \
 	X(TIMEOUT, "call without answer")
 
 typedef enum Sight
@@ -622,6 +630,7 @@ extern void liar_lie(Member *m);
 /* oracle.c */
 extern void oracle_founded(World *w);
 extern void oracle_look(Member *m);
+extern void oracle_set_back(Member *m);
 extern void oracle_body(Member *m, uint32_t block, FtcSlice body);
 extern void oracle_applied(Member *m, const Peer *p, const FtcLinkEnd *before, const FtcMessage *message);
 extern bool oracle_agreed(World *w, bool complain);
