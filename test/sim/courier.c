@@ -12,6 +12,7 @@
 #define CALL_BYTES (256 * 1024)
 #define CALL_TIMEOUT (5 * SECOND)
 #define LOOK_AGAIN (1 * SECOND)
+#define PATIENCE (500 * MS)		/* of those who need not hold a body */
 #define WAIT_LEAST (250 * MS)
 #define WAIT_DOUBLED_MOST 5
 
@@ -159,6 +160,7 @@ next_wanted(Member *m, const Peer *p)
 		uint64_t	height = w->blocks[block].header.height;
 
 		if (record_of(m, block)->asked > w->now || height < p->want_height ||
+			(!ledger_is_owner(w, block, m->no) && record_of(m, block)->wanted_at + PATIENCE > w->now) ||
 			(height == p->want_height && block <= p->want_block))
 			continue;
 		if (best == NONE || height < w->blocks[best].header.height ||
@@ -408,6 +410,8 @@ apply(Member *m, const Peer *p, const FtcMessage *message)
 	FtcReason	reason;
 	FtcHash		id;
 
+	if (message->kind == FTC_MESSAGE_STORED)
+		return inbox_stored(m, message->reference, message->attachment);
 	if (message->kind != FTC_MESSAGE_BLOCK)
 		return FTC_BAD_KIND;
 	if (message->reference.len != FTC_HASH_LEN)
@@ -482,6 +486,24 @@ serve_receive(Member *m, Peer *p, FtcReader *args, FtcWriter *answer)
 	ftc_put_u8(answer, early);
 }
 
+/* Who stores its body, with their signatures, as far as it is known here. */
+static void
+put_statements(Member *m, uint32_t block, FtcWriter *answer)
+{
+	const World *w = m->world;
+	uint32_t	stated = record_of(m, block)->stated;
+
+	ftc_put_u32(answer, (uint32_t) __builtin_popcount(stated));
+	for (uint32_t i = 0; i < (uint32_t) w->nmembers && stated != 0; i++)
+		if (i < 32 && (stated >> i & 1) != 0)
+		{
+			FtcSignature signature = ledger_sign_statement(w, block, i);
+
+			ftc_put_hash(answer, &w->members[i].id);
+			ftc_put_bytes(answer, signature.b, FTC_SIGNATURE_LEN);
+		}
+}
+
 static void
 put_block(FtcWriter *answer, const FtcBlock *block)
 {
@@ -517,6 +539,7 @@ serve_blocks(Member *m, FtcReader *args, FtcWriter *answer)
 
 		block.body.len = 0;
 		put_block(answer, &block);
+		put_statements(m, m->main.at[height], answer);
 		n++;
 	}
 	ftc_put_u32(&front, n);
@@ -540,6 +563,7 @@ serve_block(Member *m, FtcReader *args, FtcWriter *answer)
 		(m->withholds && !w->peace && ftc_hash_equal(&w->blocks[number].header.proposer, &m->id)))
 		block.body.len = 0;
 	put_block(answer, &block);
+	put_statements(m, number, answer);
 }
 
 /* An answer of no bytes says that the call has failed. */
@@ -636,6 +660,28 @@ take_receive(Member *m, Peer *p, const Call *call, FtcReader *answer)
 	}
 }
 
+/*
+ * Who stores the body of a block.  A statement that is no good is as good as
+ * none.
+ */
+static void
+take_statements(Member *m, const FtcHash *id, FtcReader *answer)
+{
+	uint32_t	n = ftc_get_u32(answer);
+
+	for (uint32_t i = 0; i < n && !answer->bad; i++)
+	{
+		uint8_t		reference[2 * FTC_HASH_LEN];
+		FtcHash		member = ftc_get_hash(answer);
+		FtcSlice	signature = ftc_get_slice(answer, FTC_SIGNATURE_LEN);
+
+		memcpy(reference, id->b, FTC_HASH_LEN);
+		memcpy(reference + FTC_HASH_LEN, member.b, FTC_HASH_LEN);
+		if (!answer->bad)
+			(void) inbox_stored(m, ftc_slice(reference, sizeof(reference)), signature);
+	}
+}
+
 static FtcReason
 take_one(Member *m, const Peer *p, FtcSlice bytes, FtcHash *id, FtcHeader *header)
 {
@@ -666,6 +712,7 @@ take_blocks(Member *m, Peer *p, FtcReader *answer)
 		reason = take_one(m, p, ftc_get_blob(answer), &id, &header);
 		if (reason != FTC_OK)
 			break;
+		take_statements(m, &id, answer);
 		see(w, SIGHT_ORPHAN_RESOLVED);
 		rises = p->reached == NONE || header.height > p->reached_height;
 		p->reached = ledger_find(w, &id);
@@ -701,7 +748,10 @@ take_block(Member *m, Peer *p, const Call *call, FtcReader *answer)
 		inbox_block(m, &block, p->member) != FTC_OK)
 		leave(m, p);
 	else
+	{
 		p->failures = 0;
+		take_statements(m, &id, answer);
+	}
 }
 
 static void

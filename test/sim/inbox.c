@@ -223,20 +223,112 @@ refuse(Arrival *a, FtcReason reason)
 		reject(a->m, &a->id);
 }
 
+/* ----------------------------------------------------------------
+ *		Bodies, and who is known to store them
+ * ----------------------------------------------------------------
+ */
+
+/* The body is here, or enough of its owners have signed that they store it. */
+bool
+inbox_is_available(Member *m, uint32_t block)
+{
+	const World *w = m->world;
+	const Block *b = &w->blocks[block];
+	const Record *r = record_of(m, block);
+	uint32_t	quorum = mutated(w, MUTANT_QUORUM) ? 1 : w->state.params.stored_quorum;
+
+	if (r->has_body || mutated(w, MUTANT_UNAVAILABLE))
+		return true;
+	return b->nowners > 0 && (uint32_t) __builtin_popcount(r->stated & b->owners) >= Min(quorum, b->nowners);
+}
+
+void
+inbox_unwant(Member *m, uint32_t block)
+{
+	Record	   *r = record_of(m, block);
+
+	if (!r->wanted)
+		return;
+	r->wanted = false;
+	list_drop(&m->wanted, block);
+}
+
+static void
+want(Member *m, uint32_t block)
+{
+	Record	   *r = record_of(m, block);
+
+	if (r->wanted)
+		return;
+	r->wanted = true;
+	r->wanted_at = m->world->now;
+	list_add(m->world, &m->wanted, block);
+}
+
+static void
+state_stored(Member *m, uint32_t block)
+{
+	World	   *w = m->world;
+	Record	   *r = record_of(m, block);
+
+	if (w->settings.light || w->blocks[block].nbundles == 0 || !ledger_is_owner(w, block, m->no) ||
+		(r->stated >> m->no & 1) != 0)
+		return;
+	r->stated |= UINT32_C(1) << m->no;
+	outbox_stored(m, block);
+}
+
 static void
 take_body(Member *m, uint32_t block)
 {
 	const Block *b = &m->world->blocks[block];
-	Record	   *r = record_of(m, block);
 
-	r->has_body = true;
-	if (r->wanted)
-	{
-		r->wanted = false;
-		list_drop(&m->wanted, block);
-	}
+	record_of(m, block)->has_body = true;
+	inbox_unwant(m, block);
 	for (uint32_t i = 0; i < b->nbundles; i++)
 		hold(m, b->bundles[i]);
+	state_stored(m, block);
+}
+
+/*
+ * A statement may come before the block does, by another link, and must not be
+ * lost for that.
+ */
+FtcReason
+inbox_stored(Member *m, FtcSlice reference, FtcSlice attachment)
+{
+	World	   *w = m->world;
+	FtcReader	reader = ftc_reader(reference);
+	FtcHash		id = ftc_get_hash(&reader);
+	FtcHash		member = ftc_get_hash(&reader);
+	const FtcMember *owner = ftc_state_find(&w->state, &member);
+	uint32_t	block = ledger_find(w, &id);
+	uint32_t	no;
+	FtcSignature signature;
+	FtcHash		digest;
+
+	if (!ftc_reader_is_done(&reader) || attachment.len != FTC_SIGNATURE_LEN)
+		return FTC_BAD_LENGTH;
+	if (owner == NULL)
+		return FTC_NOT_A_MEMBER;
+	/* nobody can store what nobody has made */
+	if (block == NONE)
+		return FTC_OK;
+	no = w->order[owner - w->state.members];
+	digest = ledger_statement(w, block, no);
+	memcpy(signature.b, attachment.data, FTC_SIGNATURE_LEN);
+	if (ftc_verify(&owner->key, FTC_DOMAIN_STORED, &w->genesis, &digest, &signature) != FTC_OK)
+		return FTC_BAD_SIGNATURE;
+	record_of(m, block)->stated |= UINT32_C(1) << no;
+	if (!record_of(m, block)->known)
+		return FTC_OK;
+	(void) ftc_choice_reconsider(&m->tree, &id);
+	if (!ledger_is_owner(w, block, m->no) && inbox_is_available(m, block))
+	{
+		see(w, SIGHT_STATED);
+		inbox_unwant(m, block);
+	}
+	return FTC_OK;
 }
 
 /* All its bundles are held already, or it has none. */
@@ -312,11 +404,8 @@ store(Arrival *a)
 	outbox_block(m, block);
 	if (with_body || has_all(m, &w->blocks[block]))
 		take_body(m, block);
-	else
-	{
-		r->wanted = true;
-		list_add(w, &m->wanted, block);
-	}
+	else if (ledger_is_owner(w, block, m->no) || !inbox_is_available(m, block))
+		want(m, block);
 	trace(w, "%u takes block %u at height %llu from %d%s", m->no, block, (unsigned long long) a->header.height,
 		  (int) a->source, r->has_body ? "" : ", without its body");
 	node = node_of(m, block);

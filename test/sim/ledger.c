@@ -118,6 +118,45 @@ set_tops(World *w, Block *b, const Block *parent)
 	}
 }
 
+static void
+set_owners(World *w, Block *b)
+{
+	uint32_t	owners[16];
+
+	if (w->settings.light)
+		return;
+	b->nowners = ftc_ring_owners(&w->ring, ftc_ring_key(&b->id), w->state.params.replicas, owners);
+	for (uint32_t i = 0; i < b->nowners; i++)
+		b->owners |= UINT32_C(1) << w->order[owners[i]];
+}
+
+bool
+ledger_is_owner(const World *w, uint32_t block, uint32_t member)
+{
+	return w->settings.light || (w->blocks[block].owners >> member & 1) != 0;
+}
+
+/* What a member signs that stores a body: the block and itself. */
+FtcHash
+ledger_statement(const World *w, uint32_t block, uint32_t member)
+{
+	uint8_t		bytes[2 * FTC_HASH_LEN];
+
+	memcpy(bytes, w->blocks[block].id.b, FTC_HASH_LEN);
+	memcpy(bytes + FTC_HASH_LEN, w->members[member].id.b, FTC_HASH_LEN);
+	return ftc_sha256(ftc_slice(bytes, sizeof(bytes)));
+}
+
+FtcSignature
+ledger_sign_statement(const World *w, uint32_t block, uint32_t member)
+{
+	FtcHash		digest = ledger_statement(w, block, member);
+	FtcSignature signature;
+
+	ftc_sign(&w->members[member].seed, FTC_DOMAIN_STORED, &w->genesis, &digest, &signature);
+	return signature;
+}
+
 uint32_t
 ledger_add(World *w, const FtcBlock *block, const FtcHeader *header, uint32_t parent)
 {
@@ -131,6 +170,7 @@ ledger_add(World *w, const FtcBlock *block, const FtcHeader *header, uint32_t pa
 	b->block.proof = world_copy(w, block->proof);
 	find_bundles(w, b);
 	set_tops(w, b, p);
+	set_owners(w, b);
 	ftc_rules_next_tip(&b->tip, &p->tip, header, &w->state.params);
 	if (mutated(w, MUTANT_ANCHOR))
 		b->tip.anchor = p->tip.anchor;

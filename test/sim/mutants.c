@@ -34,11 +34,12 @@ static const struct
 	[MUTANT_PENDING] = {"lost-bundles", FAULT_PARTITION, "are on the chain"},
 	[MUTANT_MESSAGE_TWICE] = {"message-twice", FAULT_DUPLICATION, "applies message"},
 	[MUTANT_GAP] = {"gap", FAULT_LOSS, "applies message"},
-	[MUTANT_INCOMPLETE] = {"incomplete-parent", FAULT_WITHHOLDING, "whose body it does not have"},
-	[MUTANT_UNAVAILABLE] = {"no-body", FAULT_WITHHOLDING, "whose body it does not have"},
+	[MUTANT_INCOMPLETE] = {"incomplete-parent", FAULT_WITHHOLDING, "whose body is not stored"},
+	[MUTANT_UNAVAILABLE] = {"no-body", FAULT_WITHHOLDING, "whose body is not stored"},
 	[MUTANT_CLOSING] = {"no-closing", FAULT_LOSS, "do not agree"},
 	[MUTANT_PARENTS] = {"unknown-parents", FAULT_PARTITION, "do not agree"},
 	[MUTANT_POISON] = {"poison", FAULT_LIAR, "do not agree"},
+	[MUTANT_QUORUM] = {"one-statement", FAULT_WITHHOLDING, "whose body is not stored"},
 	[MUTANT_LINK_VALUE] = {"link-value", FAULT_RESTORE, "the link"},
 };
 

@@ -361,6 +361,24 @@ oracle_body(Member *m, uint32_t block, FtcSlice body)
  * ----------------------------------------------------------------
  */
 
+/*
+ * The body is here, or really there at enough of those who should have it; one
+ * that was set back may have had it.
+ */
+static bool
+is_stored(Member *m, uint32_t block)
+{
+	World	   *w = m->world;
+	const Block *b = &w->blocks[block];
+	uint32_t	n = 0;
+
+	if (record_of(m, block)->has_body)
+		return true;
+	for (uint32_t i = 0; i < (uint32_t) w->nmembers; i++)
+		n += ledger_is_owner(w, block, i) && (record_of(&w->members[i], block)->has_body || w->members[i].was_set_back);
+	return n >= Min(w->state.params.stored_quorum, b->nowners);
+}
+
 /* The main chain from the head down to what was there before */
 static void
 check_main(Member *m)
@@ -387,8 +405,8 @@ check_main(Member *m)
 		if (m->main.at[b->header.height] != at || !record_of(m, at)->on_main)
 			world_fail(w, "the main chain of member %u does not hang together at height %llu", m->no,
 					   (unsigned long long) b->header.height);
-		if (!record_of(m, at)->has_body || record_of(m, at)->incomplete)
-			world_fail(w, "member %u builds on block %u, whose body it does not have", m->no, at);
+		if (record_of(m, at)->incomplete || !is_stored(m, at))
+			world_fail(w, "member %u builds on block %u, whose body is not stored", m->no, at);
 		if (b->header.time > now + w->state.params.future_bound)
 			world_fail(w, "member %u takes block %u before its time", m->no, at);
 		if (w->settings.fault[FAULT_STALL] && b->parent != NONE &&
@@ -529,6 +547,33 @@ all_drained(World *w, bool complain)
 	return true;
 }
 
+static bool
+is_anybody_set_back(const World *w)
+{
+	for (int i = 0; i < w->nmembers; i++)
+		if (w->members[i].was_set_back)
+			return true;
+	return false;
+}
+
+/* Each body is where it should be, unless a copy has gone. */
+static bool
+all_copied(World *w, bool complain)
+{
+	for (uint32_t i = 0; i < w->members[0].main.n && !is_anybody_set_back(w); i++)
+		for (uint32_t j = 0; j < (uint32_t) w->nmembers; j++)
+		{
+			uint32_t	block = w->members[0].main.at[i];
+
+			if (!ledger_is_owner(w, block, j) || record_of(&w->members[j], block)->has_body)
+				continue;
+			if (complain)
+				world_fail(w, "member %u has never got the body of block %u", j, block);
+			return false;
+		}
+	return true;
+}
+
 bool
 oracle_agreed(World *w, bool complain)
 {
@@ -543,5 +588,5 @@ oracle_agreed(World *w, bool complain)
 						   (unsigned long long) w->blocks[head_of(&w->members[i])].header.height);
 			return false;
 		}
-	return all_sealed(w, head, complain) && all_drained(w, complain);
+	return all_sealed(w, head, complain) && all_drained(w, complain) && all_copied(w, complain);
 }

@@ -29,14 +29,14 @@ announce(Member *m, uint32_t block, const FtcMessage *message)
 }
 
 static void
-set_message(FtcMessage *message, FtcSlice reference, FtcSlice attachment)
+set_message(FtcMessage *message, FtcMessageKind kind, FtcSlice reference, FtcSlice attachment)
 {
-	message->kind = FTC_MESSAGE_BLOCK;
+	message->kind = (uint8_t) kind;
 	message->stream = FTC_STREAM_LEDGER;
 	message->reference = reference;
 	message->attachment = attachment;
-	message->id = ftc_message_id(FTC_MESSAGE_BLOCK, reference);
-	message->digest = ftc_message_digest(FTC_MESSAGE_BLOCK, reference);
+	message->id = ftc_message_id(message->kind, reference);
+	message->digest = ftc_message_digest(message->kind, reference);
 }
 
 /* The message is the same whoever sends it. */
@@ -50,10 +50,26 @@ outbox_block(Member *m, uint32_t block)
 	{
 		FtcMessage *message = world_alloc(w, sizeof(FtcMessage));
 
-		set_message(message, world_copy(w, ftc_slice(b->id.b, FTC_HASH_LEN)), ftc_slice(NULL, 0));
+		set_message(message, FTC_MESSAGE_BLOCK, world_copy(w, ftc_slice(b->id.b, FTC_HASH_LEN)), ftc_slice(NULL, 0));
 		b->message = message;
 	}
 	announce(m, block, b->message);
+}
+
+/* That the body is stored here. */
+void
+outbox_stored(Member *m, uint32_t block)
+{
+	World	   *w = m->world;
+	FtcMessage *message = world_alloc(w, sizeof(FtcMessage));
+	FtcSignature signature = ledger_sign_statement(w, block, m->no);
+	uint8_t		reference[2 * FTC_HASH_LEN];
+
+	memcpy(reference, w->blocks[block].id.b, FTC_HASH_LEN);
+	memcpy(reference + FTC_HASH_LEN, m->id.b, FTC_HASH_LEN);
+	set_message(message, FTC_MESSAGE_STORED, world_copy(w, ftc_slice(reference, sizeof(reference))),
+				world_copy(w, ftc_slice(signature.b, sizeof(signature.b))));
+	announce(m, NONE, message);
 }
 
 void
@@ -62,7 +78,7 @@ outbox_lie(Member *m, const FtcHash *id, FtcSlice attachment)
 	World	   *w = m->world;
 	FtcMessage *message = world_alloc(w, sizeof(FtcMessage));
 
-	set_message(message, world_copy(w, ftc_slice(id->b, FTC_HASH_LEN)), world_copy(w, attachment));
+	set_message(message, FTC_MESSAGE_BLOCK, world_copy(w, ftc_slice(id->b, FTC_HASH_LEN)), world_copy(w, attachment));
 	announce(m, NONE, message);
 }
 
@@ -184,7 +200,7 @@ put_message(Member *m, const Peer *p, FtcWriter *into, const Row *row, uint64_t 
 	if (row->block != NONE && !has_it(m, p, row->block))
 	{
 		block = m->world->blocks[row->block].block;
-		if (!with_body || !gives_body(m, row->block))
+		if (!with_body || !ledger_is_owner(m->world, row->block, p->member) || !gives_body(m, row->block))
 			block.body.len = 0;
 		len = ftc_block_encode(&block, NULL, 0);
 		message.attachment.data = malloc(len);
@@ -198,6 +214,16 @@ put_message(Member *m, const Peer *p, FtcWriter *into, const Row *row, uint64_t 
 	into->len += len;
 	if (row->block != NONE)
 		free((void *) message.attachment.data);
+}
+
+static uint64_t
+count_blocks(const Row *rows, uint64_t n)
+{
+	uint64_t	blocks = 0;
+
+	for (uint64_t i = 0; i < n; i++)
+		blocks += rows[i].message->kind == FTC_MESSAGE_BLOCK;
+	return blocks;
 }
 
 /*
@@ -233,7 +259,7 @@ outbox_send(Member *m, Peer *p, FtcWriter *into, Call *call)
 		return false;
 	call->epoch = p->epoch;
 	call->first = from - p->base + 1;
-	with_bodies = n <= BODIES_PUSHED;
+	with_bodies = count_blocks(&m->outbox[from], n) <= BODIES_PUSHED;
 	front = *into;
 	into->len += FTC_SIGNATURE_LEN + 4;
 	value = p->sent_value;

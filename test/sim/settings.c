@@ -70,8 +70,8 @@ draw_chain(Settings *s, Random *r)
 	p->reorg_limit = s->fault[FAULT_SHALLOW] ? (uint32_t) random_between(r, 1, 4) : 10000;
 	p->epoch_blocks = 1;
 	p->settle_blocks = 1;
-	p->replicas = 1;
-	p->stored_quorum = 1;
+	p->replicas = (uint16_t) random_between(r, 1, 5);
+	p->stored_quorum = p->replicas / 2 + 1;
 	p->governors = 1;
 	p->name = ftc_slice("sim", 3);
 	s->hash_rate = (double) (UINT64_C(1) << effort) * (double) random_between(r, 5, 40) / 10 /

@@ -41,6 +41,7 @@
 #include "entry.h"
 #include "link.h"
 #include "random.h"
+#include "ring.h"
 #include "rules.h"
 #include "search.h"
 #include "sha256.h"
@@ -120,6 +121,7 @@ typedef enum Mutant
 	MUTANT_PARENTS,
 	MUTANT_POISON,
 	MUTANT_LINK_VALUE,
+	MUTANT_QUORUM,
 	MUTANT_COUNT
 } Mutant;
 
@@ -246,6 +248,8 @@ typedef struct Block
 	uint32_t	parent;			/* NONE: the genesis block */
 	uint32_t   *bundles;
 	uint32_t	nbundles;
+	uint32_t	owners;			/* of its body: bits, by member */
+	uint32_t	nowners;
 	Top		   *tops;			/* by stream */
 	uint32_t	ntops;
 	uint64_t	found_at;
@@ -262,6 +266,11 @@ extern uint32_t ledger_find(World *w, const FtcHash *id);	/* or NONE */
 /* A block that somebody has taken in; gives its number. */
 extern uint32_t ledger_add(World *w, const FtcBlock *block, const FtcHeader *header, uint32_t parent);
 extern uint32_t ledger_found(World *w, const FtcHeader *genesis);
+
+/* A member of the ring that is to keep the body; with many, each does. */
+extern bool ledger_is_owner(const World *w, uint32_t block, uint32_t member);
+extern FtcHash ledger_statement(const World *w, uint32_t block, uint32_t member);
+extern FtcSignature ledger_sign_statement(const World *w, uint32_t block, uint32_t member);
 
 extern Top	ledger_top(const Block *block, uint32_t stream);
 extern bool ledger_has_seqs(World *w, uint32_t block, uint32_t stream, FtcRange seqs);
@@ -289,7 +298,10 @@ typedef struct Record
 	bool		incomplete;
 	bool		wanted;
 	uint32_t	source;			/* NONE: itself */
+	uint32_t	stated;			/* who says that the body is stored there:
+								 * bits */
 	uint64_t	since;			/* it waits */
+	uint64_t	wanted_at;
 	uint64_t	asked;			/* volatile: for its body, until then */
 } Record;
 
@@ -440,6 +452,7 @@ struct Member
 	X(LATE_CRASH, "crash after commit") \
 	X(TOO_DEEP, "branch below the limit") \
 	X(RETURNED, "bundle pending again") \
+	X(STATED, "body known to be stored elsewhere") \
 	X(CARRIED, "bundle carried by another") \
 	X(PUBLISHED, "hidden branch published") \
 	X(RESTORED, "older state restored") \
@@ -481,6 +494,8 @@ struct World
 	int			nmembers;
 	FtcState	state;			/* the same for every block */
 	FtcHash		state_root;
+	uint32_t   *order;			/* which member each of the state is */
+	FtcRing		ring;
 	FtcHash		genesis;
 	const FtcKernel *kernel;
 	bool		peace;			/* no more faults */
@@ -578,6 +593,9 @@ extern FtcNode node_of(Member *m, uint32_t block);
 /* inbox.c */
 extern FtcReason inbox_block(Member *m, const FtcBlock *block, uint32_t source);
 extern bool inbox_has(Member *m, const FtcHash *id);	/* the block */
+extern FtcReason inbox_stored(Member *m, FtcSlice reference, FtcSlice attachment);
+extern bool inbox_is_available(Member *m, uint32_t block);
+extern void inbox_unwant(Member *m, uint32_t block);
 
 /* sealer.c */
 extern void sealer_append(Member *m);
@@ -587,6 +605,7 @@ extern void sealer_stop(Member *m);
 
 /* outbox.c */
 extern void outbox_block(Member *m, uint32_t block);
+extern void outbox_stored(Member *m, uint32_t block);
 extern void outbox_lie(Member *m, const FtcHash *id, FtcSlice attachment);
 extern void outbox_link(Member *m, Peer *p);
 extern bool outbox_hello(Member *m, Peer *p, const FtcLinkEnd *says);

@@ -4,8 +4,6 @@
  *	  What the core's fork choice asks of a member's blocks, as src/branch.c
  *	  has it over tables.
  *
- * Every member keeps every body here, so a body is available when it is there.
- *
  *-------------------------------------------------------------------------
  */
 #include "sim.h"
@@ -78,7 +76,7 @@ is_available(FtcTree *tree, const FtcHash *id)
 	Member	   *m = member_of(tree);
 	uint32_t	block = known(m, id);
 
-	return block != NONE && (record_of(m, block)->has_body || mutated(m->world, MUTANT_UNAVAILABLE));
+	return block != NONE && inbox_is_available(m, block);
 }
 
 static uint64_t

@@ -268,6 +268,34 @@ make_state(World *w)
 	}
 	s->members[0].flags |= FTC_MEMBER_GOVERNOR;
 	qsort(s->members, s->nmembers, sizeof(FtcMember), compare_members);
+	w->order = world_alloc(w, s->nmembers * sizeof(uint32_t));
+	for (uint32_t i = 0; i < s->nmembers; i++)
+		for (uint32_t j = 0; j < s->nmembers && !w->settings.light; j++)
+			if (ftc_hash_equal(&s->members[i].id, &w->members[j].id))
+				w->order[i] = j;
+}
+
+/* Who keeps which bodies; two zones. */
+static void
+make_ring(World *w)
+{
+	FtcState   *s = &w->state;
+	FtcRingMember *members = world_alloc(w, s->nmembers * sizeof(FtcRingMember));
+	FtcRingPoint *points;
+	uint32_t	n;
+
+	if (w->settings.light)
+		return;
+	for (uint32_t i = 0; i < s->nmembers; i++)
+	{
+		members[i].id = s->members[i].id;
+		members[i].weight = s->members[i].weight;
+		members[i].zone = i % 2;
+	}
+	n = ftc_ring_count_points(members, s->nmembers);
+	points = world_alloc(w, 2 * n * sizeof(FtcRingPoint));
+	ftc_ring_build(&w->ring, members, s->nmembers, points,
+				   world_alloc(w, ftc_ring_count_buckets(n) * sizeof(uint32_t)), points + n);
 }
 
 /* Its body is left out: its id is what the members agree on. */
@@ -316,6 +344,7 @@ world_new(const Settings *settings, bool tracing, bool printing)
 		make_member(w, i);
 	connect_members(w);
 	make_state(w);
+	make_ring(w);
 	found(w);
 	network_init(w);
 	return w;
