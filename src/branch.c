@@ -333,20 +333,22 @@ get_walked(FtcBranch *branch, int32 chain)
 	memcpy(branch->side, walk.side.ids, walk.side.n * sizeof(FtcHash));
 }
 
-bool
-ftc_branch_of(const FtcStored *block, const FtcStored *head, int64 limit, FtcBranch *branch)
+FtcWalked
+ftc_branch_of(const FtcStored *block, const FtcStored *head, int64 limit, FtcBranch *branch,
+			  uint64 *depth)
 {
 	Tree		tree;
 	FtcNode		node;
 	FtcNode		head_node;
+	FtcWalked	walked;
 
 	tree_init(&tree, block->chain);
 	set_node(&node, block);
 	set_node(&head_node, head);
-	if (ftc_choice_walk(&tree.tree, &node, &head_node, (uint64) limit, NULL) != FTC_WALK_DONE)
-		return false;
-	get_walked(branch, block->chain);
-	return true;
+	walked = ftc_choice_walk(&tree.tree, &node, &head_node, (uint64) limit, depth);
+	if (walked == FTC_WALK_DONE)
+		get_walked(branch, block->chain);
+	return walked;
 }
 
 static Datum
@@ -568,5 +570,5 @@ ftc_branch_overlooked(int32 chain, FtcHash *id)
 	state = ftc_store_load_state(&head.header.state);
 	/* what leaves the main chain too far below is never chosen */
 	return ftc_store_read(id, &best) == FTC_OK && !best.on_main &&
-		ftc_branch_of(&best, &head, state->params.reorg_limit, &branch);
+		ftc_branch_of(&best, &head, state->params.reorg_limit, &branch, NULL) == FTC_WALK_DONE;
 }

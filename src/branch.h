@@ -22,11 +22,12 @@ typedef struct FtcBranch
 } FtcBranch;
 
 /*
- * The branch that ends in a stored block.  False if it leaves the main chain
- * more than limit blocks below its head, or cannot be read down to there.
+ * The branch that ends in a stored block; not if it leaves the main chain more
+ * than limit blocks below its head, when *depth (which may be NULL) is how many
+ * at least, nor if it cannot be read down to there.
  */
-extern bool ftc_branch_of(const FtcStored *block, const FtcStored *head, int64 limit,
-						  FtcBranch *branch);
+extern FtcWalked ftc_branch_of(const FtcStored *block, const FtcStored *head, int64 limit,
+							   FtcBranch *branch, uint64 *depth);
 
 /*
  * Number of the last bundle of an origin on the branch, 0 if there is none;

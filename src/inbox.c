@@ -113,6 +113,8 @@ static FtcReason
 find_branch(Arrival *a)
 {
 	FtcStored	head;
+	FtcWalked	walked;
+	uint64		depth;
 
 	if (a->header.height == 0)
 		return FTC_WRONG_CHAIN;
@@ -127,13 +129,12 @@ find_branch(Arrival *a)
 		return FTC_WRONG_CHAIN;
 	ftc_store_load_head(a->chain->id, &head);
 	a->current = ftc_branch_current_state(a->chain->id);
-	if (!ftc_branch_of(&a->parent, &head, a->current->params.reorg_limit, &a->branch))
-	{
-		ftc_branch_tell_deep(a->chain->id, &a->id, (int64) a->header.height, a->source,
-							 (int64) head.header.height - (int64) a->parent.header.height,
+	walked = ftc_branch_of(&a->parent, &head, a->current->params.reorg_limit, &a->branch, &depth);
+	if (walked == FTC_WALK_TOO_DEEP)
+		ftc_branch_tell_deep(a->chain->id, &a->id, (int64) a->header.height, a->source, (int64) depth,
 							 a->current->params.reorg_limit);
+	if (walked != FTC_WALK_DONE)
 		return FTC_TOO_DEEP;
-	}
 	need_sound_state(&a->parent);
 	a->state = ftc_branch_state(&a->branch, &a->parent, (int64) a->header.height);
 	return FTC_OK;

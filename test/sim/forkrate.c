@@ -14,10 +14,9 @@
  * member j is a rival of height H at most; but if it has height H, j is there as
  * well.  So of the blocks found in that time the n-th raises H with probability
  * n / N, being found by one of the n who are there, and else adds one to them;
- * and after that time the next block raises H.  (A member that is not yet there
- * is at H - 1 by then or finds blocks below: either adds nothing above H; that
- * it is at H - 1 when it finds one holds but for two rises within D, where fewer
- * get there; the share of these is taken in the same way, see below.)
+ * and after that time the next block raises H.  (Whoever is not there is taken to
+ * be at H - 1.  After two rises within D he may be lower, and his block then adds
+ * nobody; that is an error of second order in D / (N T).)
  *
  * With a = D / T and c(n) = (1 - 1/N)(1 - 2/N)...(1 - n/N), the chance that H has
  * not risen after n blocks within D, and P(n) = exp(-a) a^n / n!:
