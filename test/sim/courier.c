@@ -11,8 +11,9 @@
 #define BLOCKS_AT_ONCE 200
 #define CALL_BYTES (256 * 1024)
 #define CALL_TIMEOUT (5 * SECOND)
-#define LOOK_AGAIN (1 * SECOND)
 #define PATIENCE (500 * MS)		/* of those who need not hold a body */
+#define BODIES_PATIENCE (600 * MS)	/* with bodies that may come by another
+									 * way */
 #define WAIT_LEAST (250 * MS)
 #define WAIT_DOUBLED_MOST 5
 
@@ -45,7 +46,7 @@ leave(Member *m, Peer *p)
 static void
 begin_pass(Member *m, Peer *p)
 {
-	p->passed = false;
+	p->passed = p->skipped = false;
 	p->pass_at = m->world->now;
 	p->want_height = 0;
 	p->want_block = 0;
@@ -147,9 +148,12 @@ call_blocks(Member *m, Peer *p, Call *into)
 	send_call(m, p, into, call, &args);
 }
 
-/* The next body that is wanted, by height, which nobody else is asked for. */
+/*
+ * The next body that is wanted, by height.  Some are skipped: another peer is
+ * being asked, or those who need not hold it wait for it to be stored elsewhere.
+ */
 static uint32_t
-next_wanted(Member *m, const Peer *p)
+next_wanted(Member *m, const Peer *p, bool *skipped)
 {
 	const World *w = m->world;
 	uint32_t	best = NONE;
@@ -159,10 +163,14 @@ next_wanted(Member *m, const Peer *p)
 		uint32_t	block = m->wanted.at[i];
 		uint64_t	height = w->blocks[block].header.height;
 
-		if (record_of(m, block)->asked > w->now || height < p->want_height ||
-			(!ledger_is_owner(w, block, m->no) && record_of(m, block)->wanted_at + PATIENCE > w->now) ||
-			(height == p->want_height && block <= p->want_block))
+		if (height < p->want_height || (height == p->want_height && block <= p->want_block))
 			continue;
+		if (record_of(m, block)->asked > w->now ||
+			(!ledger_is_owner(w, block, m->no) && record_of(m, block)->wanted_at + PATIENCE > w->now))
+		{
+			*skipped = true;
+			continue;
+		}
 		if (best == NONE || height < w->blocks[best].header.height ||
 			(height == w->blocks[best].header.height && block < best))
 			best = block;
@@ -179,12 +187,14 @@ call_block(Member *m, Peer *p, Call *into)
 
 	if (m->wanted.n == 0 || w->now < p->pass_at)
 		return false;
-	call.block = next_wanted(m, p);
+	call.block = next_wanted(m, p, &p->skipped);
 	if (call.block == NONE)
 	{
+		uint64_t	again = w->now + (p->skipped ? BODIES_PATIENCE : w->settings.heartbeat);
+
 		begin_pass(m, p);
 		p->passed = true;
-		p->pass_at = w->now + LOOK_AGAIN;
+		p->pass_at = again;
 		return false;
 	}
 	p->want_height = w->blocks[call.block].header.height;

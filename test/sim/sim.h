@@ -358,6 +358,7 @@ typedef struct Peer
 	bool		behind;
 	bool		bodies_first;
 	bool		passed;			/* all bodies that it may have were asked for */
+	bool		skipped;		/* but for some */
 	bool		bodies_turn;
 	uint32_t	failures;
 	uint32_t	calls_open;
