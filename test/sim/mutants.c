@@ -40,6 +40,7 @@ static const struct
 	[MUTANT_PARENTS] = {"unknown-parents", FAULT_PARTITION, "do not agree"},
 	[MUTANT_POISON] = {"poison", FAULT_LIAR, "do not agree"},
 	[MUTANT_QUORUM] = {"one-statement", FAULT_WITHHOLDING, "whose body is not stored"},
+	[MUTANT_PATIENCE] = {"patience-for-ever", FAULT_WITHHOLDING, "no new head"},
 	[MUTANT_LINK_VALUE] = {"link-value", FAULT_RESTORE, "the link"},
 };
 
@@ -58,6 +59,12 @@ settings_for(Mutant mutant, uint64_t seed)
 	s.mutant = mutant;
 	if (mutant != MUTANT_LIMIT)
 		settings_switch(&s, FAULT_SHALLOW, false);
+	if (mutant == MUTANT_PATIENCE)
+	{
+		for (int i = 0; i < FAULT_COUNT; i++)
+			settings_switch(&s, (Fault) i, false);
+		s.duration = 5 * MINUTE;
+	}
 	settings_switch(&s, mutants[mutant].fault, true);
 	if (mutant == MUTANT_LIMIT)
 		settings_switch(&s, FAULT_PARTITION, true);

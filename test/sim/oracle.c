@@ -492,6 +492,34 @@ oracle_applied(Member *m, const Peer *p, const FtcLinkEnd *before, const FtcMess
  * ----------------------------------------------------------------
  */
 
+#define STILL_MOST (150 * SECOND)
+
+/*
+ * Where nothing is wrong with the network and those who are honest, blocks come,
+ * whatever the others do; entries always wait then.
+ */
+void
+oracle_moves(World *w)
+{
+	static const Fault harmless[] = {
+		FAULT_DUPLICATION, FAULT_REORDERING, FAULT_SKEW, FAULT_WITHHOLDING, FAULT_LIAR, FAULT_PRUNING
+	};
+	int			harmful = 0;
+
+	for (int i = 0; i < FAULT_COUNT; i++)
+		harmful += w->settings.fault[i];
+	for (size_t i = 0; i < lengthof(harmless); i++)
+		harmful -= w->settings.fault[harmless[i]];
+	for (int i = 0; i < w->nmembers && harmful == 0; i++)
+	{
+		uint64_t	since = w->now - w->blocks[head_of(&w->members[i])].found_at;
+
+		if (since > STILL_MOST)
+			world_fail(w, "member %d has had no new head for %llu s, although entries wait", i,
+					   (unsigned long long) (since / SECOND));
+	}
+}
+
 static bool
 all_sealed(World *w, uint32_t head, bool complain)
 {

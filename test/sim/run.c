@@ -53,7 +53,10 @@ handle(World *w, const Event *event)
 	if (event->kind == EVENT_FAULT)
 		faults_step(w, event->member, event->what);
 	else if (event->kind == EVENT_PEACE)
+	{
+		oracle_moves(w);
 		faults_end(w);
+	}
 	else
 	{
 		if (event->kind == EVENT_APPEND)

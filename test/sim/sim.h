@@ -122,6 +122,7 @@ typedef enum Mutant
 	MUTANT_POISON,
 	MUTANT_LINK_VALUE,
 	MUTANT_QUORUM,
+	MUTANT_PATIENCE,
 	MUTANT_COUNT
 } Mutant;
 
@@ -653,6 +654,7 @@ extern void oracle_look(Member *m);
 extern void oracle_set_back(Member *m);
 extern void oracle_body(Member *m, uint32_t block, FtcSlice body);
 extern void oracle_applied(Member *m, const Peer *p, const FtcLinkEnd *before, const FtcMessage *message);
+extern void oracle_moves(World *w);
 extern bool oracle_agreed(World *w, bool complain);
 
 /* run.c */

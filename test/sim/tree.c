@@ -167,6 +167,8 @@ awaited(FtcTree *tree, const FtcU256 *work, uint64_t patience, FtcHash *proposer
 	const World *w = m->world;
 	int			n = 0;
 
+	if (mutated(w, MUTANT_PATIENCE))
+		patience = NEVER;
 	for (uint32_t i = 0; i < m->incomplete.n && n < FTC_AWAITED_MAX; i++)
 	{
 		const Block *b = &w->blocks[m->incomplete.at[i]];
@@ -184,6 +186,8 @@ holds_back(FtcTree *tree, const FtcHash *proposer, uint64_t patience)
 	Member	   *m = member_of(tree);
 	World	   *w = m->world;
 
+	if (mutated(w, MUTANT_PATIENCE))
+		return false;
 	for (uint32_t i = 0; i < m->incomplete.n; i++)
 	{
 		const Block *b = &w->blocks[m->incomplete.at[i]];
