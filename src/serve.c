@@ -317,6 +317,7 @@ sort_out(Intake *r, Datum *elements, bool *nulls, int n, FtcMessage *fresh, FtcL
 				r->duplicates++;
 				break;
 			case FTC_LINK_GAP:
+			case FTC_LINK_HOLD:
 			case FTC_LINK_STALE:
 				i = n;
 				break;

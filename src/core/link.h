@@ -80,11 +80,34 @@ typedef struct FtcLinkEnd
 	FtcHash		value;			/* the chain value after next - 1 */
 } FtcLinkEnd;
 
+/* Seqs, both included. */
+typedef struct FtcSeqRange
+{
+	uint64_t	first;
+	uint64_t	last;
+} FtcSeqRange;
+
+#define FTC_SACKS_MAX		32
+
+/* What a receiver says of itself. */
+typedef struct FtcAck
+{
+	FtcLinkEnd	end;
+	uint64_t	room_messages;	/* it takes, beyond end.next; 0: not now */
+	uint64_t	room_bytes;
+	int			n;
+	FtcSeqRange sacks[FTC_SACKS_MAX];	/* it has these beyond end.next,
+										 * ascending */
+} FtcAck;
+
 typedef enum FtcLinkVerdict
 {
 	FTC_LINK_APPLY,				/* the next one: apply it, then advance */
 	FTC_LINK_DUPLICATE,			/* applied before: drop it */
-	FTC_LINK_GAP,				/* something before it is missing */
+	FTC_LINK_GAP,				/* something before it is missing, and there
+								 * is no room to hold it */
+	FTC_LINK_HOLD,				/* something before it is missing: put it
+								 * aside */
 	FTC_LINK_STALE,				/* of an epoch that is over */
 	FTC_LINK_NEW_EPOCH			/* opens an epoch: restart, then apply it */
 } FtcLinkVerdict;

@@ -404,6 +404,7 @@ sort_out(Member *m, Peer *p, FtcMessage *messages, int n, FtcLinkEnd *start, Ftc
 				see(w, SIGHT_DUPLICATE);
 				break;
 			case FTC_LINK_GAP:
+			case FTC_LINK_HOLD:
 				see(w, SIGHT_GAP);
 				return taken;
 			case FTC_LINK_STALE:

@@ -1,0 +1,509 @@
+/*-------------------------------------------------------------------------
+ *
+ * sender.c
+ *	  The sending end of a link: where it stands, and what to send next.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <string.h>
+
+#include "sender.h"
+
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+void
+ftc_sender_init(FtcSender *sender, const FtcLinkEnd *end, uint64_t base)
+{
+	memset(sender, 0, sizeof(*sender));
+	sender->end = *end;
+	sender->base = base;
+	sender->window = FTC_WINDOW_START;
+	sender->threshold = FTC_WINDOW_MAX;
+	ftc_sender_cut(sender);
+}
+
+void
+ftc_sender_cut(FtcSender *sender)
+{
+	sender->state = FTC_SENDER_CLOSED;
+	sender->n = 0;
+	sender->fresh = sender->end.next;
+	sender->greeted = sender->moved = sender->order;
+	sender->hold_until = 0;
+	sender->room_messages = sender->room_bytes = 0;
+}
+
+/* ----------------------------------------------------------------
+ *		Hello: where to go on
+ * ----------------------------------------------------------------
+ */
+
+/* The epoch opens here; what the receiver has of it is nothing. */
+static void
+open_epoch(FtcSender *sender, const FtcLog *log, uint64_t epoch)
+{
+	ftc_sender_cut(sender);
+	sender->base = (log->replays ? log->horizon : log->end) - 1;
+	sender->end.epoch = epoch;
+	sender->end.next = sender->fresh = 1;
+	(void) log->value_at(log->arg, epoch, sender->base, 1, &sender->end.value);
+}
+
+FtcHeard
+ftc_sender_restart(FtcSender *sender, const FtcLog *log, uint64_t epoch)
+{
+	open_epoch(sender, log, epoch);
+	return FTC_HEARD_RESTARTED;
+}
+
+/* The seq after the last message there is. */
+static uint64_t
+end_of(const FtcSender *sender, const FtcLog *log)
+{
+	return log->end > sender->base ? log->end - sender->base : 1;
+}
+
+/*
+ * Does what the receiver has go at least up to that position?  Only then is
+ * nothing missing if it is sent all from there on.  What it has of an epoch that
+ * we do not know was sent by us before we were set back: more than we remember.
+ */
+static bool
+reaches(const FtcSender *sender, const FtcLog *log, const FtcLinkEnd *receiver, uint64_t position)
+{
+	uint64_t	base;
+
+	if (position <= 1 || receiver->epoch > sender->end.epoch)
+		return true;
+	if (receiver->epoch == 0)
+		return false;
+	if (receiver->epoch == sender->end.epoch)
+		base = sender->base;
+	else if (log->base_of == NULL || !log->base_of(log->arg, receiver->epoch, &base))
+		return false;
+	return receiver->next >= position || base >= position - receiver->next;
+}
+
+/*
+ * Does our chain have that value there, and do we still have what follows?
+ * Numbers alone are not enough: after either side was restored they may fit
+ * while the histories differ.
+ */
+static bool
+agrees(const FtcSender *sender, const FtcLog *log, const FtcLinkEnd *receiver)
+{
+	FtcHash		value;
+
+	return receiver->next >= 1 && receiver->next <= end_of(sender, log) &&
+		sender->base + receiver->next >= log->horizon &&
+		log->value_at(log->arg, sender->end.epoch, sender->base, receiver->next, &value) &&
+		ftc_hash_equal(&value, &receiver->value);
+}
+
+static FtcHeard
+begin_anew(FtcSender *sender, const FtcLog *log, const FtcLinkEnd *receiver)
+{
+	uint64_t	epoch = MAX(sender->end.epoch, receiver->epoch) + 1;
+
+	if (log->replays && !reaches(sender, log, receiver, log->horizon))
+	{
+		sender->state = FTC_SENDER_RESYNC;
+		return FTC_HEARD_RESYNC;
+	}
+	return ftc_sender_restart(sender, log, epoch);
+}
+
+static void
+take_room(FtcSender *sender, const FtcAck *says)
+{
+	sender->room_messages = says->room_messages;
+	sender->room_bytes = says->room_bytes;
+}
+
+static FtcHeard
+move_to(FtcSender *sender, uint64_t next, const FtcHash *value)
+{
+	if (next == sender->end.next)
+		return FTC_HEARD_NOTHING;
+	sender->end.next = next;
+	sender->end.value = *value;
+	sender->moved = sender->order;
+	return FTC_HEARD_MOVED;
+}
+
+FtcHeard
+ftc_sender_hello(FtcSender *sender, const FtcLog *log, const FtcAck *says)
+{
+	const FtcLinkEnd *receiver = &says->end;
+	FtcHeard	heard = FTC_HEARD_NOTHING;
+
+	ftc_sender_cut(sender);
+	if (receiver->epoch < sender->end.epoch && sender->end.next == 1 &&
+		(!log->replays || reaches(sender, log, receiver, sender->base + 1)) &&
+		sender->base + 1 >= log->horizon)
+		;						/* an epoch of ours that it has not seen yet */
+	else if (receiver->epoch == sender->end.epoch && sender->end.epoch > 0 && agrees(sender, log, receiver))
+		heard = move_to(sender, receiver->next, &receiver->value);
+	else
+		heard = begin_anew(sender, log, receiver);
+	if (heard == FTC_HEARD_RESYNC)
+		return heard;
+	sender->state = FTC_SENDER_OPEN;
+	sender->fresh = sender->end.next;
+	take_room(sender, says);
+	return heard;
+}
+
+/* ----------------------------------------------------------------
+ *		What is under way
+ * ----------------------------------------------------------------
+ */
+
+static FtcSegment *
+find_segment(FtcSender *sender, uint64_t order)
+{
+	for (int i = 0; i < sender->n; i++)
+		if (sender->flight[i].order == order)
+			return &sender->flight[i];
+	return NULL;
+}
+
+static void
+drop_segment(FtcSender *sender, int i)
+{
+	sender->n--;
+	memmove(&sender->flight[i], &sender->flight[i + 1], (size_t) (sender->n - i) * sizeof(FtcSegment));
+}
+
+static bool
+is_flying(const FtcSegment *segment)
+{
+	return !segment->lost && !segment->has_come;
+}
+
+uint64_t
+ftc_sender_in_flight(const FtcSender *sender)
+{
+	uint64_t	bytes = 0;
+
+	for (int i = 0; i < sender->n; i++)
+		if (is_flying(&sender->flight[i]))
+			bytes += sender->flight[i].bytes;
+	return bytes;
+}
+
+/* ----------------------------------------------------------------
+ *		What to send next
+ * ----------------------------------------------------------------
+ */
+
+/* Room for more bytes; whatever there is if nothing is under way. */
+static uint64_t
+room(const FtcSender *sender)
+{
+	uint64_t	flying = ftc_sender_in_flight(sender);
+	uint64_t	most = MIN(sender->window, MAX(sender->room_bytes, 1));
+
+	return flying == 0 ? MAX(most, 1) : flying < most ? most - flying : 0;
+}
+
+static bool
+next_lost(const FtcSender *sender, FtcGrant *grant)
+{
+	for (int i = 0; i < sender->n; i++)
+	{
+		const FtcSegment *segment = &sender->flight[i];
+
+		if (!segment->lost)
+			continue;
+		grant->first = segment->first;
+		grant->messages = segment->next - segment->first;
+		grant->bytes = segment->bytes;
+		grant->again = true;
+		return true;
+	}
+	return false;
+}
+
+/* A receiver without room is shown one message now and then, to see. */
+bool
+ftc_sender_next(const FtcSender *sender, const FtcLog *log, uint64_t now, FtcGrant *grant)
+{
+	uint64_t	bytes = room(sender);
+	uint64_t	end = end_of(sender, log);
+	uint64_t	limit = sender->end.next + MAX(sender->room_messages, 1);
+
+	if (sender->state != FTC_SENDER_OPEN || now < sender->hold_until || bytes == 0)
+		return false;
+	if (next_lost(sender, grant))
+		return true;
+	if (sender->fresh >= end || sender->fresh >= limit || sender->n == FTC_FLIGHT_MAX)
+		return false;
+	grant->first = sender->fresh;
+	grant->messages = MIN(end, limit) - sender->fresh;
+	grant->bytes = bytes;
+	grant->again = false;
+	return true;
+}
+
+uint64_t
+ftc_sender_sent(FtcSender *sender, uint64_t first, uint64_t next, uint64_t bytes, uint64_t now)
+{
+	FtcSegment *segment = NULL;
+
+	for (int i = 0; i < sender->n && segment == NULL; i++)
+		if (sender->flight[i].first == first)
+			segment = &sender->flight[i];
+	if (segment == NULL)
+	{
+		segment = &sender->flight[sender->n++];
+		segment->again = false;
+		segment->has_come = false;
+	}
+	else
+	{
+		segment->again = true;
+		sender->again++;
+	}
+	segment->first = first;
+	segment->next = next;
+	segment->bytes = bytes;
+	segment->sent_at = now;
+	segment->lost = false;
+	segment->order = ++sender->order;
+	sender->fresh = MAX(sender->fresh, next);
+	sender->segments++;
+	return segment->order;
+}
+
+/* ----------------------------------------------------------------
+ *		What came of it
+ * ----------------------------------------------------------------
+ */
+
+/* More may be under way: twice as much a round trip, then a step a round trip. */
+static void
+widen(FtcSender *sender, uint64_t bytes)
+{
+	if (sender->window < sender->threshold)
+		sender->window += bytes;
+	else
+		sender->window += MAX(FTC_WINDOW_MIN * bytes / sender->window, 1);
+	sender->window = MIN(sender->window, FTC_WINDOW_MAX);
+}
+
+/* Once for all that was under way together. */
+static void
+narrow(FtcSender *sender, uint64_t order)
+{
+	if (order <= sender->recovery)
+		return;
+	sender->recovery = sender->order;
+	sender->threshold = MAX(sender->window / 2, FTC_WINDOW_MIN);
+	sender->window = sender->threshold;
+}
+
+static void
+lose(FtcSender *sender, FtcSegment *segment)
+{
+	segment->lost = true;
+	narrow(sender, segment->order);
+}
+
+/* What left well before something that has come by now will not come. */
+static void
+lose_overtaken(FtcSender *sender, uint64_t order, uint64_t sent_at)
+{
+	uint64_t	patience = MAX(sender->rtt.smoothed, sender->rtt.latest);
+
+	patience += patience / 8;
+	for (int i = 0; i < sender->n; i++)
+	{
+		FtcSegment *segment = &sender->flight[i];
+
+		if (is_flying(segment) && segment->order < order &&
+			(order - segment->order >= FTC_REORDER_MAX ||
+			 (sender->rtt.smoothed > 0 && sent_at - segment->sent_at > patience)))
+			lose(sender, segment);
+	}
+}
+
+static bool
+is_sacked(const FtcSegment *segment, const FtcAck *ack)
+{
+	for (int i = 0; i < ack->n; i++)
+		if (ack->sacks[i].first <= segment->first && segment->next - 1 <= ack->sacks[i].last)
+			return true;
+	return false;
+}
+
+/* Take off what is acknowledged; gives the bytes that have come. */
+static uint64_t
+settle_flight(FtcSender *sender, const FtcAck *ack)
+{
+	uint64_t	bytes = 0;
+
+	for (int i = sender->n - 1; i >= 0; i--)
+	{
+		FtcSegment *segment = &sender->flight[i];
+
+		if (segment->next <= sender->end.next)
+		{
+			bytes += segment->has_come ? 0 : segment->bytes;
+			drop_segment(sender, i);
+		}
+		else if (!segment->has_come && is_sacked(segment, ack))
+		{
+			bytes += segment->bytes;
+			segment->has_come = true;
+			segment->lost = false;
+		}
+	}
+	return bytes;
+}
+
+/* The first segment may be taken in part: the rest of it is one of its own. */
+static void
+trim_first(FtcSender *sender)
+{
+	for (int i = 0; i < sender->n; i++)
+		if (sender->flight[i].first < sender->end.next)
+			sender->flight[i].first = sender->end.next;
+}
+
+/* What the answer says of the way: a round trip, unless it was sent twice. */
+static void
+measure(FtcSender *sender, const FtcSegment *segment, uint64_t now)
+{
+	if (!segment->again)
+		ftc_rtt_sample(&sender->rtt, now - segment->sent_at);
+}
+
+/*
+ * The receiver took nothing of it, and says why to the shell; it is there, so
+ * it may later.
+ */
+static void
+hold_back(FtcSender *sender, FtcSegment *segment, uint64_t now)
+{
+	segment->lost = true;
+	ftc_rtt_back_off(&sender->rtt);
+	sender->hold_until = now + ftc_rtt_timeout(&sender->rtt);
+}
+
+static bool
+is_doubtful(const FtcSender *sender, const FtcLog *log, const FtcAck *ack, uint64_t order, FtcHash *value)
+{
+	const FtcLinkEnd *receiver = &ack->end;
+
+	if (receiver->epoch != sender->end.epoch)
+		return receiver->epoch > sender->end.epoch;
+	if (receiver->next < sender->end.next)
+		return order > sender->moved;	/* else it is old news */
+	return receiver->next > sender->fresh ||
+		!log->value_at(log->arg, sender->end.epoch, sender->base, receiver->next, value) ||
+		!ftc_hash_equal(value, &receiver->value);
+}
+
+FtcHeard
+ftc_sender_ack(FtcSender *sender, const FtcLog *log, const FtcAck *ack, uint64_t order, uint64_t now)
+{
+	FtcSegment *segment = find_segment(sender, order);
+	FtcSegment	answered = {0};
+	FtcHeard	heard = FTC_HEARD_NOTHING;
+	FtcHash		value;
+	uint64_t	bytes;
+
+	if (sender->state != FTC_SENDER_OPEN || order <= sender->greeted)
+		return FTC_HEARD_NOTHING;
+	if (is_doubtful(sender, log, ack, order, &value))
+	{
+		sender->state = FTC_SENDER_CLOSED;
+		return FTC_HEARD_DOUBT;
+	}
+	if (segment != NULL)
+	{
+		answered = *segment;
+		measure(sender, segment, now);
+	}
+	if (ack->end.epoch == sender->end.epoch && ack->end.next >= sender->end.next)
+	{
+		take_room(sender, ack);
+		heard = move_to(sender, ack->end.next, &value);
+		bytes = settle_flight(sender, ack);
+		trim_first(sender);
+		widen(sender, bytes);
+		if (bytes > 0 && segment != NULL)
+			lose_overtaken(sender, order, answered.sent_at);
+	}
+	segment = find_segment(sender, order);
+	if (segment != NULL && !segment->has_come && !segment->lost)
+	{
+		if (heard == FTC_HEARD_MOVED)
+			lose(sender, segment);
+		else
+			hold_back(sender, segment, now);
+	}
+	return heard;
+}
+
+void
+ftc_sender_failed(FtcSender *sender, uint64_t order, uint64_t now)
+{
+	FtcSegment *segment = find_segment(sender, order);
+
+	if (segment == NULL || segment->has_come)
+		return;
+	if (segment->again)
+		hold_back(sender, segment, now);
+	else
+		lose(sender, segment);
+}
+
+/* ----------------------------------------------------------------
+ *		Time
+ * ----------------------------------------------------------------
+ */
+
+static const FtcSegment *
+oldest_flying(const FtcSender *sender)
+{
+	const FtcSegment *oldest = NULL;
+
+	for (int i = 0; i < sender->n; i++)
+	{
+		const FtcSegment *segment = &sender->flight[i];
+
+		if (is_flying(segment) && (oldest == NULL || segment->sent_at < oldest->sent_at))
+			oldest = segment;
+	}
+	return oldest;
+}
+
+uint64_t
+ftc_sender_deadline(const FtcSender *sender, uint64_t now)
+{
+	const FtcSegment *oldest = oldest_flying(sender);
+	uint64_t	deadline = oldest == NULL ? UINT64_MAX : oldest->sent_at + ftc_rtt_timeout(&sender->rtt);
+
+	if (sender->state == FTC_SENDER_OPEN && sender->hold_until > now)
+		deadline = MIN(deadline, sender->hold_until);
+	return MAX(deadline, now + 1);
+}
+
+bool
+ftc_sender_timeout(FtcSender *sender, uint64_t now)
+{
+	const FtcSegment *oldest = oldest_flying(sender);
+
+	if (oldest == NULL || now < oldest->sent_at + ftc_rtt_timeout(&sender->rtt))
+		return false;
+	sender->timeouts++;
+	for (int i = 0; i < sender->n; i++)
+		if (is_flying(&sender->flight[i]))
+			lose(sender, &sender->flight[i]);
+	sender->window = FTC_WINDOW_MIN;
+	ftc_rtt_back_off(&sender->rtt);
+	return true;
+}
