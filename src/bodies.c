@@ -78,9 +78,13 @@ static bool
 is_asked_for(const FtcHash *block)
 {
 	for (int i = 0; i < FTC_SHARED_PEERS; i++)
-		if (ftc_contacts[i] != NULL && ftc_contacts[i]->peer.phase == FTC_PEER_BUSY &&
-			ftc_contacts[i]->call.kind == FTC_ASKED_BLOCK && ftc_hash_equal(&ftc_contacts[i]->call.block, block))
-			return true;
+		for (int j = 0; ftc_contacts[i] != NULL && j < ftc_contacts[i]->peer.ncalls; j++)
+		{
+			const FtcAsked *asked = &ftc_contacts[i]->asked[j];
+
+			if (asked->kind == FTC_ASKED_BLOCK && ftc_hash_equal(&asked->block, block))
+				return true;
+		}
 	return false;
 }
 

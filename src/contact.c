@@ -30,6 +30,16 @@ static uint64 listed_at = 0;
 #define LIST_EVERY_US (1 * USECS_PER_SEC)
 #define BACKOFF_MIN_US (250 * 1000)
 #define BACKOFF_MAX_US (15 * USECS_PER_SEC)
+
+/*
+ * A host that does not answer is asked again and again: a packet costs little,
+ * and whoever is back should not wait for us.  Now and then it gets longer, as it
+ * may be far away.
+ */
+#define REACH_US (500 * 1000)
+#define REACH_FAR_US (3 * USECS_PER_SEC)
+#define REACH_FAR_EVERY 8
+#define REACH_AGAIN_US (250 * 1000)
 #define LOG_EVERY_US (10 * USECS_PER_SEC)
 
 /* The time of day of a time to come. */
@@ -84,8 +94,7 @@ backoff(int failures)
 {
 	uint64		us = (uint64) BACKOFF_MIN_US << Min(failures, 10);
 
-	us = Min(us, (uint64) BACKOFF_MAX_US);
-	return us - us / 4 + pg_prng_uint64_range(&pg_global_prng_state, 0, us / 2);
+	return ftc_jitter(Min(us, (uint64) BACKOFF_MAX_US), pg_prng_uint64(&pg_global_prng_state));
 }
 
 /* Logged when it is news, and not often: some of the words are the peer's. */
@@ -111,18 +120,35 @@ ftc_contact_close(FtcContact *c)
 
 	ftc_peer_close(&c->peer);
 	foreach(cell, c->lines)
-		((FtcLine *) lfirst(cell))->greeted = false;
+	{
+		FtcLine    *line = lfirst(cell);
+
+		line->greeted = line->asking = false;
+		ftc_outbox_cut(&line->out);
+	}
+}
+
+uint64
+ftc_contact_reach(const FtcContact *c)
+{
+	return c->failures % REACH_FAR_EVERY == REACH_FAR_EVERY - 1 ? REACH_FAR_US
+		: Max(REACH_US, 3 * c->round_trip);
 }
 
 void
 ftc_contact_later(FtcContact *c)
 {
-	c->retry_at = ftc_clock_steady() + backoff(c->failures++);
+	uint64		wait = c->refuses ? backoff(c->failures)
+	: ftc_jitter(REACH_AGAIN_US, pg_prng_uint64(&pg_global_prng_state));
+
+	c->failures++;
+	c->retry_at = ftc_clock_steady() + wait;
 }
 
 void
 ftc_contact_hang_up(FtcContact *c, const char *why)
 {
+	c->refuses = c->peer.phase == FTC_PEER_CONNECTING && c->peer.reached;
 	ftc_contact_note_failure(c, why);
 	ftc_contact_close(c);
 	ftc_contact_later(c);
@@ -133,16 +159,10 @@ ftc_line_leave(FtcContact *c, const char *why)
 {
 	ftc_contact_note_failure(c, why);
 	c->call.line->retry_at = ftc_clock_steady() + backoff(c->call.line->failures++);
-	c->call.line->greeted = c->call.line->behind = false;
+	c->call.line->greeted = c->call.line->behind = c->call.line->asking = false;
 	c->call.line->reached_height = -1;
 	c->call.line->synced = true;
-}
-
-void
-ftc_line_hold_back(FtcContact *c, const char *why)
-{
-	ftc_contact_note_failure(c, why);
-	c->call.line->send_at = ftc_clock_steady() + backoff(c->call.line->not_taken++);
+	ftc_outbox_cut(&c->call.line->out);
 }
 
 FtcLine *
@@ -284,10 +304,34 @@ list_peers(void *arg)
 }
 
 void
+ftc_contact_note_call(FtcContact *c)
+{
+	c->asked[c->peer.ncalls - 1] = c->call;
+	if (c->call.alone)
+		c->call.line->asking = true;
+	c->calls++;
+}
+
+int
+ftc_contact_count(const FtcContact *c, FtcAskedKind kind)
+{
+	int			n = 0;
+
+	for (int i = 0; i < c->peer.ncalls; i++)
+		n += c->asked[i].kind == kind;
+	return n;
+}
+
+void
 ftc_contact_note_answer(FtcContact *c)
 {
-	uint64		took = ftc_clock_steady() - c->call.called_at;
+	uint64		took;
 
+	c->call = c->asked[0];
+	memmove(c->asked, c->asked + 1, c->peer.ncalls * sizeof(FtcAsked));
+	took = ftc_clock_steady() - c->call.called_at;
+	if (c->call.alone)
+		c->call.line->asking = false;
 	c->contact_at = ftc_clock_timestamp();
 	c->failures = 0;
 	c->round_trip = c->round_trip == 0 ? took : (7 * c->round_trip + took) / 8;

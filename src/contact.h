@@ -13,6 +13,7 @@
 
 #include "chain.h"
 #include "inbox.h"
+#include "outbox.h"
 #include "peer.h"
 #include "shared.h"
 
@@ -39,12 +40,15 @@ typedef struct FtcLine
 	bool		bodies_first;	/* of those that it gave, before it gives more */
 	uint64		caught_up_at;	/* first time that it had none, 0: not yet */
 	bool		synced;			/* nothing was left to do, at the last look */
+	bool		asking;			/* what comes next depends on the answer */
 	FtcHash		reached;		/* the last block it gave us, to go on from */
 	int64		reached_height; /* -1: none */
+	FtcOutLink	out;			/* what is announced to it */
+	bool		not_taken;		/* it took nothing of the last call */
+
 	bool		bodies_turn;	/* bodies come before announcements */
+	bool		bodies_last;	/* the last call was for a body */
 	uint64		bodies_until;	/* one after the other, before all else */
-	uint64		send_at;		/* announce nothing until then */
-	int			not_taken;		/* calls in a row that it took nothing of */
 
 	/* wanted bodies are asked for in passes from the lowest to the highest */
 	FtcWanted	wanted;			/* the one asked for last */
@@ -61,9 +65,9 @@ typedef struct FtcAsked
 	FtcChain	chain;
 	FtcLine    *line;
 	uint64		called_at;
+	bool		alone;			/* the line has to wait for it */
 	FtcHash		block;			/* asked for */
-	uint64		epoch;			/* of the messages sent */
-	uint64		first;			/* seq of the first of them */
+	uint64		order;			/* of the segment sent */
 } FtcAsked;
 
 /* A peer, as the courier keeps it. */
@@ -74,11 +78,13 @@ typedef struct FtcContact
 	bool		listed;			/* still in ftchain.peer */
 	List	   *lines;			/* of FtcLine */
 	int			turn;			/* line whose turn it is */
-	FtcAsked	call;			/* the one under way */
+	FtcAsked	call;			/* being made, or answered */
+	FtcAsked	asked[FTC_PEER_CALLS_MAX];	/* under way, as the peer has them */
 	struct pg_result *answer;	/* being taken */
 
 	uint64		retry_at;
-	int			failures;
+	int			failures;		/* since it last answered */
+	bool		refuses;		/* it does answer, but not to us */
 	char		last_error[FTC_SHARED_TEXT];	/* empty: all is well */
 	char		logged[FTC_SHARED_TEXT];
 	uint64		logged_at;
@@ -101,7 +107,13 @@ extern FtcContact *ftc_contact_find(const char *server);	/* NULL if there is non
 /* The place of a contact in shared memory says what is in the list. */
 extern void ftc_contact_show(int i);
 
-/* How it went: it answered; it did something wrong; it cannot be spoken with. */
+/* The call that is being made has left. */
+extern void ftc_contact_note_call(FtcContact *c);
+
+/*
+ * How it went: it answered the first call, which is the one at hand now; it did
+ * something wrong; it cannot be spoken with.
+ */
 extern void ftc_contact_note_answer(FtcContact *c);
 extern void ftc_contact_clear_answer(FtcContact *c);
 extern void ftc_contact_note_failure(FtcContact *c, const char *why);
@@ -109,15 +121,18 @@ extern void ftc_contact_close(FtcContact *c);
 extern void ftc_contact_hang_up(FtcContact *c, const char *why);
 extern void ftc_contact_later(FtcContact *c);	/* to be tried again */
 
+/* us that its host has to answer in. */
+extern uint64 ftc_contact_reach(const FtcContact *c);
+
+/* How many calls of a kind are under way. */
+extern int	ftc_contact_count(const FtcContact *c, FtcAskedKind kind);
+
 /* The line of a chain; find: NULL if there is none yet. */
 extern FtcLine *ftc_line_find(const FtcContact *c, int32 chain);
 extern FtcLine *ftc_line_of(FtcContact *c, int32 chain);
 
 /* This chain does not work with that peer now; others may. */
 extern void ftc_line_leave(FtcContact *c, const char *why);
-
-/* It takes nothing of what we send; it may have what we lack all the same. */
-extern void ftc_line_hold_back(FtcContact *c, const char *why);
 
 /* Whoever reaches us may be out of our reach: any peer may know the parents. */
 extern void ftc_line_look_everywhere(int32 chain);

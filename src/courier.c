@@ -12,8 +12,9 @@
  * chain that we do not know (blocks); to take our announcements (receive);
  * bodies that we should hold (block).  The last two take turns.
  *
- * A body is stored while the next one is on its way.  Nobody waits for the disk
- * then: that they are stored is said of several at once, which does.
+ * Several calls may be under way at a time, so while a body is stored the next
+ * ones are on their way.  Nobody waits for the disk then: that they are stored is
+ * said of several at once, which does.
  *
  *-------------------------------------------------------------------------
  */
@@ -48,51 +49,47 @@ begin_connect(void *arg)
 
 	if (!ftc_step_begin("connecting"))
 		return false;
-	ftc_peer_connect(&c->peer, GetUserId());
+	ftc_peer_connect(&c->peer, GetUserId(), ftc_contact_reach(c));
 	ftc_step_end();
 	return true;
 }
 
-/* True if there is more to do at once. */
+/* True if a call was made; *more if there is more to look at. */
 static bool
-make_call(FtcContact *c)
+make_call(FtcContact *c, bool *more)
 {
 	FtcNextCall next = {.contact = c};
-	bool		more;
+	bool		again;
 
-	if (ftc_step_try(ftc_courier_next_call, &next, &more))
-		return next.called || next.more;
-	if (c->peer.phase == FTC_PEER_IDLE && c->call.line != NULL)
+	if (ftc_step_try(ftc_courier_next_call, &next, &again))
+	{
+		*more = next.more;
+		return next.called;
+	}
+	if (c->peer.phase != FTC_PEER_CLOSED && c->call.line != NULL)
 		ftc_line_leave(c, "a call could not be made; see the log");
 	return false;
 }
 
-/* While a body is stored, the next one can be on its way. */
 static void
 take_answer(FtcContact *c)
 {
-	FtcAsked	answered = c->call;
-	FtcAsked	next;
 	bool		more;
 
 	ftc_contact_note_answer(c);
-	if (answered.kind == FTC_ASKED_BLOCK && c->peer.phase == FTC_PEER_IDLE && !ftc_peer_failed(c->answer))
-		(void) make_call(c);
-	next = c->call;
-	c->call = answered;
 	if (!ftc_step_try(ftc_courier_take_answer, c, &more))
 		ftc_line_leave(c, "an answer could not be taken; see the log");
-	c->call = next;
 	ftc_contact_clear_answer(c);
 }
 
-/* One contact: what has come, then what is next.  True if it did anything. */
+/* One contact: what has come, then what is next.  True if there may be more. */
 static bool
 attend(FtcContact *c)
 {
 	bool		answered;
+	bool		called = false;
 	char	   *why = NULL;
-	bool		more;
+	bool		more = false;
 
 	if (c->peer.phase == FTC_PEER_CLOSED)
 	{
@@ -100,7 +97,10 @@ attend(FtcContact *c)
 			return false;
 		/* the error is about its options or rights, and logged */
 		if (!ftc_step_try(begin_connect, c, &more))
+		{
+			c->refuses = true;
 			ftc_contact_later(c);
+		}
 		return false;
 	}
 	if (c->peer.phase == FTC_PEER_IDLE && ftc_peer_is_stale(&c->peer))
@@ -116,9 +116,9 @@ attend(FtcContact *c)
 	answered = c->answer != NULL;
 	if (answered)
 		take_answer(c);
-	if (c->peer.phase != FTC_PEER_IDLE)
-		return answered;
-	return make_call(c) || answered;
+	while (ftc_peer_is_ready(&c->peer) && make_call(c, &more))
+		called = true;
+	return called || answered || more;
 }
 
 static int

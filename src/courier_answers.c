@@ -45,13 +45,33 @@ get_link_end(struct pg_result *result, int at, FtcLinkEnd *end)
 	return true;
 }
 
+/* This version's receivers take no more than a call of what they hold. */
+static bool
+get_ack(struct pg_result *result, int at, FtcAck *ack)
+{
+	ack->room_messages = FTC_CALL_MESSAGES_MAX;
+	ack->room_bytes = 2 * FTC_CALL_BYTES;
+	ack->n = 0;
+	return get_link_end(result, at, &ack->end);
+}
+
+static FtcRoute
+route_of(const FtcContact *c, const FtcIdentity *self)
+{
+	return (FtcRoute)
+	{
+		&c->call.chain, &self->member, &c->peer.member
+	};
+}
+
 static bool
 take_hello(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 {
 	FtcHash		member;
 	FtcHash		head;
 	FtcHash		work;
-	FtcLinkEnd	end;
+	FtcAck		ack;
+	FtcRoute	route = route_of(c, self);
 	FtcStored	ours;
 	FtcStored	known;
 	int64		protocol;
@@ -65,14 +85,15 @@ take_hello(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 		return true;
 	}
 	if (!ftc_peer_hash(result, 0, 1, &member) || !ftc_peer_hash(result, 0, 3, &head) ||
-		!ftc_peer_hash(result, 0, 4, &work) || !get_link_end(result, 5, &end))
+		!ftc_peer_hash(result, 0, 4, &work) || !get_ack(result, 5, &ack))
 		return malformed(c);
 	if (!ftc_hash_equal(&member, &c->peer.member))
 	{
 		ftc_line_leave(c, psprintf("another member answers: %s", ftc_hash_hex(&member)));
 		return true;
 	}
-	(void) ftc_outbox_hello(&c->call.chain, &self->member, &c->peer.member, &end);
+	if (!c->call.line->greeted)
+		ftc_outbox_hello(&c->call.line->out, &route, &ack);
 	ftc_store_load_head(c->call.chain.id, &ours);
 	if (!ftc_store_load(&head, &known))
 	{
@@ -82,7 +103,6 @@ take_hello(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 			c->call.line->behind = true;
 	}
 	c->call.line->greeted = true;
-	c->call.line->hello_at = ftc_clock_steady() + (uint64) ftc_guc_heartbeat * 1000;
 	return true;
 }
 
@@ -180,21 +200,21 @@ take_blocks(FtcContact *c, struct pg_result *result)
 static bool
 take_receive(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 {
-	FtcLinkEnd	end;
+	FtcAck		ack;
+	FtcRoute	route = route_of(c, self);
 	int64		refused;
 
-	if (ftc_peer_rows(result) != 1 || !get_link_end(result, 0, &end) || !ftc_peer_int(result, 0, 3, &refused))
+	if (ftc_peer_rows(result) != 1 || !get_ack(result, 0, &ack) || !ftc_peer_int(result, 0, 3, &refused))
 		return malformed(c);
 	if (refused > 0)
 		ftc_contact_note_failure(c, psprintf("%lld messages refused: %s", (long long) refused,
 											 ftc_peer_text(result, 0, 4)));
-	/* somebody else here may have sent them too, and more: that is as good */
-	if (!ftc_outbox_hello(&c->call.chain, &self->member, &c->peer.member, &end) ||
-		end.epoch > c->call.epoch || (end.epoch == c->call.epoch && end.next > c->call.first))
-		c->call.line->not_taken = 0;
-	else
-		ftc_line_hold_back(c, ftc_peer_is_null(result, 0, 4) ? "it does not take messages"
-						   : psprintf("it does not take messages: %s", ftc_peer_text(result, 0, 4)));
+	c->call.line->not_taken = !ftc_outbox_ack(&c->call.line->out, &route, &ack, c->call.order);
+	if (c->call.line->not_taken)
+		ftc_contact_note_failure(c, ftc_peer_is_null(result, 0, 4) ? "it does not take messages"
+								 : psprintf("it does not take messages: %s", ftc_peer_text(result, 0, 4)));
+	if (c->call.line->out.sender.state == FTC_SENDER_CLOSED)
+		c->call.line->greeted = false;
 	FTC_FAILPOINT("send-before-ack-commit");
 	return true;
 }
@@ -248,7 +268,9 @@ ftc_courier_take_answer(void *arg)
 	if (c->call.kind == FTC_ASKED_BLOCK)
 		ftc_step_may_be_lost();
 	ftc_enter(&scope);
-	if (ftc_peer_failed(c->answer))
+	if (ftc_peer_failed(c->answer) && c->call.kind == FTC_ASKED_RECEIVE && ftc_peer_is_transient(c->answer))
+		ftc_outbox_failed(&c->call.line->out, c->call.order);
+	else if (ftc_peer_failed(c->answer))
 		ftc_line_leave(c, ftc_peer_message(c->answer));
 	else if (ftc_identity_load(&self))
 		switch (c->call.kind)

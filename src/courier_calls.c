@@ -26,6 +26,7 @@
 
 #define BLOCKS_AT_ONCE 200
 #define BODIES_US (1 * USECS_PER_SEC)
+#define BODIES_MAX 4			/* asked for at a time, of one peer */
 
 static FtcStmt behind_take = {
 	.sql = "UPDATE ftchain.link_in SET behind = false WHERE chain = $1 AND behind",
@@ -46,16 +47,19 @@ send_call(FtcContact *c, FtcAskedKind kind, const FtcCall *call, const FtcPeerAr
 {
 	c->call.kind = kind;
 	c->call.called_at = ftc_clock_steady();
+	/* a hello just to hear that it is there stops nothing */
+	c->call.alone = kind == FTC_ASKED_BLOCKS || (kind == FTC_ASKED_HELLO && !c->call.line->greeted);
+	c->call.line->bodies_last = kind == FTC_ASKED_BLOCK;
 	if (kind != FTC_ASKED_BLOCK)
 		c->call.line->bodies_until = c->call.called_at + BODIES_US;
 	for (int i = 0; i < args->n; i++)
 		c->bytes += args->lengths[i];
-	c->calls++;
 	if (!ftc_peer_call(&c->peer, call, args))
 	{
 		ftc_contact_hang_up(c, "could not send");
 		return false;
 	}
+	ftc_contact_note_call(c);
 	return true;
 }
 
@@ -67,7 +71,7 @@ call_hello(FtcContact *c, const FtcIdentity *self)
 	ftc_peer_arg_int(&args, FTC_PROTOCOL);
 	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
 	ftc_peer_arg_bytes(&args, ftc_slice(self->member.b, FTC_HASH_LEN));
-	send_call(c, FTC_ASKED_HELLO, FTC_CALL_HELLO, &args);
+	(void) send_call(c, FTC_ASKED_HELLO, FTC_CALL_HELLO, &args);
 }
 
 /* Where we are, ever coarser towards the genesis; first what this peer gave last. */
@@ -95,7 +99,7 @@ call_blocks(FtcContact *c)
 	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
 	ftc_peer_arg_array(&args, locator, count);
 	ftc_peer_arg_int(&args, BLOCKS_AT_ONCE);
-	send_call(c, FTC_ASKED_BLOCKS, FTC_CALL_BLOCKS, &args);
+	(void) send_call(c, FTC_ASKED_BLOCKS, FTC_CALL_BLOCKS, &args);
 }
 
 /* False if there is nothing to send. */
@@ -103,17 +107,17 @@ static bool
 call_receive(FtcContact *c, const FtcIdentity *self)
 {
 	FtcPeerArgs args = {0};
+	FtcRoute	route = {&c->call.chain, &self->member, &c->peer.member};
 	FtcOutgoing out;
 
-	if (!ftc_outbox_messages(&c->call.chain, &self->member, &c->peer.member, FTC_CALL_BYTES, &out))
+	if (!ftc_outbox_next(&c->call.line->out, &route, &out))
 		return false;
-	c->call.epoch = out.epoch;
-	c->call.first = out.first;
 	FTC_FAILPOINT("send-before-call");
 	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
 	ftc_peer_arg_bytes(&args, ftc_slice(self->member.b, FTC_HASH_LEN));
 	ftc_peer_arg_array(&args, out.messages, out.n);
 	ftc_peer_arg_bytes(&args, ftc_slice(out.account.b, FTC_SIGNATURE_LEN));
+	c->call.order = ftc_outbox_sent(&c->call.line->out, &out);
 	if (send_call(c, FTC_ASKED_RECEIVE, FTC_CALL_RECEIVE, &args))
 		FTC_FAILPOINT("send-after-call");
 	return true;
@@ -124,7 +128,7 @@ call_block(FtcContact *c)
 {
 	FtcPeerArgs args = {0};
 
-	if (!ftc_bodies_next(c))
+	if (ftc_contact_count(c, FTC_ASKED_BLOCK) >= BODIES_MAX || !ftc_bodies_next(c))
 		return false;
 	c->call.block = c->call.line->wanted.block;
 	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
@@ -140,7 +144,7 @@ call_block(FtcContact *c)
 static bool
 is_in_stream(const FtcContact *c, uint64 now)
 {
-	return c->call.kind == FTC_ASKED_BLOCK && now < c->call.line->bodies_until;
+	return c->call.line->bodies_last && now < c->call.line->bodies_until;
 }
 
 static bool
@@ -158,7 +162,7 @@ call_in_turn(FtcContact *c, const FtcIdentity *self)
 	for (int i = 0; i < 2 && !called; i++)
 	{
 		called = c->call.line->bodies_turn ? call_block(c)
-			: ftc_clock_steady() >= c->call.line->send_at && am_member(&c->call.chain, self) && call_receive(c, self);
+			: am_member(&c->call.chain, self) && call_receive(c, self);
 		c->call.line->bodies_turn = !c->call.line->bodies_turn;
 	}
 	return called;
@@ -171,12 +175,13 @@ call_for(FtcContact *c, const FtcIdentity *self)
 	uint64		now = ftc_clock_steady();
 	FtcLine    *line = c->call.line;
 
-	if (line->retry_at > now)
+	if (line->retry_at > now || line->asking)
 		return false;
 	if (line->greeted && is_in_stream(c, now) && call_block(c))
 		return true;
 	if (!line->greeted || now >= line->hello_at)
 	{
+		line->hello_at = now + (uint64) ftc_guc_heartbeat * 1000;
 		call_hello(c, self);
 		return true;
 	}
@@ -207,7 +212,7 @@ note_rest(FtcContact *c)
 	{
 		const FtcLine *line = lfirst(cell);
 
-		if (!line->greeted || line->not_taken > 0)
+		if (!line->greeted || line->not_taken)
 			return;
 	}
 	foreach(cell, c->lines)
@@ -217,6 +222,16 @@ note_rest(FtcContact *c)
 		line->failures = 0;
 	}
 	c->last_error[0] = c->logged[0] = '\0';
+}
+
+/* Are there more bodies to look for, and may they be asked for? */
+static bool
+may_look_on(const FtcContact *c)
+{
+	const FtcLine *line = c->call.line;
+
+	return line->greeted && !line->asking && !line->passed &&
+		ftc_contact_count(c, FTC_ASKED_BLOCK) < BODIES_MAX;
 }
 
 /* Whose turn it is goes round, so that one busy chain does not starve the rest. */
@@ -245,7 +260,7 @@ ftc_courier_next_call(void *arg)
 			next->called = call_for(c, &self);
 			if (next->called)
 				c->turn = (c->turn + i + 1) % list_length(chains);
-			next->more |= c->call.line->greeted && !c->call.line->passed;
+			next->more |= may_look_on(c);
 			c->call.line->synced = !next->called;
 		}
 		if (!next->called && !next->more)

@@ -14,10 +14,12 @@
 #include "utils/builtins.h"
 
 #include "branch.h"
+#include "clock.h"
 #include "datum.h"
 #include "keys.h"
 #include "outbox.h"
 #include "place.h"
+#include "protocol.h"
 #include "stmt.h"
 #include "store.h"
 #include "wake.h"
@@ -29,8 +31,9 @@ static FtcStmt outbox_put = {
 	.argtypes = {INT4OID, INT2OID, BYTEAOID},
 };
 
-static FtcStmt outbox_end = {
-	.sql = "SELECT coalesce(max(seq), 0) FROM ftchain.outbox WHERE chain = $1",
+/* The first and the last, which is one before the first if there is none. */
+static FtcStmt outbox_ends = {
+	.sql = "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM ftchain.outbox WHERE chain = $1",
 	.nargs = 1,
 	.argtypes = {INT4OID},
 };
@@ -103,66 +106,73 @@ ftc_outbox_stored(int32 chain, const FtcHash *block, const FtcHash *member)
 	announce(chain, FTC_MESSAGE_STORED, ftc_slice(reference, sizeof(reference)));
 }
 
-static int64
-end_of_outbox(int32 chain)
-{
-	ftc_run(&outbox_end, Int32GetDatum(chain));
-	return DatumGetInt64(ftc_value(0, 0));
-}
-
-static void
-save_link(const FtcChain *chain, const FtcHash *member, const FtcLinkOut *link)
-{
-	ftc_run(&link_set, Int32GetDatum(chain->id), ftc_hash_datum(member), Int64GetDatum(link->epoch),
-			Int64GetDatum(link->base), Int64GetDatum(link->acked), ftc_hash_datum(&link->value));
-}
-
-/* An epoch starts empty: what went before is for the receiver to reconcile. */
-static void
-open_epoch(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
-		   int64 epoch, FtcLinkOut *link)
-{
-	link->epoch = epoch;
-	link->base = link->acked = end_of_outbox(chain->id);
-	link->value = ftc_link_start(&chain->genesis, self, member, FTC_STREAM_LEDGER, epoch);
-	save_link(chain, member, link);
-}
-
-void
-ftc_outbox_link(const FtcChain *chain, const FtcHash *self, const FtcHash *member, FtcLinkOut *link)
-{
-	if (ftc_run(&link_get, Int32GetDatum(chain->id), ftc_hash_datum(member)) == 0)
-	{
-		open_epoch(chain, self, member, 1, link);
-		return;
-	}
-	link->epoch = DatumGetInt64(ftc_value(0, 0));
-	link->base = DatumGetInt64(ftc_value(0, 1));
-	link->acked = DatumGetInt64(ftc_value(0, 2));
-	link->value = ftc_hash_value(0, 3);
-}
-
-/*
- * The link's chain value after an outbox seq: from the last acknowledged one
- * if that is not beyond it, else from the start of the epoch.  False if the
- * outbox no longer, or not yet, goes there.
+/* ----------------------------------------------------------------
+ *		Where a link is
+ * ----------------------------------------------------------------
  */
-static bool
-value_at(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
-		 const FtcLinkOut *link, int64 seq, FtcHash *value)
-{
-	int64		at = link->acked;
 
-	*value = link->value;
-	if (seq < at)
+/* The outbox as the sending end of a link sees it. */
+typedef struct Log
+{
+	const FtcRoute *route;
+	const FtcOutLink *link;
+} Log;
+
+static bool log_value_at(void *arg, uint64 epoch, uint64 base, uint64 seq, FtcHash *value);
+
+static FtcLog
+open_log(Log *arg, const FtcOutLink *link, const FtcRoute *route)
+{
+	FtcLog		log = {.arg = arg,.value_at = log_value_at};
+
+	arg->route = route;
+	arg->link = link;
+	ftc_run(&outbox_ends, Int32GetDatum(route->chain->id));
+	log.horizon = (uint64) DatumGetInt64(ftc_value(0, 0));
+	log.end = (uint64) DatumGetInt64(ftc_value(0, 1)) + 1;
+	return log;
+}
+
+static FtcHash
+start_of(const FtcRoute *route, uint64 epoch)
+{
+	return ftc_link_start(&route->chain->genesis, route->self, route->member, FTC_STREAM_LEDGER, epoch);
+}
+
+/* From the nearest value that is known before it, or there. */
+static void
+nearest_value(const Log *log, uint64 epoch, uint64 seq, uint64 *at, FtcHash *value)
+{
+	const FtcLinkEnd *end = &log->link->sender.end;
+
+	*at = 1;
+	*value = start_of(log->route, epoch);
+	if (epoch != end->epoch)
+		return;
+	if (end->next <= seq)
 	{
-		at = link->base;
-		*value = ftc_link_start(&chain->genesis, self, member, FTC_STREAM_LEDGER, link->epoch);
+		*at = end->next;
+		*value = end->value;
 	}
+	for (int i = 0; i < log->link->nvalues; i++)
+		if (log->link->values[i].seq <= seq && log->link->values[i].seq > *at)
+		{
+			*at = log->link->values[i].seq;
+			*value = log->link->values[i].value;
+		}
+}
+
+static bool
+log_value_at(void *arg, uint64 epoch, uint64 base, uint64 seq, FtcHash *value)
+{
+	const Log  *log = arg;
+	uint64		at;
+
+	nearest_value(log, epoch, seq, &at, value);
 	while (at < seq)
 	{
-		uint64		n = ftc_run(&outbox_from, Int32GetDatum(chain->id), Int64GetDatum(at),
-								Int64GetDatum(Min(seq - at, 1000)));
+		uint64		n = ftc_run(&outbox_from, Int32GetDatum(log->route->chain->id),
+								Int64GetDatum((int64) (base + at - 1)), Int64GetDatum((int64) Min(seq - at, 1000)));
 
 		if (n == 0)
 			return false;
@@ -173,26 +183,58 @@ value_at(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
 			FtcHash		id = ftc_message_id(kind, reference);
 			FtcHash		digest = ftc_message_digest(kind, reference);
 
-			if (DatumGetInt64(ftc_value(i, 0)) != ++at)
+			if ((uint64) DatumGetInt64(ftc_value(i, 0)) != base + at++)
 				return false;
 			*value = ftc_link_advance(value, &id, &digest);
 		}
 	}
-
-	/*
-	 * what follows must be there still, or the link would wait for it for
-	 * ever
-	 */
-	if (ftc_run(&outbox_from, Int32GetDatum(chain->id), Int64GetDatum(seq), Int64GetDatum(1)) == 0)
-		return seq == end_of_outbox(chain->id);
-	return DatumGetInt64(ftc_value(0, 0)) == seq + 1;
+	return true;
 }
 
 static void
-note_restart(const FtcChain *chain, const FtcHash *member, uint64 epoch,
-			 const FtcLinkEnd *sender, const FtcLinkEnd *receiver)
+save_link(const FtcOutLink *link, const FtcRoute *route)
 {
-	ftc_store_incident(chain->id, "link restarted", -1, NULL, member,
+	const FtcSender *sender = &link->sender;
+
+	ftc_run(&link_set, Int32GetDatum(route->chain->id), ftc_hash_datum(route->member),
+			Int64GetDatum((int64) sender->end.epoch), Int64GetDatum((int64) sender->base),
+			Int64GetDatum((int64) (sender->base + sender->end.next - 1)), ftc_hash_datum(&sender->end.value));
+}
+
+static void
+forget_values(FtcOutLink *link)
+{
+	link->nvalues = 0;
+}
+
+/*
+ * Where it was left, by whatever process; made if need be.  An epoch starts
+ * empty: what went before is for the receiver to reconcile.
+ */
+static void
+load_link(FtcOutLink *link, const FtcRoute *route, const FtcLog *log)
+{
+	FtcSender  *sender = &link->sender;
+
+	forget_values(link);
+	if (sender->window == 0)
+		ftc_sender_init(sender, &sender->end, 0);
+	if (ftc_run(&link_get, Int32GetDatum(route->chain->id), ftc_hash_datum(route->member)) == 0)
+	{
+		(void) ftc_sender_restart(sender, log, 1);
+		save_link(link, route);
+		return;
+	}
+	sender->end.epoch = (uint64) DatumGetInt64(ftc_value(0, 0));
+	sender->base = (uint64) DatumGetInt64(ftc_value(0, 1));
+	sender->end.next = (uint64) DatumGetInt64(ftc_value(0, 2)) - sender->base + 1;
+	sender->end.value = ftc_hash_value(0, 3);
+}
+
+static void
+note_restart(const FtcRoute *route, uint64 epoch, const FtcLinkEnd *sender, const FtcLinkEnd *receiver)
+{
+	ftc_store_incident(route->chain->id, "link restarted", -1, NULL, route->member,
 					   psprintf("epoch %llu of the link follows: the receiver is at %llu of epoch %llu, this end at %llu of epoch %llu",
 								(unsigned long long) epoch, (unsigned long long) receiver->next,
 								(unsigned long long) receiver->epoch,
@@ -205,46 +247,26 @@ note_restart(const FtcChain *chain, const FtcHash *member, uint64 epoch,
  */
 #define EPOCH_MAX (UINT64CONST(1) << 62)
 
-bool
-ftc_outbox_hello(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
-				 const FtcLinkEnd *says)
+void
+ftc_outbox_hello(FtcOutLink *link, const FtcRoute *route, const FtcAck *says)
 {
-	FtcLinkEnd	end = *says;
-	const FtcLinkEnd *receiver = &end;
-	FtcLinkOut	link;
-	FtcLinkEnd	sender;
-	FtcHash		value;
-	bool		known;
-	uint64		next;
-	uint64		epoch;
+	Log			arg;
+	FtcLog		log = open_log(&arg, link, route);
+	FtcAck		ack = *says;
+	FtcLinkEnd	before;
+	FtcHeard	heard;
 
-	ftc_outbox_link(chain, self, member, &link);
-	if (end.epoch > EPOCH_MAX && end.epoch > (uint64) link.epoch)
-		end.epoch = 0;
-	sender.epoch = link.epoch;
-	sender.next = link.acked - link.base + 1;
-	sender.value = link.value;
-	known = receiver->epoch == (uint64) link.epoch && receiver->next >= 1 &&
-		receiver->next <= PG_INT64_MAX - (uint64) link.base &&
-		value_at(chain, self, member, &link, link.base + (int64) receiver->next - 1, &value);
-	if (ftc_link_hello(&sender, end_of_outbox(chain->id) - link.base + 1, receiver,
-					   known ? &value : NULL, &next, &epoch) == FTC_LINK_STREAM)
-	{
-		int64		acked = link.base + (int64) next - 1;
-
-		if (acked != link.acked)
-		{
-			link.acked = acked;
-			link.value = known ? value
-				: ftc_link_start(&chain->genesis, self, member, FTC_STREAM_LEDGER, link.epoch);
-			save_link(chain, member, &link);
-		}
-		return true;
-	}
-	if (says->epoch > 0)
-		note_restart(chain, member, epoch, &sender, says);
-	open_epoch(chain, self, member, (int64) epoch, &link);
-	return false;
+	load_link(link, route, &log);
+	before = link->sender.end;
+	if (ack.end.epoch > EPOCH_MAX && ack.end.epoch > before.epoch)
+		ack.end.epoch = 0;
+	heard = ftc_sender_hello(&link->sender, &log, &ack);
+	if (heard == FTC_HEARD_RESTARTED)
+		forget_values(link);
+	if (heard == FTC_HEARD_RESTARTED && says->end.epoch > 0)
+		note_restart(route, link->sender.end.epoch, &before, &says->end);
+	if (heard == FTC_HEARD_RESTARTED || heard == FTC_HEARD_MOVED)
+		save_link(link, route);
 }
 
 /* Who made a block, or gave it to us, has it. */
@@ -296,34 +318,33 @@ stored_attachment(FtcSlice reference)
 
 /*
  * Whoever has more blocks than these to take is catching up, and fetches the
- * bodies at its own pace; perhaps it is doing so already.
+ * bodies at its own pace; perhaps it is doing so already.  A large one is always
+ * fetched.
  */
 #define BODIES_PUSHED 4
+#define BODY_PUSHED_MAX (1024 * 1024)
 
-/*
- * The rows of the outbox that come next, without what comes along.  If the
- * first is not there any more the link has fallen behind for good.
- */
+/* The rows of the outbox from a position on, without what comes along. */
 static int
-load_messages(const FtcChain *chain, const FtcLinkOut *link, FtcMessage *messages, bool *pruned)
+load_messages(const FtcRoute *route, const FtcSender *sender, const FtcGrant *grant, FtcMessage *messages)
 {
-	int			n = (int) ftc_run(&outbox_from, Int32GetDatum(chain->id), Int64GetDatum(link->acked),
-								  Int64GetDatum(MESSAGES_MAX));
+	int			n = (int) ftc_run(&outbox_from, Int32GetDatum(route->chain->id),
+								  Int64GetDatum((int64) (sender->base + grant->first - 1)),
+								  Int64GetDatum((int64) Min(grant->messages, MESSAGES_MAX)));
 
-	*pruned = n > 0 && DatumGetInt64(ftc_value(0, 0)) != link->acked + 1;
 	for (int i = 0; i < n; i++)
 	{
 		FtcMessage *m = &messages[i];
 
 		m->kind = (uint8) DatumGetInt16(ftc_value(i, 1));
 		m->stream = FTC_STREAM_LEDGER;
-		m->epoch = (uint64) link->epoch;
-		m->seq = (uint64) (DatumGetInt64(ftc_value(i, 0)) - link->base);
+		m->epoch = sender->end.epoch;
+		m->seq = (uint64) DatumGetInt64(ftc_value(i, 0)) - sender->base;
 		m->reference = ftc_slice_value(i, 2);
 		m->id = ftc_message_id(m->kind, m->reference);
 		m->digest = ftc_message_digest(m->kind, m->reference);
 	}
-	return n;
+	return n > 0 && messages[0].seq == grant->first ? n : 0;
 }
 
 static int
@@ -336,44 +357,102 @@ count_blocks(const FtcMessage *messages, int n)
 	return blocks;
 }
 
-bool
-ftc_outbox_messages(const FtcChain *chain, const FtcHash *self, const FtcHash *member,
-					size_t most_bytes, FtcOutgoing *out)
+/* Put together what goes along, as far as it may be sent. */
+static void
+encode_messages(const FtcRoute *route, FtcMessage *messages, int n, const FtcGrant *grant, FtcOutgoing *out)
 {
-	FtcLinkOut	link;
-	FtcHash		value;
-	FtcMessage	messages[MESSAGES_MAX];
-	size_t		bytes = 0;
-	size_t		room;
-	bool		pruned;
-	int			n;
+	size_t		room = count_blocks(messages, n) > BODIES_PUSHED ? 0 : BODY_PUSHED_MAX;
 
-	ftc_outbox_link(chain, self, member, &link);
-	n = load_messages(chain, &link, messages, &pruned);
-	if (pruned)
-		open_epoch(chain, self, member, link.epoch + 1, &link);
-	if (pruned || n == 0)
-		return false;
 	out->n = 0;
+	out->bytes = 0;
 	out->messages = palloc(n * sizeof(FtcSlice));
-	out->epoch = messages[0].epoch;
-	out->first = messages[0].seq;
-	value = link.value;
-	room = count_blocks(messages, n) > BODIES_PUSHED ? 0 : FTC_BODY_MAX;
-	while (out->n < n && (out->n == 0 || bytes < most_bytes))
+	out->first = grant->first;
+	while (out->n < n && (out->n == 0 || grant->again || out->bytes < Min(grant->bytes, FTC_CALL_BYTES)))
 	{
 		FtcMessage *m = &messages[out->n];
 		FtcSlice   *encoded = &out->messages[out->n++];
 
 		m->attachment = m->kind == FTC_MESSAGE_BLOCK
-			? block_attachment((const FtcHash *) m->reference.data, member, room)
+			? block_attachment((const FtcHash *) m->reference.data, route->member, room)
 			: stored_attachment(m->reference);
 		FTC_ENCODE(*encoded, ftc_message_encode, m);
-		bytes += encoded->len;
-		value = ftc_link_advance(&value, &m->id, &m->digest);
+		out->bytes += encoded->len;
+		out->value = ftc_link_advance(&out->value, &m->id, &m->digest);
 	}
-	ftc_keys_sign(FTC_DOMAIN_ACCOUNT, &chain->genesis, &value, &out->account);
+}
+
+/*
+ * What is not kept any more cannot be sent: the link has fallen behind for good,
+ * and goes on with a new epoch.
+ */
+bool
+ftc_outbox_next(FtcOutLink *link, const FtcRoute *route, FtcOutgoing *out)
+{
+	FtcSender  *sender = &link->sender;
+	FtcMessage	messages[MESSAGES_MAX];
+	Log			arg;
+	FtcLog		log = open_log(&arg, link, route);
+	FtcGrant	grant;
+	int			n;
+
+	if (sender->state == FTC_SENDER_OPEN && sender->base + sender->end.next < log.horizon)
+	{
+		(void) ftc_sender_restart(sender, &log, sender->end.epoch + 1);
+		forget_values(link);
+		save_link(link, route);
+		return false;
+	}
+	if (!ftc_sender_next(sender, &log, ftc_clock_steady(), &grant))
+		return false;
+	n = load_messages(route, sender, &grant, messages);
+	if (n == 0 || !log_value_at(&arg, sender->end.epoch, sender->base, grant.first, &out->value))
+		return false;
+	encode_messages(route, messages, n, &grant, out);
+	ftc_keys_sign(FTC_DOMAIN_ACCOUNT, &route->chain->genesis, &out->value, &out->account);
 	return true;
+}
+
+static void
+remember_value(FtcOutLink *link, uint64 seq, const FtcHash *value)
+{
+	if (link->nvalues == lengthof(link->values))
+	{
+		link->nvalues--;
+		memmove(link->values, link->values + 1, link->nvalues * sizeof(link->values[0]));
+	}
+	link->values[link->nvalues].seq = seq;
+	link->values[link->nvalues++].value = *value;
+}
+
+uint64
+ftc_outbox_sent(FtcOutLink *link, const FtcOutgoing *out)
+{
+	remember_value(link, out->first + out->n, &out->value);
+	return ftc_sender_sent(&link->sender, out->first, out->first + out->n, out->bytes, ftc_clock_steady());
+}
+
+bool
+ftc_outbox_ack(FtcOutLink *link, const FtcRoute *route, const FtcAck *ack, uint64 order)
+{
+	Log			arg;
+	FtcLog		log = open_log(&arg, link, route);
+	uint64		now = ftc_clock_steady();
+
+	if (ftc_sender_ack(&link->sender, &log, ack, order, now) == FTC_HEARD_MOVED)
+		save_link(link, route);
+	return link->sender.hold_until <= now;
+}
+
+void
+ftc_outbox_failed(FtcOutLink *link, uint64 order)
+{
+	ftc_sender_failed(&link->sender, order, ftc_clock_steady());
+}
+
+void
+ftc_outbox_cut(FtcOutLink *link)
+{
+	ftc_sender_cut(&link->sender);
 }
 
 void

@@ -10,6 +10,8 @@
 #include "postgres.h"
 
 #include <poll.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
@@ -98,6 +100,7 @@ const FtcCall ftc_call_block = {
  */
 
 #define OPTIONS_MAX 64
+#define SILENCE_MS 2500			/* two of the kernel's probes may be lost */
 
 /* Rises when a server or a user mapping changes. */
 static uint64 options_version = 1;
@@ -291,7 +294,8 @@ time_for(size_t bytes)
 /*
  * What the session over there gets, before what the server's owner says.  It
  * ends its waiting when we have ended ours, or calls that nobody waits for any
- * more would pile up behind a lock.
+ * more would pile up behind a lock; and it ends when we are out of its reach, or
+ * each partition would leave sessions behind.
  */
 static char *
 session_options(const char *more)
@@ -300,8 +304,10 @@ session_options(const char *more)
 
 	return psprintf("-c search_path= -c client_min_messages=error"
 					" -c default_transaction_isolation=read\\ committed"
-					" -c lock_timeout=%d -c statement_timeout=" UINT64_FORMAT " %s",
-					Max(ftc_guc_call_timeout * 9 / 10, 1), longest, more);
+					" -c lock_timeout=%d -c statement_timeout=" UINT64_FORMAT
+					" -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=5"
+					" -c tcp_user_timeout=%d -c client_connection_check_interval=1000 %s",
+					Max(ftc_guc_call_timeout * 9 / 10, 1), longest, ftc_guc_call_timeout, more);
 }
 
 static void
@@ -329,9 +335,10 @@ collect_options(FtcPeer *peer, Oid for_role, Options *options)
 		default_option(options, "passfile", "/dev/null");
 	default_option(options, "connect_timeout", psprintf("%d", Max(2, ftc_guc_call_timeout / 1000)));
 	default_option(options, "tcp_user_timeout", psprintf("%d", ftc_guc_call_timeout));
-	default_option(options, "keepalives_idle", "5");
-	default_option(options, "keepalives_interval", "2");
-	default_option(options, "keepalives_count", "3");
+	/* what is_silent() sees */
+	default_option(options, "keepalives_idle", "1");
+	default_option(options, "keepalives_interval", "1");
+	default_option(options, "keepalives_count", "5");
 	default_option(options, "fallback_application_name", "ftchain");
 	/* of what is set twice libpq takes the last */
 	set_option(options, "options", session_options(get_option(options, "options")));
@@ -349,15 +356,23 @@ collect_options(FtcPeer *peer, Oid for_role, Options *options)
  * long.  So who is dead is noticed soon, and a large body gets through.
  */
 static void
-set_deadlines(FtcPeer *peer, size_t sent, size_t most)
+set_deadlines(FtcPeer *peer, const FtcPeerCall *call)
 {
 	uint64		now = ftc_clock_steady();
 
-	peer->patience = (uint64) ftc_guc_call_timeout * 1000 + time_for(sent);
+	peer->patience = (uint64) ftc_guc_call_timeout * 1000 + time_for(call->sent);
 	peer->deadline = now + peer->patience;
-	peer->limit = peer->deadline + time_for(sent + most);
-	peer->most = most;
+	peer->limit = peer->deadline + time_for(call->sent + call->most);
+}
+
+/* A call is the first now. */
+static void
+begin_waiting(FtcPeer *peer)
+{
+	peer->ended = false;
 	peer->received = 0;
+	set_deadlines(peer, &peer->calls[0]);
+	(void) PQsetSingleRowMode(peer->conn);
 }
 
 /* What a peer has to say besides its answers is not for our log. */
@@ -371,7 +386,7 @@ ignore_notice(void *arg, const PGresult *result)
  * has a slow one gives hostaddr, or an address as the host.
  */
 void
-ftc_peer_connect(FtcPeer *peer, Oid for_role)
+ftc_peer_connect(FtcPeer *peer, Oid for_role, uint64 reach)
 {
 	Options		options = {.n = 0};
 
@@ -390,7 +405,9 @@ ftc_peer_connect(FtcPeer *peer, Oid for_role)
 	(void) PQsetNoticeReceiver(peer->conn, ignore_notice, NULL);
 	peer->phase = FTC_PEER_CONNECTING;
 	peer->poll = PGRES_POLLING_WRITING;
-	set_deadlines(peer, 0, 0);
+	peer->reached = false;
+	peer->patience = reach;
+	peer->deadline = peer->limit = ftc_clock_steady() + reach;
 }
 
 void
@@ -401,22 +418,36 @@ ftc_peer_close(FtcPeer *peer)
 	PQclear(peer->answer);
 	peer->answer = NULL;
 	peer->conn = NULL;
+	peer->ncalls = 0;
+	peer->ended = peer->unsent = false;
 	peer->phase = FTC_PEER_CLOSED;
+}
+
+bool
+ftc_peer_is_ready(const FtcPeer *peer)
+{
+	return peer->phase == FTC_PEER_IDLE ||
+		(peer->phase == FTC_PEER_BUSY && peer->ncalls < FTC_PEER_CALLS_MAX);
 }
 
 bool
 ftc_peer_call(FtcPeer *peer, const FtcCall *call, const FtcPeerArgs *args)
 {
-	size_t		sent = 0;
+	FtcPeerCall *made = &peer->calls[peer->ncalls];
 	int			flushed;
 
-	if (PQsendQueryParams(peer->conn, call->sql, args->n, NULL, args->values, args->lengths,
-						  args->formats, 1) != 1 || PQsetSingleRowMode(peer->conn) != 1)
-		return false;
+	made->sent = 0;
+	made->most = call->most;
 	for (int i = 0; i < args->n; i++)
-		sent += args->lengths[i];
+		made->sent += args->lengths[i];
+	if (PQsendQueryParams(peer->conn, call->sql, args->n, NULL, args->values, args->lengths,
+						  args->formats, 1) != 1)
+		return false;
 	peer->phase = FTC_PEER_BUSY;
-	set_deadlines(peer, sent, call->most);
+	if (peer->ncalls++ == 0)
+		begin_waiting(peer);
+	if (PQpipelineSync(peer->conn) != 1)
+		return false;
 	flushed = PQflush(peer->conn);
 	peer->unsent = flushed == 1;
 	return flushed >= 0;
@@ -453,6 +484,14 @@ advance_connecting(FtcPeer *peer, char **why)
 	struct pg_conn *conn = peer->conn;
 
 	peer->poll = PQconnectPoll(conn);
+	if (!peer->reached && PQstatus(conn) != CONNECTION_STARTED && PQstatus(conn) != CONNECTION_BAD &&
+		PQstatus(conn) != CONNECTION_NEEDED)
+	{
+		static const FtcPeerCall greeting = {0};
+
+		peer->reached = true;
+		set_deadlines(peer, &greeting);
+	}
 	if (peer->poll == PGRES_POLLING_FAILED)
 	{
 		*why = connection_message(peer);
@@ -465,7 +504,7 @@ advance_connecting(FtcPeer *peer, char **why)
 		*why = pstrdup("the server did not ask for a password, and without one the connection would be made in the name of this server's operating system user");
 		return false;
 	}
-	if (PQsetnonblocking(conn, 1) != 0)
+	if (PQsetnonblocking(conn, 1) != 0 || PQenterPipelineMode(conn) != 1)
 	{
 		*why = connection_message(peer);
 		return false;
@@ -497,7 +536,7 @@ take_row(FtcPeer *peer, PGresult *row, char **why)
 
 	for (int i = 0; i < PQnfields(row); i++)
 		peer->received += PQgetlength(row, 0, i) + 1;
-	if (peer->received > peer->most)
+	if (peer->received > peer->calls[0].most)
 	{
 		*why = pstrdup("its answer is too long");
 		PQclear(row);
@@ -517,12 +556,21 @@ take_row(FtcPeer *peer, PGresult *row, char **why)
 	return ok;
 }
 
-/* A row, the end of the rows, or an error that comes instead of all of them. */
+/*
+ * A row, the end of the rows, an error that comes instead of all of them, or the
+ * mark behind the answer.
+ */
 static bool
 take_result(FtcPeer *peer, PGresult *next, char **why)
 {
 	if (is_row(next))
 		return take_row(peer, next, why);
+	if (PQresultStatus(next) == PGRES_PIPELINE_SYNC)
+	{
+		PQclear(next);
+		peer->ended = true;
+		return true;
+	}
 	if (PQresultStatus(next) == PGRES_TUPLES_OK && is_row(peer->answer))
 	{
 		PQclear(next);
@@ -547,11 +595,24 @@ is_moving(const FtcPeer *peer)
 	return poll(&fd, 1, 0) > 0;
 }
 
+/* The next one is waited for, if there is one. */
+static void
+finish_call(FtcPeer *peer, struct pg_result **result)
+{
+	*result = peer->answer;
+	peer->answer = NULL;
+	peer->ncalls--;
+	memmove(peer->calls, peer->calls + 1, peer->ncalls * sizeof(FtcPeerCall));
+	if (peer->ncalls > 0)
+		begin_waiting(peer);
+	else
+		peer->phase = FTC_PEER_IDLE;
+}
+
 /* An answer counts only when its command has completed. */
 static bool
 advance_call(FtcPeer *peer, struct pg_result **result, char **why)
 {
-	bool		complete = false;
 	int			flushed;
 
 	if (is_moving(peer))
@@ -563,24 +624,21 @@ advance_call(FtcPeer *peer, struct pg_result **result, char **why)
 		return false;
 	}
 	peer->unsent = flushed == 1;
-	while (!complete && !PQisBusy(peer->conn))
+	while (!peer->ended && !PQisBusy(peer->conn) && PQstatus(peer->conn) != CONNECTION_BAD)
 	{
+		/* NULL stands between an answer and the mark behind it */
 		PGresult   *next = PQgetResult(peer->conn);
 
-		complete = next == NULL;
-		if (!complete && !take_result(peer, next, why))
+		if (next != NULL && !take_result(peer, next, why))
 			return false;
 	}
-	if (!complete && PQstatus(peer->conn) != CONNECTION_BAD)
-		return true;
-	if (peer->answer == NULL || PQstatus(peer->conn) == CONNECTION_BAD)
+	if (PQstatus(peer->conn) == CONNECTION_BAD || (peer->ended && peer->answer == NULL))
 	{
 		*why = connection_message(peer);
 		return false;
 	}
-	*result = peer->answer;
-	peer->answer = NULL;
-	peer->phase = FTC_PEER_IDLE;
+	if (peer->ended)
+		finish_call(peer, result);
 	return true;
 }
 
@@ -605,16 +663,42 @@ drop_notifications(FtcPeer *peer)
 		PQfreemem(notify);
 }
 
+/*
+ * Has nothing at all come from its host, not even what answers the kernel's
+ * probes?  The connection may come to life again, but a new one will sooner: the
+ * longer TCP has waited for an answer, the longer it waits before it asks again.
+ */
+static bool
+is_silent(const FtcPeer *peer)
+{
+#ifdef TCP_INFO
+	struct tcp_info info;
+	socklen_t	len = sizeof(info);
+
+	return getsockopt(PQsocket(peer->conn), IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+		Min(info.tcpi_last_ack_recv, info.tcpi_last_data_recv) > SILENCE_MS;
+#else
+	return false;
+#endif
+}
+
 /* Is it too late for what is under way? */
 static bool
 is_late(const FtcPeer *peer, char **why)
 {
 	uint64		now = ftc_clock_steady();
 
+	if (peer->phase == FTC_PEER_CONNECTING && !peer->reached)
+	{
+		*why = pstrdup("its host does not answer");
+		return now > peer->limit;
+	}
 	if (now > peer->deadline)
 		*why = psprintf("no answer within %d ms", ftc_guc_call_timeout);
 	else if (now > peer->limit)
 		*why = pstrdup("its answer takes too long");
+	else if (is_silent(peer))
+		*why = pstrdup("nothing comes from its host any more");
 	else
 		return false;
 	return true;
@@ -735,6 +819,15 @@ ftc_peer_message(struct pg_result *result)
 	return tame(primary != NULL ? primary : pchomp(PQresultErrorMessage(result)));
 }
 
+/* Two transactions were in each other's way. */
+bool
+ftc_peer_is_transient(struct pg_result *result)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+
+	return state != NULL && (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0);
+}
+
 int
 ftc_peer_rows(struct pg_result *result)
 {
@@ -840,7 +933,7 @@ wait_for_phase(FtcPeer *peer, FtcPeerPhase phase)
 
 	PG_TRY();
 	{
-		while (peer->phase != phase || (phase == FTC_PEER_IDLE && peer->phase == FTC_PEER_BUSY))
+		while (peer->phase != phase)
 		{
 			ftc_peer_wait(&peer, 1, 200, "FtchainPeer");
 			if (!ftc_peer_advance(peer, &result, &why))
@@ -865,7 +958,7 @@ ftc_peer_open(FtcPeer *peer, const char *server, Oid for_role)
 				errcode(ERRCODE_UNDEFINED_OBJECT),
 				errmsg("server \"%s\" does not exist", server));
 	strlcpy(peer->server, server, sizeof(peer->server));
-	ftc_peer_connect(peer, for_role);
+	ftc_peer_connect(peer, for_role, (uint64) ftc_guc_call_timeout * 1000);
 	(void) wait_for_phase(peer, FTC_PEER_IDLE);
 }
 

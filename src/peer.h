@@ -24,28 +24,8 @@ typedef enum FtcPeerPhase
 	FTC_PEER_CLOSED,
 	FTC_PEER_CONNECTING,
 	FTC_PEER_IDLE,
-	FTC_PEER_BUSY				/* a call is under way */
+	FTC_PEER_BUSY				/* calls are under way */
 } FtcPeerPhase;
-
-typedef struct FtcPeer
-{
-	char		server[NAMEDATALEN];
-	FtcHash		member;
-	struct pg_conn *conn;
-	struct pg_result *answer;	/* of the call, so far */
-	FtcPeerPhase phase;
-	int			poll;			/* what libpq waits for while connecting */
-	bool		need_password;	/* the rule above applies */
-	uint64		options;		/* version of those it was made with */
-
-	/* of connecting or of the call; times are those of the steady clock, us */
-	bool		unsent;			/* not all of it has left */
-	uint64		patience;		/* how long nothing may move */
-	uint64		deadline;		/* when something must have moved */
-	uint64		limit;			/* when all must be over */
-	size_t		most;			/* bytes of the answer */
-	size_t		received;		/* of them */
-} FtcPeer;
 
 /* What can be called, and how many bytes an answer may have. */
 typedef struct FtcCall
@@ -53,6 +33,43 @@ typedef struct FtcCall
 	const char *sql;
 	size_t		most;
 } FtcCall;
+
+/* A call under way. */
+typedef struct FtcPeerCall
+{
+	size_t		sent;			/* bytes of it */
+	size_t		most;			/* bytes of the answer */
+} FtcPeerCall;
+
+#define FTC_PEER_CALLS_MAX 8	/* under way on one connection */
+
+typedef struct FtcPeer
+{
+	char		server[NAMEDATALEN];
+	FtcHash		member;
+	struct pg_conn *conn;
+	FtcPeerPhase phase;
+	int			poll;			/* what libpq waits for while connecting */
+	bool		reached;		/* its host has answered */
+	bool		need_password;	/* the rule above applies */
+	uint64		options;		/* version of those it was made with */
+
+	/* calls, answered in the order in which they were made */
+	int			ncalls;
+	FtcPeerCall calls[FTC_PEER_CALLS_MAX];
+	struct pg_result *answer;	/* of the first, so far */
+	bool		ended;			/* only the mark behind the answer is missing */
+	size_t		received;		/* bytes of it */
+
+	/*
+	 * of connecting or of the first call; times are those of the steady
+	 * clock, us
+	 */
+	bool		unsent;			/* not all has left */
+	uint64		patience;		/* how long nothing may move */
+	uint64		deadline;		/* when something must have moved */
+	uint64		limit;			/* when all must be over */
+} FtcPeer;
 
 /* Parameters of a call. */
 typedef struct FtcPeerArgs
@@ -71,17 +88,20 @@ extern void ftc_peer_arg_array(FtcPeerArgs *args, const FtcSlice *values, int n)
 /*
  * Begin to connect: reads the catalogs, so inside a transaction; an error if
  * the server, the mapping or the rights are not as they should be.  for_role
- * must have USAGE too.
+ * must have USAGE too.  The host must answer within so many us.
  */
-extern void ftc_peer_connect(FtcPeer *peer, Oid for_role);
+extern void ftc_peer_connect(FtcPeer *peer, Oid for_role, uint64 reach);
 
-/* Begin a call; only when idle. */
+/* May a call be made now? */
+extern bool ftc_peer_is_ready(const FtcPeer *peer);
+
+/* Make a call, each a transaction of its own over there. */
 extern bool ftc_peer_call(FtcPeer *peer, const FtcCall *call, const FtcPeerArgs *args);
 
 /*
  * Go on with whatever is under way.  Gives false if the connection failed, the
- * answer is too long or too late: *why says so, palloc'd.  *result is set when a call has
- * completed; ftc_peer_clear it.
+ * answer is too long or too late: *why says so, palloc'd.  *result is set when
+ * the first call has completed; ftc_peer_clear it.
  */
 extern bool ftc_peer_advance(FtcPeer *peer, struct pg_result **result, char **why);
 extern void ftc_peer_close(FtcPeer *peer);
@@ -95,6 +115,8 @@ extern void ftc_peer_wait(FtcPeer **peers, int n, long timeout_ms, const char *e
 /* Results, in binary.  Columns and rows from 0. */
 extern bool ftc_peer_failed(struct pg_result *result);
 extern char *ftc_peer_message(struct pg_result *result);	/* palloc'd */
+extern bool ftc_peer_is_transient(struct pg_result *result);	/* may it succeed when
+																 * tried again? */
 extern int	ftc_peer_rows(struct pg_result *result);
 extern bool ftc_peer_is_null(struct pg_result *result, int row, int column);
 extern FtcSlice ftc_peer_bytes(struct pg_result *result, int row, int column);
