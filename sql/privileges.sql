@@ -31,6 +31,9 @@ SELECT r.rolname, string_agg(DISTINCT p.privilege, ' ' ORDER BY p.privilege) AS 
   FROM pg_roles r, member m JOIN pg_class c ON c.oid = m.objid, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS p (privilege)
  WHERE r.rolname LIKE 'ftchain\_%' AND m.class = 'pg_class'::regclass AND c.relkind IN ('r', 'v') AND has_table_privilege(r.oid, c.oid, p.privilege)
  GROUP BY r.rolname ORDER BY r.rolname COLLATE "C";
+-- but messages, which are for the owners of their topics
+SELECT c.oid::regclass AS not_for_readers FROM member m JOIN pg_class c ON c.oid = m.objid
+ WHERE m.class = 'pg_class'::regclass AND c.relkind IN ('r', 'v') AND NOT has_table_privilege('ftchain_reader', c.oid, 'SELECT') ORDER BY c.relname COLLATE "C";
 SELECT r.rolname, count(*) FROM pg_roles r, member m JOIN pg_class c ON c.oid = m.objid
  WHERE r.rolname LIKE 'ftchain\_%' AND m.class = 'pg_class'::regclass AND c.relkind = 'S' AND has_sequence_privilege(r.oid, c.oid, 'USAGE') GROUP BY r.rolname;
 SELECT r.rolname AS member, g.rolname AS of FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.member JOIN pg_roles g ON g.oid = a.roleid

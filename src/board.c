@@ -14,14 +14,41 @@
 #include "mining.h"
 #include "wake.h"
 
-/* The place of a chain; with make, a free one if it has none.  Holding the lock. */
+/* How long a chain keeps its place when others wait for one. */
+#define TURN_US (2 * UINT64CONST(1000000))
+
+/* The place of a chain; NULL if it has none.  Holding the lock. */
 static FtcCandidateSlot *
-find_slot(FtcDatabaseSlot *database, int32 chain, bool make)
+find_slot(FtcDatabaseSlot *database, int32 chain)
 {
 	for (int i = 0; i < FTC_SHARED_CANDIDATES; i++)
 		if (database->candidate[i].chain == chain)
 			return &database->candidate[i];
-	return make ? find_slot(database, 0, false) : NULL;
+	return NULL;
+}
+
+/* A free one, or the one that was held longest, if that is long. */
+static FtcCandidateSlot *
+take_slot(FtcDatabaseSlot *database, uint64 now)
+{
+	FtcCandidateSlot *free = find_slot(database, 0);
+
+	for (int i = 0; free == NULL && i < FTC_SHARED_CANDIDATES; i++)
+	{
+		FtcCandidateSlot *slot = &database->candidate[i];
+
+		if (!slot->found && now - slot->posted_at > TURN_US)
+			free = slot;
+	}
+	for (int i = 0; free != NULL && free->chain != 0 && i < FTC_SHARED_CANDIDATES; i++)
+		if (!database->candidate[i].found && database->candidate[i].posted_at < free->posted_at)
+			free = &database->candidate[i];
+	if (free == NULL)
+		return NULL;
+	free->chain = 0;
+	free->found = false;
+	free->posted_at = now;
+	return free;
 }
 
 static void
@@ -56,29 +83,33 @@ count_from(FtcCandidateSlot *slot, const FtcHeader *header, uint64 attempts, uin
 	slot->began = ftc_clock_steady();
 }
 
-void
+bool
 ftc_board_post(int32 chain, const FtcHeader *header, uint64 heads, uint64 attempts, uint64 since)
 {
 	FtcShared  *s = ftc_shared();
 	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
 	FtcCandidateSlot *slot;
+	bool		posted;
 
 	if (database == NULL)
-		return;
+		return false;
 	LWLockAcquire(&s->board, LW_EXCLUSIVE);
-	slot = find_slot(database, chain, true);
-	if (slot != NULL)
+	slot = find_slot(database, chain);
+	if (slot == NULL)
+		slot = take_slot(database, ftc_clock_steady());
+	posted = slot != NULL && !slot->found;
+	if (posted)
 	{
 		count_from(slot, header, attempts, since);
 		slot->chain = chain;
-		slot->found = false;
 		slot->header = *header;
 		slot->number = ++database->candidates;
 		slot->heads = heads;
 	}
 	LWLockRelease(&s->board);
-	if (slot != NULL)
+	if (posted)
 		wake_miners(database);
+	return posted;
 }
 
 void
@@ -91,9 +122,12 @@ ftc_board_withdraw(int32 chain)
 	if (database == NULL)
 		return;
 	LWLockAcquire(&s->board, LW_EXCLUSIVE);
-	slot = find_slot(database, chain, false);
+	slot = find_slot(database, chain);
 	if (slot != NULL)
+	{
 		slot->chain = 0;
+		slot->found = false;
+	}
 	LWLockRelease(&s->board);
 }
 
@@ -131,7 +165,7 @@ ftc_board_look(int32 chain, FtcPosted *posted)
 	if (database == NULL)
 		return false;
 	LWLockAcquire(&s->board, LW_SHARED);
-	slot = find_slot(database, chain, false);
+	slot = find_slot(database, chain);
 	if (slot != NULL)
 	{
 		posted->header = slot->header;
@@ -159,9 +193,10 @@ typedef struct Range
 } Range;
 
 static bool
-is_wanted(const FtcCandidateSlot *slot, uint64 heads)
+is_wanted(FtcDatabaseSlot *database, const FtcCandidateSlot *slot)
 {
-	return slot->chain != 0 && !slot->found && slot->heads == heads;
+	return slot->chain != 0 && !slot->found &&
+		slot->heads == pg_atomic_read_u64(&database->heads[slot->chain % FTC_SHARED_HEADS]);
 }
 
 static bool
@@ -169,7 +204,6 @@ take_range(FtcDatabaseSlot *database, Range *range)
 {
 	static int	last = 0;
 	FtcShared  *s = ftc_shared();
-	uint64		heads = pg_atomic_read_u64(&database->heads);
 	bool		taken = false;
 
 	range->count = ftc_mining_slice_size();
@@ -178,7 +212,7 @@ take_range(FtcDatabaseSlot *database, Range *range)
 	{
 		FtcCandidateSlot *slot = &database->candidate[(last + i) % FTC_SHARED_CANDIDATES];
 
-		if (!is_wanted(slot, heads))
+		if (!is_wanted(database, slot))
 			continue;
 		range->slot = (last + i) % FTC_SHARED_CANDIDATES;
 		range->number = slot->number;
@@ -193,7 +227,7 @@ take_range(FtcDatabaseSlot *database, Range *range)
 }
 
 /* Of two who find a nonce the first counts. */
-static void
+static bool
 report_range(FtcDatabaseSlot *database, const Range *range, uint64 attempts, bool found)
 {
 	FtcShared  *s = ftc_shared();
@@ -211,17 +245,17 @@ report_range(FtcDatabaseSlot *database, const Range *range, uint64 attempts, boo
 	LWLockRelease(&s->board);
 	if (found)
 		wake_sealer(database);
+	return found;
 }
 
 bool
-ftc_board_slice(FtcDatabaseSlot *database, uint64 *attempts, uint64 *us)
+ftc_board_slice(FtcDatabaseSlot *database, FtcMined *mined)
 {
 	Range		range;
-	bool		found;
 
 	if (!take_range(database, &range))
 		return false;
-	found = ftc_mining_slice(&range.header, range.count, attempts, us);
-	report_range(database, &range, *attempts, found);
+	mined->found = ftc_mining_slice(&range.header, range.count, &mined->attempts, &mined->us);
+	mined->found = report_range(database, &range, mined->attempts, mined->found);
 	return true;
 }

@@ -33,7 +33,7 @@ typedef struct FtcPosted
  * before the server was started.  Nothing if the board is full: the chain's
  * turn comes later.
  */
-extern void ftc_board_post(int32 chain, const FtcHeader *header, uint64 heads,
+extern bool ftc_board_post(int32 chain, const FtcHeader *header, uint64 heads,
 						   uint64 attempts, uint64 since);
 extern void ftc_board_withdraw(int32 chain);
 extern void ftc_board_clear(FtcDatabaseSlot *database);
@@ -44,10 +44,18 @@ extern int	ftc_board_miners(FtcDatabaseSlot *database);
 /* False if nothing is posted. */
 extern bool ftc_board_look(int32 chain, FtcPosted *posted);
 
+/* What came of a slice. */
+typedef struct FtcMined
+{
+	uint64		attempts;
+	uint64		us;				/* that it took */
+	bool		found;			/* something, for the sealer to take up */
+} FtcMined;
+
 /*
  * One slice of the work of a database, of its chains in turn.  False if there
- * is none.  What was tried, and how long it took, us.
+ * is none.
  */
-extern bool ftc_board_slice(FtcDatabaseSlot *database, uint64 *attempts, uint64 *us);
+extern bool ftc_board_slice(FtcDatabaseSlot *database, FtcMined *slice);
 
 #endif							/* FTC_BOARD_H */

@@ -112,7 +112,7 @@ static FtcStmt statements = {
 
 static FtcStmt awaited = {
 	.sql = "SELECT DISTINCT i.proposer FROM ftchain.incomplete_block i JOIN ftchain.block b ON b.id = i.block"
-	" WHERE i.chain = $1 AND b.work > $2 AND i.since > now() - $3 * interval '1 us'"
+	" WHERE i.chain = $1 AND b.work > $2 AND i.since BETWEEN now() - $3 * interval '1 us' AND now()"
 	" LIMIT " CppAsString2(FTC_AWAITED_MAX),
 	.nargs = 3,
 	.argtypes = {INT4OID, BYTEAOID, FLOAT8OID},
@@ -502,7 +502,7 @@ switch_to(FtcTree *tree, const FtcNode *head, const FtcNode *best)
 	after = ftc_state_root(state_after(&stored));
 	if (!ftc_hash_equal(&before, &after))
 		ftc_chain_invalidate();
-	ftc_wake_at_commit(FTC_WAKE_ALL | FTC_WAKE_NEW_HEAD);
+	ftc_wake_new_head(t->chain);
 }
 
 void

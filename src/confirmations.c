@@ -185,6 +185,7 @@ ftchain_wait_for(PG_FUNCTION_ARGS)
 	uint64		timeout = ftc_arg_timeout(fcinfo, 3);
 	EntryName	name = entry_args(fcinfo, 4, 5);
 	uint64		start = ftc_clock_steady();
+	bool		may_cause = has_privs_of_role(GetUserId(), get_role_oid("ftchain_writer", false));
 	Place		place;
 	uint64		waited = 0;
 
@@ -196,8 +197,8 @@ ftchain_wait_for(PG_FUNCTION_ARGS)
 		if (count(&place) >= wanted || waited >= timeout)
 			break;
 		check_hope(&name, &place);
-		/* nobody makes empty blocks unless somebody waits for them */
-		if (place.height >= 0)
+		/* nobody makes empty blocks unless a writer waits for them */
+		if (place.height >= 0 && may_cause)
 			ftc_wake_want_height(place.chain.id, place.height + wanted - 1);
 		ftc_wake_await((long) Min((timeout - waited) / 1000 + 1, LOOK_ANYWAY_MS));
 	}

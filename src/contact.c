@@ -124,7 +124,7 @@ ftc_contact_close(FtcContact *c)
 		FtcLine    *line = lfirst(cell);
 
 		line->greeted = line->asking = false;
-		ftc_outbox_cut(&line->out);
+		ftc_sending_cut(&line->out);
 	}
 }
 
@@ -162,24 +162,34 @@ ftc_line_leave(FtcContact *c, const char *why)
 	c->call.line->greeted = c->call.line->behind = c->call.line->asking = false;
 	c->call.line->reached_height = -1;
 	c->call.line->synced = true;
-	ftc_outbox_cut(&c->call.line->out);
+	ftc_sending_cut(&c->call.line->out);
+}
+
+static FtcLine *
+find_line(const FtcContact *c, int32 chain, uint16 stream)
+{
+	ListCell   *cell;
+
+	foreach(cell, c->lines)
+	{
+		FtcLine    *line = lfirst(cell);
+
+		if (line->chain == chain && line->stream == stream)
+			return line;
+	}
+	return NULL;
 }
 
 FtcLine *
 ftc_line_find(const FtcContact *c, int32 chain)
 {
-	ListCell   *cell;
-
-	foreach(cell, c->lines)
-		if (((FtcLine *) lfirst(cell))->chain == chain)
-		return lfirst(cell);
-	return NULL;
+	return find_line(c, chain, FTC_STREAM_LEDGER);
 }
 
 FtcLine *
-ftc_line_of(FtcContact *c, int32 chain)
+ftc_line_of(FtcContact *c, int32 chain, uint16 stream)
 {
-	FtcLine    *line = ftc_line_find(c, chain);
+	FtcLine    *line = find_line(c, chain, stream);
 	MemoryContext outer;
 
 	if (line != NULL)
@@ -187,6 +197,9 @@ ftc_line_of(FtcContact *c, int32 chain)
 	outer = MemoryContextSwitchTo(c->context);
 	line = palloc0(sizeof(FtcLine));
 	line->chain = chain;
+	line->stream = stream;
+	/* nothing is fetched by a stream */
+	line->passed = stream != FTC_STREAM_LEDGER;
 	line->reached_height = -1;
 	line->wanted.height = -1;
 	c->lines = lappend(c->lines, line);

@@ -3,8 +3,8 @@
  * contact.h
  *	  Peers as the courier knows them: what it tried, and how it went.
  *
- * A contact is a peer; a line is a chain at a peer.  All of it is of the process
- * and in memory only.
+ * A contact is a peer; a line is a chain at a peer, or a stream of messages to
+ * it.  All of it is of the process and in memory only.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,18 +20,20 @@
 typedef enum FtcAskedKind
 {
 	FTC_ASKED_HELLO,
+	FTC_ASKED_STREAM,
 	FTC_ASKED_BLOCKS,
 	FTC_ASKED_RECEIVE,
 	FTC_ASKED_BLOCK
 } FtcAskedKind;
 
 /*
- * What we know of a chain at a peer, in memory only.  All times are those of
+ * What we know of a line, in memory only.  All times are those of
  * the steady clock, in us.
  */
 typedef struct FtcLine
 {
-	int32		chain;
+	int32		chain;			/* 0: a stream of messages */
+	uint16		stream;			/* 0: the chain's */
 	bool		greeted;		/* since the connection was made */
 	uint64		hello_at;		/* next time to ask */
 	uint64		retry_at;		/* leave it alone until then */
@@ -127,9 +129,9 @@ extern uint64 ftc_contact_reach(const FtcContact *c);
 /* How many calls of a kind are under way. */
 extern int	ftc_contact_count(const FtcContact *c, FtcAskedKind kind);
 
-/* The line of a chain; find: NULL if there is none yet. */
+/* The line of a chain or of a stream; find: NULL if there is none yet. */
 extern FtcLine *ftc_line_find(const FtcContact *c, int32 chain);
-extern FtcLine *ftc_line_of(FtcContact *c, int32 chain);
+extern FtcLine *ftc_line_of(FtcContact *c, int32 chain, uint16 stream);
 
 /* This chain does not work with that peer now; others may. */
 extern void ftc_line_leave(FtcContact *c, const char *why);

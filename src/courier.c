@@ -31,8 +31,10 @@
 #include "contact.h"
 #include "courier.h"
 #include "courier_part.h"
+#include "message.h"
 #include "peer.h"
 #include "step.h"
+#include "stmt.h"
 #include "worker.h"
 
 PG_FUNCTION_INFO_V1(ftchain_sync);
@@ -132,14 +134,32 @@ open_peers(FtcPeer **peers)
 	return n;
 }
 
+static bool
+number_messages(void *arg)
+{
+	FtcScope	scope;
+
+	if (!ftc_step_begin("numbering messages"))
+		return false;
+	ftc_enter(&scope);
+	if (ftc_message_is_numberable())
+		ftc_message_number();
+	ftc_leave(&scope);
+	ftc_step_end();
+	return false;
+}
+
 long
 ftc_courier_turn(void)
 {
 	FtcPeer    *peers[FTC_SHARED_PEERS];
 	bool		busy = false;
 
+	bool		more;
+
 	if (!ftc_contact_list())
 		return 1000;
+	(void) ftc_step_try(number_messages, NULL, &more);
 	for (int i = 0; i < FTC_SHARED_PEERS && !ftc_worker_must_leave(); i++)
 		if (ftc_contacts[i] != NULL)
 		{
@@ -234,6 +254,7 @@ ftchain_sync(PG_FUNCTION_ARGS)
 	{
 		ftc_procedure_begin(fcinfo, "ftchain.sync");
 		(void) ftc_contact_list();
+		(void) number_messages(NULL);
 		if (server != NULL && ftc_contact_find(server) == NULL)
 			ereport(ERROR,
 					errcode(ERRCODE_UNDEFINED_OBJECT),

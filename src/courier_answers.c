@@ -17,6 +17,7 @@
 #include "guc.h"
 #include "identity.h"
 #include "inbox.h"
+#include "message.h"
 #include "outbox.h"
 #include "peer.h"
 #include "step.h"
@@ -55,13 +56,40 @@ get_ack(struct pg_result *result, int at, FtcAck *ack)
 	return get_link_end(result, at, &ack->end);
 }
 
-static FtcRoute
-route_of(const FtcContact *c, const FtcIdentity *self)
+FtcRoute
+ftc_courier_route(const FtcContact *c, const FtcIdentity *self)
 {
-	return (FtcRoute)
+	const FtcLine *line = c->call.line;
+	FtcRoute	route = {.self = self->member,.member = c->peer.member,.stream = line->stream};
+
+	if (line->stream == FTC_STREAM_LEDGER)
 	{
-		&c->call.chain, &self->member, &c->peer.member
-	};
+		route.log = &ftc_outbox_log;
+		route.chain = c->call.chain.id;
+		route.genesis = c->call.chain.genesis;
+	}
+	else
+		route.log = &ftc_message_log;
+	return route;
+}
+
+static bool
+need_protocol(FtcContact *c, int64 protocol)
+{
+	if (protocol >= FTC_PROTOCOL_MIN && protocol <= FTC_PROTOCOL)
+		return true;
+	ftc_line_leave(c, psprintf("it speaks protocol %lld, and this server %d to %d", (long long) protocol,
+							   FTC_PROTOCOL_MIN, FTC_PROTOCOL));
+	return false;
+}
+
+static bool
+need_member(FtcContact *c, const FtcHash *member)
+{
+	if (ftc_hash_equal(member, &c->peer.member))
+		return true;
+	ftc_line_leave(c, psprintf("another member answers: %s", ftc_hash_hex(member)));
+	return false;
 }
 
 static bool
@@ -71,29 +99,22 @@ take_hello(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 	FtcHash		head;
 	FtcHash		work;
 	FtcAck		ack;
-	FtcRoute	route = route_of(c, self);
+	FtcRoute	route = ftc_courier_route(c, self);
 	FtcStored	ours;
 	FtcStored	known;
 	int64		protocol;
 
 	if (ftc_peer_rows(result) != 1 || !ftc_peer_int(result, 0, 0, &protocol))
 		return malformed(c);
-	if (protocol < FTC_PROTOCOL_MIN || protocol > FTC_PROTOCOL)
-	{
-		ftc_line_leave(c, psprintf("it speaks protocol %lld, and this server %d to %d", (long long) protocol,
-								   FTC_PROTOCOL_MIN, FTC_PROTOCOL));
+	if (!need_protocol(c, protocol))
 		return true;
-	}
 	if (!ftc_peer_hash(result, 0, 1, &member) || !ftc_peer_hash(result, 0, 3, &head) ||
 		!ftc_peer_hash(result, 0, 4, &work) || !get_ack(result, 5, &ack))
 		return malformed(c);
-	if (!ftc_hash_equal(&member, &c->peer.member))
-	{
-		ftc_line_leave(c, psprintf("another member answers: %s", ftc_hash_hex(&member)));
+	if (!need_member(c, &member))
 		return true;
-	}
 	if (!c->call.line->greeted)
-		ftc_outbox_hello(&c->call.line->out, &route, &ack);
+		ftc_sending_hello(&c->call.line->out, &route, &ack);
 	ftc_store_load_head(c->call.chain.id, &ours);
 	if (!ftc_store_load(&head, &known))
 	{
@@ -103,6 +124,31 @@ take_hello(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 			c->call.line->behind = true;
 	}
 	c->call.line->greeted = true;
+	return true;
+}
+
+static bool
+take_stream(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
+{
+	FtcRoute	route = ftc_courier_route(c, self);
+	FtcLine    *line = c->call.line;
+	FtcHash		member;
+	FtcAck		ack;
+	int64		protocol;
+
+	if (ftc_peer_rows(result) != 1 || !ftc_peer_int(result, 0, 0, &protocol) ||
+		!ftc_peer_hash(result, 0, 1, &member) || !get_ack(result, 2, &ack))
+		return malformed(c);
+	if (!need_protocol(c, protocol) || !need_member(c, &member))
+		return true;
+	ftc_sending_hello(&line->out, &route, &ack);
+	if (line->out.sender.state == FTC_SENDER_OPEN)
+	{
+		line->greeted = true;
+		line->failures = 0;
+	}
+	else
+		ftc_line_leave(c, "what it lacks of a stream is not kept any more; see ftchain.resend()");
 	return true;
 }
 
@@ -201,7 +247,7 @@ static bool
 take_receive(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 {
 	FtcAck		ack;
-	FtcRoute	route = route_of(c, self);
+	FtcRoute	route = ftc_courier_route(c, self);
 	int64		refused;
 
 	if (ftc_peer_rows(result) != 1 || !get_ack(result, 0, &ack) || !ftc_peer_int(result, 0, 3, &refused))
@@ -209,7 +255,7 @@ take_receive(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 	if (refused > 0)
 		ftc_contact_note_failure(c, psprintf("%lld messages refused: %s", (long long) refused,
 											 ftc_peer_text(result, 0, 4)));
-	c->call.line->not_taken = !ftc_outbox_ack(&c->call.line->out, &route, &ack, c->call.order);
+	c->call.line->not_taken = !ftc_sending_ack(&c->call.line->out, &route, &ack, c->call.order);
 	if (c->call.line->not_taken)
 		ftc_contact_note_failure(c, ftc_peer_is_null(result, 0, 4) ? "it does not take messages"
 								 : psprintf("it does not take messages: %s", ftc_peer_text(result, 0, 4)));
@@ -269,7 +315,7 @@ ftc_courier_take_answer(void *arg)
 		ftc_step_may_be_lost();
 	ftc_enter(&scope);
 	if (ftc_peer_failed(c->answer) && c->call.kind == FTC_ASKED_RECEIVE && ftc_peer_is_transient(c->answer))
-		ftc_outbox_failed(&c->call.line->out, c->call.order);
+		ftc_sending_failed(&c->call.line->out, c->call.order);
 	else if (ftc_peer_failed(c->answer))
 		ftc_line_leave(c, ftc_peer_message(c->answer));
 	else if (ftc_identity_load(&self))
@@ -277,6 +323,9 @@ ftc_courier_take_answer(void *arg)
 		{
 			case FTC_ASKED_HELLO:
 				take_hello(c, c->answer, &self);
+				break;
+			case FTC_ASKED_STREAM:
+				take_stream(c, c->answer, &self);
 				break;
 			case FTC_ASKED_BLOCKS:
 				take_blocks(c, c->answer);

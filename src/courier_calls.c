@@ -19,6 +19,7 @@
 #include "failpoint.h"
 #include "guc.h"
 #include "identity.h"
+#include "message.h"
 #include "outbox.h"
 #include "stmt.h"
 #include "step.h"
@@ -48,7 +49,8 @@ send_call(FtcContact *c, FtcAskedKind kind, const FtcCall *call, const FtcPeerAr
 	c->call.kind = kind;
 	c->call.called_at = ftc_clock_steady();
 	/* a hello just to hear that it is there stops nothing */
-	c->call.alone = kind == FTC_ASKED_BLOCKS || (kind == FTC_ASKED_HELLO && !c->call.line->greeted);
+	c->call.alone = kind == FTC_ASKED_BLOCKS || kind == FTC_ASKED_STREAM ||
+		(kind == FTC_ASKED_HELLO && !c->call.line->greeted);
 	c->call.line->bodies_last = kind == FTC_ASKED_BLOCK;
 	if (kind != FTC_ASKED_BLOCK)
 		c->call.line->bodies_until = c->call.called_at + BODIES_US;
@@ -107,17 +109,17 @@ static bool
 call_receive(FtcContact *c, const FtcIdentity *self)
 {
 	FtcPeerArgs args = {0};
-	FtcRoute	route = {&c->call.chain, &self->member, &c->peer.member};
+	FtcRoute	route = ftc_courier_route(c, self);
 	FtcOutgoing out;
 
-	if (!ftc_outbox_next(&c->call.line->out, &route, &out))
+	if (!ftc_sending_next(&c->call.line->out, &route, &out))
 		return false;
 	FTC_FAILPOINT("send-before-call");
-	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(route.genesis.b, FTC_HASH_LEN));
 	ftc_peer_arg_bytes(&args, ftc_slice(self->member.b, FTC_HASH_LEN));
 	ftc_peer_arg_array(&args, out.messages, out.n);
 	ftc_peer_arg_bytes(&args, ftc_slice(out.account.b, FTC_SIGNATURE_LEN));
-	c->call.order = ftc_outbox_sent(&c->call.line->out, &out);
+	c->call.order = ftc_sending_sent(&c->call.line->out, &out);
 	if (send_call(c, FTC_ASKED_RECEIVE, FTC_CALL_RECEIVE, &args))
 		FTC_FAILPOINT("send-after-call");
 	return true;
@@ -202,6 +204,35 @@ call_for(FtcContact *c, const FtcIdentity *self)
 	return true;
 }
 
+static void
+call_stream(FtcContact *c, const FtcIdentity *self)
+{
+	FtcPeerArgs args = {0};
+
+	ftc_peer_arg_int(&args, FTC_PROTOCOL);
+	ftc_peer_arg_bytes(&args, ftc_slice(self->member.b, FTC_HASH_LEN));
+	ftc_peer_arg_int(&args, c->call.line->stream);
+	(void) send_call(c, FTC_ASKED_STREAM, FTC_CALL_STREAM, &args);
+}
+
+/* The next call for one stream of messages, if there is any to make. */
+static bool
+call_for_stream(FtcContact *c, const FtcIdentity *self)
+{
+	FtcLine    *line = c->call.line;
+
+	if (line->retry_at > ftc_clock_steady() || line->asking)
+		return false;
+	if (line->greeted && call_receive(c, self))
+		return true;
+	/* it may have been cut off just now */
+	if (line->greeted && line->out.sender.state == FTC_SENDER_OPEN)
+		return false;
+	line->greeted = false;
+	call_stream(c, self);
+	return true;
+}
+
 /* Nothing is left to do, and nothing waits for a retry. */
 static void
 note_rest(FtcContact *c)
@@ -234,38 +265,59 @@ may_look_on(const FtcContact *c)
 		ftc_contact_count(c, FTC_ASKED_BLOCK) < BODIES_MAX;
 }
 
-/* Whose turn it is goes round, so that one busy chain does not starve the rest. */
+/* Make a line the one at hand, and its next call. */
+static bool
+call_for_line(FtcContact *c, const FtcIdentity *self, const FtcChain *chain, int stream)
+{
+	bool		called;
+
+	c->call.line = ftc_line_of(c, chain != NULL ? chain->id : 0, (uint16) stream);
+	if (chain != NULL)
+	{
+		c->call.chain = *chain;
+		c->call.chain.name = NULL;
+	}
+	called = chain != NULL ? call_for(c, self) : call_for_stream(c, self);
+	c->call.line->synced = !called;
+	return called;
+}
+
+/* Whose turn it is goes round, so that one busy line does not starve the rest. */
+static void
+call_next(FtcNextCall *next, const FtcIdentity *self)
+{
+	FtcContact *c = next->contact;
+	List	   *chains = ftc_chain_list();
+	List	   *streams = ftc_message_streams(&c->peer.member);
+	int			nchains = list_length(chains);
+	int			n = nchains + list_length(streams);
+
+	for (int i = 0; i < n && !next->called; i++)
+	{
+		int			at = (c->turn + i) % n;
+
+		next->called = at < nchains ? call_for_line(c, self, list_nth(chains, at), FTC_STREAM_LEDGER)
+			: call_for_line(c, self, NULL, list_nth_int(streams, at - nchains));
+		if (next->called)
+			c->turn = (at + 1) % n;
+		next->more |= may_look_on(c);
+	}
+	if (!next->called && !next->more)
+		note_rest(c);
+}
+
 bool
 ftc_courier_next_call(void *arg)
 {
 	FtcNextCall *next = arg;
-	FtcContact *c = next->contact;
 	FtcScope	scope;
 	FtcIdentity self;
-	List	   *chains;
 
 	if (!ftc_step_begin("looking for something to send"))
 		return false;
 	ftc_enter(&scope);
 	if (ftc_identity_load(&self))
-	{
-		chains = ftc_chain_list();
-		for (int i = 0; i < list_length(chains) && !next->called; i++)
-		{
-			FtcChain   *chain = list_nth(chains, (c->turn + i) % list_length(chains));
-
-			c->call.line = ftc_line_of(c, chain->id);
-			c->call.chain = *chain;
-			c->call.chain.name = NULL;
-			next->called = call_for(c, &self);
-			if (next->called)
-				c->turn = (c->turn + i + 1) % list_length(chains);
-			next->more |= may_look_on(c);
-			c->call.line->synced = !next->called;
-		}
-		if (!next->called && !next->more)
-			note_rest(c);
-	}
+		call_next(next, &self);
 	ftc_leave(&scope);
 	ftc_step_end();
 	return next->called;

@@ -21,6 +21,7 @@ char	   *ftc_guc_databases = NULL;
 bool		ftc_guc_enabled = true;
 int			ftc_guc_heartbeat = 2000;
 char	   *ftc_guc_key_directory = NULL;
+int			ftc_guc_message_retention = 7 * SECS_PER_DAY;
 int			ftc_guc_mining_duty = 100;
 int			ftc_guc_mining_kernel = FTC_KERNEL_AUTO;
 int			ftc_guc_mining_nice = 10;
@@ -56,6 +57,11 @@ define_ints(void)
 							"Time after which an idle peer is asked how it is.",
 							NULL, &ftc_guc_heartbeat, 2000, 100, 3600000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.message_retention",
+							"How long messages are kept after they were acknowledged.",
+							"Longer than the age of any backup that may be restored, here or at the receiver: what it has forgotten is sent again.",
+							&ftc_guc_message_retention, 7 * SECS_PER_DAY, 0, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("ftchain.mining_duty",
 							"Percentage of the time that a process which mines in the background does so.",
 							"In the rest of it the processor is left to others.",

@@ -108,6 +108,18 @@ need_sound_state(const FtcStored *block)
 				errhint("See ftchain.verify() and ftchain.repair()."));
 }
 
+/* Has a member worked for it, though we cannot tell yet whether enough? */
+static bool
+is_earnest(const Arrival *a)
+{
+	const FtcMember *member = ftc_state_find(a->current, &a->header.proposer);
+	FtcU256		work = ftc_pow_work(a->header.bits);
+	FtcU256		least = ftc_pow_work(a->current->params.limit_bits);
+
+	return member != NULL && ftc_u256_compare(&work, &least) >= 0 && ftc_pow_meets(&a->id, a->header.bits) &&
+		ftc_verify(&member->key, FTC_DOMAIN_BLOCK, &a->chain->genesis, &a->id, &a->block->signature) == FTC_OK;
+}
+
 /* The parent, the branch and the state: what the rules need. */
 static FtcReason
 find_branch(Arrival *a)
@@ -130,7 +142,7 @@ find_branch(Arrival *a)
 	ftc_store_load_head(a->chain->id, &head);
 	a->current = ftc_branch_current_state(a->chain->id);
 	walked = ftc_branch_of(&a->parent, &head, a->current->params.reorg_limit, &a->branch, &depth);
-	if (walked == FTC_WALK_TOO_DEEP)
+	if (walked == FTC_WALK_TOO_DEEP && is_earnest(a))
 		ftc_branch_tell_deep(a->chain->id, &a->id, (int64) a->header.height, a->source, (int64) depth,
 							 a->current->params.reorg_limit);
 	if (walked != FTC_WALK_DONE)

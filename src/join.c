@@ -34,10 +34,10 @@ PG_FUNCTION_INFO_V1(ftchain_remove_member);
 PG_FUNCTION_INFO_V1(ftchain_join_chain);
 
 static FtcStmt peer_put = {
-	.sql = "INSERT INTO ftchain.peer (server, member) VALUES ($1, $2)"
-	" ON CONFLICT (server) DO UPDATE SET member = excluded.member",
-	.nargs = 2,
-	.argtypes = {TEXTOID, BYTEAOID},
+	.sql = "INSERT INTO ftchain.peer (server, member, public_key) VALUES ($1, $2, $3)"
+	" ON CONFLICT (server) DO UPDATE SET member = excluded.member, public_key = excluded.public_key",
+	.nargs = 3,
+	.argtypes = {TEXTOID, BYTEAOID, BYTEAOID},
 };
 
 static FtcStmt peers_other = {
@@ -155,7 +155,7 @@ store_peer(const char *server, const Introduction *who)
 				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				errmsg("a database reaches %d peers at most", FTC_SHARED_PEERS),
 				errhint("Members that do not reach each other exchange through others; remove a peer with ftchain.remove_peer()."));
-	ftc_run(&peer_put, CStringGetTextDatum(server), ftc_hash_datum(&who->member));
+	ftc_run(&peer_put, CStringGetTextDatum(server), ftc_hash_datum(&who->member), ftc_key_datum(&who->key));
 	ftc_wake_at_commit(FTC_WAKE_COURIER);
 }
 

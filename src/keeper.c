@@ -18,6 +18,7 @@
 #include "guc.h"
 #include "identity.h"
 #include "inbox.h"
+#include "message.h"
 #include "keeper.h"
 #include "outbox.h"
 #include "repair.h"
@@ -208,9 +209,11 @@ tidy(void *arg)
 	FtcScope	scope;
 	ListCell   *cell;
 
-	if (!ftc_step_begin("looking for missing bodies"))
+	if (!ftc_step_begin("looking for missing bodies and for what need not be kept"))
 		return false;
 	ftc_enter(&scope);
+	if (is_somebody())
+		ftc_message_prune();
 	foreach(cell, is_somebody() ? ftc_chain_list() : NIL)
 	{
 		FtcChain   *chain = lfirst(cell);

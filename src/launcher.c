@@ -105,15 +105,15 @@ is_started(FtcProcess *process, BackgroundWorker *worker)
 	return true;
 }
 
-/* Start one, unless it is there; what it is, and its function. */
-static void
+/* Start one, unless it is there; what it is, and its function.  False if it cannot be. */
+static bool
 start_process(FtcProcess *process, const char *what, const char *function, const FtcWorkerArgs *args)
 {
 	FtcShared  *s = ftc_shared();
 	BackgroundWorker worker = {0};
 
 	if (!reserve(process))
-		return;
+		return true;
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
@@ -124,7 +124,7 @@ start_process(FtcProcess *process, const char *what, const char *function, const
 	snprintf(worker.bgw_type, sizeof(worker.bgw_type), "ftchain %s", what);
 	memcpy(worker.bgw_extra, args, sizeof(*args));
 	if (is_started(process, &worker))
-		return;
+		return true;
 	ereport(LOG,
 			errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 			errmsg("could not start the ftchain %s of database \"%s\"", what, args->name),
@@ -134,6 +134,7 @@ start_process(FtcProcess *process, const char *what, const char *function, const
 	process->pid = 0;
 	process->retry_at = ftc_clock_from_now(FTC_ABSENT_RETRY_MS);
 	LWLockRelease(&s->lock);
+	return false;
 }
 
 static void
@@ -159,22 +160,69 @@ forget_stillborn(FtcDatabaseSlot *database)
 	LWLockRelease(&s->lock);
 }
 
-/* The sealer looks first whether the extension is there; then come the others. */
-static void
-serve_database(Oid oid, const char *name)
+/*
+ * The sealer looks first whether the extension is there; then come the others.
+ * False if there are not enough places for processes.
+ */
+static bool
+serve_database(const FtcWorkerArgs *who)
 {
-	FtcDatabaseSlot *database = ftc_shared_database(oid, true);
-	FtcWorkerArgs args = {.database = oid};
+	FtcDatabaseSlot *database = ftc_shared_database(who->database, true);
+	FtcWorkerArgs args = *who;
+	bool		ok = true;
 
 	if (database == NULL || database->stopped)
-		return;
-	strlcpy(args.name, name, sizeof(args.name));
-	for (args.kind = 0; args.kind < FTC_WORKER_KINDS; args.kind++)
+		return true;
+	for (args.kind = 0; ok && args.kind < FTC_WORKER_KINDS; args.kind++)
 		if (args.kind == FTC_WORKER_SEALER || database->present)
-			start_process(&database->worker[args.kind].process, ftc_worker_name(args.kind),
-						  "ftc_worker_main", &args);
-	for (args.miner = 0; database->present && args.miner < ftc_guc_mining_workers; args.miner++)
-		start_process(&database->miner[args.miner].process, "miner", "ftc_miner_main", &args);
+			ok = start_process(&database->worker[args.kind].process, ftc_worker_name(args.kind),
+							   "ftc_worker_main", &args);
+	return ok;
+}
+
+/* Nor do miners take the place of a worker that is to come back. */
+static bool
+needs_workers(FtcDatabaseSlot *database)
+{
+	FtcShared  *s = ftc_shared();
+	bool		needs = false;
+
+	LWLockAcquire(&s->lock, LW_SHARED);
+	for (int kind = 0; kind < FTC_WORKER_KINDS; kind++)
+		needs |= database->worker[kind].process.pid == 0;
+	LWLockRelease(&s->lock);
+	return needs;
+}
+
+static bool
+serve_miners(const FtcWorkerArgs *who)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(who->database, false);
+	FtcWorkerArgs args = *who;
+	bool		ok = true;
+
+	if (database == NULL || database->stopped || !database->present || needs_workers(database))
+		return true;
+	for (args.miner = 0; ok && args.miner < ftc_guc_mining_workers; args.miner++)
+		ok = start_process(&database->miner[args.miner].process, "miner", "ftc_miner_main", &args);
+	return ok;
+}
+
+/* What all of them need to live comes before what makes some of them faster. */
+static void
+serve(List *wanted)
+{
+	bool		ok = true;
+	ListCell   *cell;
+
+	foreach(cell, wanted)
+		ok &= serve_database(lfirst(cell));
+	foreach(cell, wanted)
+	{
+		if (!ok)
+			break;
+		ok = serve_miners(lfirst(cell));
+	}
 }
 
 /* Was it named in the setting, or by ftchain.start()? */
@@ -264,6 +312,7 @@ launch(void *arg)
 {
 	List	   *before = databases_with_places();
 	List	   *existing = NIL;
+	List	   *wanted = NIL;
 	List	   *names;
 	Relation	relation;
 	TableScanDesc scan;
@@ -284,10 +333,17 @@ launch(void *arg)
 			existing = lappend_oid(existing, database->oid);
 			if (!database->datistemplate && database->datallowconn &&
 				is_wanted(database->oid, NameStr(database->datname), names))
-				serve_database(database->oid, NameStr(database->datname));
+			{
+				FtcWorkerArgs *args = palloc0(sizeof(FtcWorkerArgs));
+
+				args->database = database->oid;
+				strlcpy(args->name, NameStr(database->datname), sizeof(args->name));
+				wanted = lappend(wanted, args);
+			}
 		}
 		table_endscan(scan);
 		table_close(relation, AccessShareLock);
+		serve(wanted);
 		free_places(before, existing);
 	}
 	PopActiveSnapshot();

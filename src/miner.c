@@ -16,6 +16,7 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
+#include "utils/timestamp.h"
 
 #include "board.h"
 #include "clock.h"
@@ -27,6 +28,7 @@
 PGDLLEXPORT void ftc_miner_main(Datum arg);
 
 #define LOOK_ANYWAY_MS 1000
+#define ALONE_US (3 * USECS_PER_SEC)
 
 static FtcDatabaseSlot *my_database = NULL;
 static FtcMinerSlot *my_slot = NULL;
@@ -101,6 +103,21 @@ be_nice(void)
 	return true;
 }
 
+/*
+ * Nobody posts anything where there is no sealer: the database may be gone, or
+ * the extension.  One that was killed is back before long.
+ */
+static bool
+has_sealer(void)
+{
+	static uint64 seen_at = 0;
+	uint64		now = ftc_clock_steady();
+
+	if (seen_at == 0 || my_database->worker[FTC_WORKER_SEALER].process.proc != NULL)
+		seen_at = now;
+	return now - seen_at < ALONE_US;
+}
+
 void
 ftc_miner_main(Datum arg)
 {
@@ -113,15 +130,14 @@ ftc_miner_main(Datum arg)
 	if (!attach(&args))
 		proc_exit(0);
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
-	while (args.miner < ftc_guc_mining_workers && !my_database->stopped && be_nice())
+	while (args.miner < ftc_guc_mining_workers && !my_database->stopped && has_sealer() && be_nice())
 	{
-		uint64		attempts;
-		uint64		us;
+		FtcMined	mined;
 
-		if (ftc_guc_enabled && ftc_board_slice(my_database, &attempts, &us))
+		if (ftc_guc_enabled && ftc_board_slice(my_database, &mined))
 		{
-			note(attempts, us);
-			(void) ftc_mining_rest(us);
+			note(mined.attempts, mined.us);
+			(void) ftc_mining_rest(mined.us);
 		}
 		else
 			(void) ftc_worker_wait(LOOK_ANYWAY_MS, "FtchainMiner");

@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -96,7 +97,7 @@ ftc_mining_rest(uint64 us)
 	owed += us * (100 - ftc_guc_mining_duty) / ftc_guc_mining_duty;
 	ms = (long) (owed / 1000);
 	if (ms == 0)
-		return false;
+		return ftc_worker_is_called();
 	owed = 0;
 	return ftc_worker_wait(ms, "FtchainMiningRest");
 }
@@ -128,6 +129,11 @@ workers_arg(FunctionCallInfo fcinfo, int n)
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				errmsg("workers is out of range: %d", workers),
 				errdetail("It may be from 1, which is the session alone, to %d.", FTC_MINING_WORKERS_MAX));
+	/* all others would have to do without them */
+	if (workers > 1 && !has_privs_of_role(GetUserId(), get_role_oid("ftchain_admin", false)))
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("only members of ftchain_admin may mine with several workers"));
 	return workers;
 }
 

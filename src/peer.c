@@ -84,6 +84,11 @@ const FtcCall ftc_call_receive = {
 	.most = FTC_ANSWER_SHORT,
 };
 
+const FtcCall ftc_call_stream = {
+	.sql = "SELECT * FROM ftchain.peer_stream($1::int4, $2::bytea, $3::int4)",
+	.most = FTC_ANSWER_SHORT,
+};
+
 const FtcCall ftc_call_blocks = {
 	.sql = "SELECT block, stored FROM ftchain.peer_blocks($1::bytea, $2::bytea[], $3::int4)",
 	.most = FTC_ANSWER_LONG,

@@ -137,6 +137,7 @@ extern const FtcCall ftc_call_identity;
 extern const FtcCall ftc_call_genesis;
 extern const FtcCall ftc_call_hello;
 extern const FtcCall ftc_call_receive;
+extern const FtcCall ftc_call_stream;
 extern const FtcCall ftc_call_blocks;
 extern const FtcCall ftc_call_block;
 
@@ -144,6 +145,7 @@ extern const FtcCall ftc_call_block;
 #define FTC_CALL_GENESIS	(&ftc_call_genesis)
 #define FTC_CALL_HELLO		(&ftc_call_hello)
 #define FTC_CALL_RECEIVE	(&ftc_call_receive)
+#define FTC_CALL_STREAM		(&ftc_call_stream)
 #define FTC_CALL_BLOCKS		(&ftc_call_blocks)
 #define FTC_CALL_BLOCK		(&ftc_call_block)
 

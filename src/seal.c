@@ -76,7 +76,7 @@ seal_block(const FtcChain *chain, MemoryContext context)
 		return false;
 	if (result == FTC_SEAL_TOO_EARLY)
 		wait_until_clock(wait_until);
-	else if (ftc_seal_mine(candidate))
+	else if (ftc_seal_mine(chain, candidate))
 	{
 		ftc_enter(&scope);
 		ftc_seal_publish(chain, candidate);

@@ -51,7 +51,7 @@ extern void ftc_seal_resume(int32 chain, FtcHeader *header, uint64 *attempts, ui
  * Search for a nonce, in a session, outside any transaction.  False if the head
  * changed.
  */
-extern bool ftc_seal_mine(FtcCandidate *candidate);
+extern bool ftc_seal_mine(const FtcChain *chain, FtcCandidate *candidate);
 
 /* Sign the block and add it; true if it became the head. */
 extern bool ftc_seal_publish(const FtcChain *chain, FtcCandidate *candidate);

@@ -277,7 +277,7 @@ ftc_seal_candidate(const FtcChain *chain, MemoryContext context,
 	FtcIdentity self;
 	Parts	   *p = palloc(sizeof(Parts));
 	uint64		now = ftc_clock_now();
-	uint64		heads = ftc_wake_heads();
+	uint64		heads = ftc_wake_heads(chain->id);
 	bool		idle;
 
 	if (!ftc_identity_load(&self))
@@ -303,7 +303,7 @@ ftc_seal_candidate(const FtcChain *chain, MemoryContext context,
 }
 
 bool
-ftc_seal_mine(FtcCandidate *candidate)
+ftc_seal_mine(const FtcChain *chain, FtcCandidate *candidate)
 {
 	bool		found = false;
 
@@ -314,7 +314,7 @@ ftc_seal_mine(FtcCandidate *candidate)
 
 		found = ftc_mining_slice(&candidate->header, PG_UINT64_MAX, &attempts, &us);
 		ftc_worker_attend();
-		if (!found && ftc_wake_heads() != candidate->heads)
+		if (!found && ftc_wake_heads(chain->id) != candidate->heads)
 			return false;
 	}
 	return true;
@@ -338,6 +338,9 @@ ftc_seal_publish(const FtcChain *chain, FtcCandidate *candidate)
 	if (!ftc_hash_equal(&head.id, &candidate->header.prev))
 		return false;
 	reason = ftc_inbox_block(chain, &candidate->block, NULL);
+	/* the clock was set back since: it has to be made again */
+	if (reason == FTC_TIME_TOO_LATE)
+		return false;
 	if (reason != FTC_OK)
 		ereport(ERROR,
 				errcode(ERRCODE_INTERNAL_ERROR),

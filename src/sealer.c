@@ -23,6 +23,7 @@
 #include "wake.h"
 #include "worker.h"
 
+#define NO_PLACE_MS 500
 #define RENEW_US	(2 * UINT64CONST(1000000))
 #define RENEW_SHARE	20			/* a twentieth of our time, at most */
 #define KEEP_US		UINT64CONST(1000000)
@@ -123,7 +124,8 @@ bundle_all(List *chains)
 typedef struct Mined
 {
 	int32		chain;
-	MemoryContext context;
+	MemoryContext context;		/* the candidate lives in */
+	MemoryContext next;			/* the one that is made lives in */
 	FtcCandidate *candidate;	/* NULL: none */
 	uint64		made_at;		/* by ftc_clock_steady() */
 	uint64		took;			/* to make it */
@@ -150,6 +152,7 @@ find_mined(int32 chain)
 	m = palloc0(sizeof(Mined));
 	m->chain = chain;
 	m->context = AllocSetContextCreate(TopMemoryContext, "ftchain candidate", ALLOCSET_DEFAULT_SIZES);
+	m->next = AllocSetContextCreate(TopMemoryContext, "ftchain candidate", ALLOCSET_DEFAULT_SIZES);
 	mined = lappend(mined, m);
 	MemoryContextSwitchTo(outer);
 	return m;
@@ -191,6 +194,7 @@ forget_gone(List *chains)
 			continue;
 		drop(m);
 		MemoryContextDelete(m->context);
+		MemoryContextDelete(m->next);
 		mined = foreach_delete_current(mined, cell);
 		pfree(m);
 	}
@@ -203,6 +207,22 @@ renewal(const Mined *m)
 	return m->made_at + Max(RENEW_US, RENEW_SHARE * m->took);
 }
 
+/* False if the old one was found meanwhile, or if there is no place for it now. */
+static bool
+replace(const FtcChain *chain, Mined *m, FtcCandidate *candidate, uint64 attempts, uint64 since)
+{
+	MemoryContext before = m->context;
+
+	if (!ftc_board_post(chain->id, &candidate->header, candidate->heads, attempts, since))
+		return false;
+	m->candidate = candidate;
+	m->context = m->next;
+	m->next = before;
+	m->resumed = true;
+	ftc_worker_progress(psprintf("mining \"%s\"", chain->name));
+	return true;
+}
+
 /* A new candidate.  Ms until there may be one; 0: it is there. */
 static long
 renew(const FtcChain *chain, Mined *m)
@@ -213,15 +233,15 @@ renew(const FtcChain *chain, Mined *m)
 	uint64		wait_until = 0;
 	uint64		attempts = 0;
 	uint64		since = ftc_clock_now();
+	FtcPosted	posted;
 
-	/* the old one stays posted until then */
-	m->candidate = NULL;
-	MemoryContextReset(m->context);
+	/* the old one stays posted until then, and may be found */
+	MemoryContextReset(m->next);
 	m->made_at = m->kept_at = ftc_clock_steady();
 	if (!ftc_step_begin("collecting a block"))
 		return PG_INT32_MAX;
 	ftc_enter(&scope);
-	result = ftc_seal_candidate(chain, m->context, &candidate, &wait_until);
+	result = ftc_seal_candidate(chain, m->next, &candidate, &wait_until);
 	if (result == FTC_SEAL_READY && !m->resumed)
 		ftc_seal_resume(chain->id, &candidate->header, &attempts, &since);
 	ftc_leave(&scope);
@@ -229,10 +249,12 @@ renew(const FtcChain *chain, Mined *m)
 	m->took = ftc_clock_steady() - m->made_at;
 	if (result == FTC_SEAL_READY)
 	{
-		m->candidate = candidate;
-		m->resumed = true;
-		ftc_worker_progress(psprintf("mining \"%s\"", chain->name));
-		ftc_board_post(chain->id, &candidate->header, candidate->heads, attempts, since);
+		if (!replace(chain, m, candidate, attempts, since) && !ftc_board_look(chain->id, &posted))
+		{
+			/* others have all places */
+			m->candidate = NULL;
+			return NO_PLACE_MS;
+		}
 		return 0;
 	}
 	drop(m);
@@ -287,7 +309,7 @@ tend(const FtcChain *chain)
 		publish(chain, m, &posted);
 	else if (is_posted && now - m->kept_at > KEEP_US)
 		keep(m, &posted);
-	if (!is_posted || m->candidate == NULL || m->candidate->heads != ftc_wake_heads() || now > renewal(m))
+	if (!is_posted || m->candidate == NULL || m->candidate->heads != ftc_wake_heads(chain->id) || now > renewal(m))
 		nap = renew(chain, m);
 	if (m->candidate == NULL)
 		return nap;
@@ -309,14 +331,12 @@ mine(FtcDatabaseSlot *database, long nap)
 	while (!called && ftc_clock_steady() < until && !ftc_worker_must_leave() &&
 		   ftc_board_miners(database) == 0)
 	{
-		uint64		attempts;
-		uint64		us;
+		FtcMined	slice;
 
-		/* found by us, or overtaken */
-		if (!ftc_board_slice(database, &attempts, &us))
+		if (!ftc_board_slice(database, &slice))
 			break;
-		ftc_worker_mined(attempts, us);
-		called = ftc_mining_rest(us) || is_due(ftc_clock_steady(), &nap);
+		ftc_worker_mined(slice.attempts, slice.us);
+		called = slice.found || ftc_mining_rest(slice.us) || is_due(ftc_clock_steady(), &nap);
 		ftc_worker_attend();
 	}
 }

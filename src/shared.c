@@ -56,7 +56,8 @@ ftc_shared(void)
 		LWLockInitialize(&shared->board, shared->lock.tranche);
 		for (int i = 0; i < FTC_SHARED_DATABASES; i++)
 		{
-			pg_atomic_init_u64(&shared->database[i].heads, 0);
+			for (int j = 0; j < FTC_SHARED_HEADS; j++)
+				pg_atomic_init_u64(&shared->database[i].heads[j], 0);
 			ConditionVariableInit(&shared->database[i].new_head);
 			pg_atomic_init_u64(&shared->database[i].entries, 0);
 			pg_atomic_init_u64(&shared->database[i].bytes, 0);

@@ -53,6 +53,9 @@ typedef struct FtcMinerSlot
 } FtcMinerSlot;
 
 /* A candidate on the mining board; see board.h. */
+/* Chains that share a count of heads only look up more often than they must. */
+#define FTC_SHARED_HEADS 32
+
 typedef struct FtcCandidateSlot
 {
 	int32		chain;			/* 0: not used */
@@ -61,6 +64,8 @@ typedef struct FtcCandidateSlot
 								 * or the one that was found */
 	uint64		number;			/* another one for each candidate */
 	uint64		heads;			/* ftc_wake_heads() when it was made */
+	uint64		posted_at;		/* the chain's first one here, by
+								 * ftc_clock_steady() */
 	uint64		attempts;		/* at a child of its parent */
 	uint64		since;			/* when these began, us */
 	uint64		earlier;		/* of the attempts, before the server started */
@@ -95,7 +100,8 @@ typedef struct FtcDatabaseSlot
 	bool		wanted;			/* by ftchain.start() */
 	bool		stopped;		/* by ftchain.stop() */
 	bool		present;		/* the extension is there, a worker says */
-	pg_atomic_uint64 heads;		/* changes of a head */
+	pg_atomic_uint64 heads[FTC_SHARED_HEADS];	/* changes of the head of a
+												 * chain, by its number */
 	ConditionVariable new_head; /* for sessions that wait for one */
 	pg_atomic_uint64 entries;	/* appended and committed, not yet looked at */
 	pg_atomic_uint64 bytes;

@@ -143,11 +143,14 @@ tell_miners(ReturnSetInfo *rsinfo, FtcDatabaseSlot *database)
 		Datum		values[8];
 		bool		nulls[8] = {false, false, false, false, false, false, true, true};
 
+		/* not both at a time: whoever appends needs the first */
 		LWLockAcquire(&s->lock, LW_SHARED);
-		LWLockAcquire(&s->board, LW_SHARED);
-		slot = database->miner[i];
-		LWLockRelease(&s->board);
+		slot.process = database->miner[i].process;
 		LWLockRelease(&s->lock);
+		LWLockAcquire(&s->board, LW_SHARED);
+		slot.attempts = database->miner[i].attempts;
+		slot.hash_rate = database->miner[i].hash_rate;
+		LWLockRelease(&s->board);
 		if (slot.process.pid <= 0)
 			continue;
 		values[0] = CStringGetTextDatum("miner");

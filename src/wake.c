@@ -17,6 +17,7 @@
 
 /* Of this transaction. */
 static int	wake_at_commit = 0;
+static uint64 new_heads = 0;	/* bits, by the number of the chain */
 static int64 appended_entries = 0;
 static int64 appended_bytes = 0;
 
@@ -33,6 +34,13 @@ ftc_wake_at_commit(int whom)
 	/* attach now: at commit it would be too late for an error */
 	(void) ftc_shared_database(MyDatabaseId, true);
 	wake_at_commit |= whom;
+}
+
+void
+ftc_wake_new_head(int32 chain)
+{
+	ftc_wake_at_commit(FTC_WAKE_ALL);
+	new_heads |= UINT64CONST(1) << (chain % FTC_SHARED_HEADS);
 }
 
 void
@@ -69,11 +77,11 @@ wake(void)
 		return;
 	if (appended_entries > 0 && !is_sealer_concerned(database) && wake_at_commit == FTC_WAKE_SEALER)
 		return;
-	if (wake_at_commit & FTC_WAKE_NEW_HEAD)
-	{
-		pg_atomic_fetch_add_u64(&database->heads, 1);
+	for (int i = 0; i < FTC_SHARED_HEADS; i++)
+		if (new_heads & (UINT64CONST(1) << i))
+			pg_atomic_fetch_add_u64(&database->heads[i], 1);
+	if (new_heads != 0)
 		ConditionVariableBroadcast(&database->new_head);
-	}
 	LWLockAcquire(&s->lock, LW_SHARED);
 	for (int i = 0; i < FTC_WORKER_KINDS; i++)
 		if (wake_at_commit & (1 << i))
@@ -91,6 +99,7 @@ at_end_of_transaction(XactEvent event, void *arg)
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 	{
 		wake_at_commit = 0;
+		new_heads = 0;
 		appended_entries = appended_bytes = 0;
 	}
 }
@@ -110,11 +119,11 @@ ftc_wake_appended(int64 *entries, int64 *bytes, bool take)
 }
 
 uint64
-ftc_wake_heads(void)
+ftc_wake_heads(int32 chain)
 {
 	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
 
-	return database == NULL ? 0 : pg_atomic_read_u64(&database->heads);
+	return database == NULL ? 0 : pg_atomic_read_u64(&database->heads[chain % FTC_SHARED_HEADS]);
 }
 
 /* ----------------------------------------------------------------

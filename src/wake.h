@@ -18,7 +18,6 @@
 #define FTC_WAKE_KEEPER		(1 << FTC_WORKER_KEEPER)
 #define FTC_WAKE_ALL		(FTC_WAKE_SEALER | FTC_WAKE_COURIER | FTC_WAKE_KEEPER)
 #define FTC_WAKE_LAUNCHER	(1 << 8)
-#define FTC_WAKE_NEW_HEAD	(1 << 9)	/* and whoever mines looks up */
 
 extern void ftc_wake_init(void);	/* from _PG_init */
 extern void ftc_wake_at_commit(int whom);
@@ -27,8 +26,11 @@ extern void ftc_wake_note_append(int64 entries, int64 bytes);
 /* Appends committed since the last call, to decide whether to seal now. */
 extern void ftc_wake_appended(int64 *entries, int64 *bytes, bool take);
 
-/* Rises whenever the head of a chain of this database changes. */
-extern uint64 ftc_wake_heads(void);
+/* When this transaction has committed a chain has another head: everybody looks up. */
+extern void ftc_wake_new_head(int32 chain);
+
+/* Rises whenever the head of a chain changes. */
+extern uint64 ftc_wake_heads(int32 chain);
 
 /*
  * In a session, waiting for a change of a head: expect it, look, await it, look

@@ -174,6 +174,15 @@ ftc_worker_wait_event(const char *name)
 }
 
 bool
+ftc_worker_is_called(void)
+{
+	if (!MyLatch->is_set)
+		return false;
+	ResetLatch(MyLatch);
+	return true;
+}
+
+bool
 ftc_worker_wait(long timeout_ms, const char *event)
 {
 	int			rc = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,

@@ -41,6 +41,8 @@ extern void ftc_worker_note_error(const char *message);
  * The only wait: interrupts, signals and reload are looked after.  Gives true
  * if the latch was set.
  */
+extern bool ftc_worker_is_called(void); /* somebody has woken us, since the
+										 * last time */
 extern bool ftc_worker_wait(long timeout_ms, const char *event);
 extern void ftc_worker_attend(void);	/* the same without waiting */
 extern void ftc_worker_reload(void);	/* a background process: interrupts

@@ -287,11 +287,13 @@ COMMENT ON COLUMN ftchain.candidate.since IS 'when these began';
 CREATE TABLE ftchain.peer (
     server text PRIMARY KEY,
     member bytea NOT NULL,
+    public_key bytea NOT NULL,
     added timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE ftchain.peer IS 'how this database reaches members';
 COMMENT ON COLUMN ftchain.peer.server IS 'name of the foreign server';
 COMMENT ON COLUMN ftchain.peer.member IS 'id of the member behind it';
+COMMENT ON COLUMN ftchain.peer.public_key IS 'its Ed25519 public key';
 COMMENT ON COLUMN ftchain.peer.added IS 'when';
 
 CREATE TABLE ftchain.outbox (

@@ -94,6 +94,31 @@ COMMENT ON COLUMN ftchain.links.last_reason IS 'why the last one was';
 COMMENT ON COLUMN ftchain.links.behind IS 'it has blocks whose parents are not known here';
 COMMENT ON COLUMN ftchain.links.received_at IS 'when the last message came';
 
+CREATE VIEW ftchain.streams AS
+    SELECT 'out' AS direction, s.topic, s.member, p.server, s.id AS stream, s.epoch, s.acked AS messages,
+           s.numbered OPERATOR(pg_catalog.-) s.acked AS waiting, NULL::bigint AS duplicates, NULL::integer AS attempts,
+           NULL::text AS last_reason, s.acked_at AS moved_at
+      FROM ftchain.stream_out s
+      LEFT JOIN ftchain.peer p ON p.member OPERATOR(pg_catalog.=) s.member
+    UNION ALL
+    SELECT 'in', s.topic, s.member, p.server, s.stream, s.epoch, s.received, NULL, s.duplicates, s.attempts,
+           s.last_reason, s.received_at
+      FROM ftchain.stream_in s
+      LEFT JOIN ftchain.peer p ON p.member OPERATOR(pg_catalog.=) s.member;
+COMMENT ON VIEW ftchain.streams IS 'streams of messages to topics of other databases, and from them';
+COMMENT ON COLUMN ftchain.streams.direction IS 'out: sent from here; in: received here';
+COMMENT ON COLUMN ftchain.streams.topic IS 'name of the topic';
+COMMENT ON COLUMN ftchain.streams.member IS 'the other database';
+COMMENT ON COLUMN ftchain.streams.server IS 'foreign server it is reached through';
+COMMENT ON COLUMN ftchain.streams.stream IS 'number of the stream at its sender';
+COMMENT ON COLUMN ftchain.streams.epoch IS 'epoch of the link';
+COMMENT ON COLUMN ftchain.streams.messages IS 'messages acknowledged, or taken';
+COMMENT ON COLUMN ftchain.streams.waiting IS 'messages committed and not yet acknowledged';
+COMMENT ON COLUMN ftchain.streams.duplicates IS 'messages dropped because they had been taken';
+COMMENT ON COLUMN ftchain.streams.attempts IS 'how often the next one was tried in vain';
+COMMENT ON COLUMN ftchain.streams.last_reason IS 'why the last one that was not taken was not';
+COMMENT ON COLUMN ftchain.streams.moved_at IS 'when the last acknowledgement or message came';
+
 CREATE FUNCTION ftchain.chain_status(chain integer, OUT pending bigint, OUT members integer, OUT member boolean)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_chain_status';
 COMMENT ON FUNCTION ftchain.chain_status(integer) IS 'entries not yet in a block of the main chain, number of members, and whether this database is one';

@@ -16,22 +16,28 @@ GRANT ftchain_reader TO ftchain_writer, ftchain_admin;
 GRANT ftchain_writer TO ftchain_admin;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA ftchain TO ftchain_reader;
+-- A message is for the owner of its topic.
+REVOKE SELECT ON ftchain.message_out, ftchain.message_in, ftchain.dead_letter FROM ftchain_reader;
+GRANT SELECT ON ftchain.message_out, ftchain.message_in, ftchain.dead_letter TO ftchain_admin;
 GRANT EXECUTE ON FUNCTION
     ftchain.verify, ftchain.receipt, ftchain.confirmations, ftchain.wait_for, ftchain.place, ftchain.ring, ftchain.members,
     ftchain.chain_status, ftchain.mining_status, ftchain.worker_status, ftchain.peer_status,
     ftchain.incarnation
     TO ftchain_reader;
-GRANT EXECUTE ON FUNCTION ftchain.append, ftchain.append_many TO ftchain_writer;
+GRANT EXECUTE ON FUNCTION
+    ftchain.append, ftchain.append_many, ftchain.send, ftchain.resend,
+    ftchain.recv, ftchain.ack(text, bigint), ftchain.ack(text, bigint[]), ftchain.retry
+    TO ftchain_writer;
 GRANT EXECUTE ON FUNCTION
     ftchain.create_identity, ftchain.create_chain, ftchain.remove_peer, ftchain.remove_member,
-    ftchain.repair, ftchain.start, ftchain.stop
+    ftchain.repair, ftchain.start, ftchain.stop, ftchain.create_topic, ftchain.drop_topic
     TO ftchain_admin;
 GRANT EXECUTE ON PROCEDURE
     ftchain.seal, ftchain.scrub, ftchain.sync, ftchain.add_peer, ftchain.add_member, ftchain.join_chain
     TO ftchain_admin;
 GRANT EXECUTE ON FUNCTION
     ftchain.peer_identity, ftchain.peer_genesis, ftchain.peer_hello, ftchain.peer_receive,
-    ftchain.peer_blocks, ftchain.peer_block
+    ftchain.peer_blocks, ftchain.peer_block, ftchain.peer_stream
     TO ftchain_peer;
 
 -- The extension's own statements run as this role, whoever calls.

@@ -46,9 +46,9 @@ ftc_message_decode(FtcMessage *message, FtcSlice bytes)
 		return FTC_BAD_LENGTH;
 	if (version != FTC_MESSAGE_VERSION)
 		return FTC_BAD_VERSION;
-	if (message->kind < FTC_MESSAGE_BLOCK || message->kind > FTC_MESSAGE_BUNDLE)
+	if (message->kind < FTC_MESSAGE_BLOCK || message->kind > FTC_MESSAGE_TOPIC)
 		return FTC_BAD_KIND;
-	if (message->stream != FTC_STREAM_LEDGER)
+	if ((message->stream == FTC_STREAM_LEDGER) != (message->kind != FTC_MESSAGE_TOPIC))
 		return FTC_WRONG_LINK;
 	if (message->epoch == 0 || message->epoch > INT64_MAX ||
 		message->seq == 0 || message->seq > INT64_MAX)

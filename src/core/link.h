@@ -8,7 +8,7 @@
  *		  at  bytes
  *		   0    1	version			1
  *		   1    1	kind			FtcMessageKind
- *		   2    2	stream			0 is the ledger
+ *		   2    2	stream			0: the ledger; others: a topic's
  *		   4    8	epoch			of the link, from 1
  *		  12    8	seq				from 1, gapless within the epoch
  *		  20   32	id				of the message; the same in every epoch
@@ -43,8 +43,9 @@ typedef enum FtcMessageKind
 	FTC_MESSAGE_BLOCK = 1,		/* reference: block id; attachment: block.h */
 	FTC_MESSAGE_STORED = 2,		/* reference: block id || owner; attachment:
 								 * the owner's signature 64 */
-	FTC_MESSAGE_BUNDLE = 3		/* reference: bundle digest; attachment: a
+	FTC_MESSAGE_BUNDLE = 3,		/* reference: bundle digest; attachment: a
 								 * body of one bundle */
+	FTC_MESSAGE_TOPIC = 4		/* reference: topic.h; attachment: json */
 } FtcMessageKind;
 
 typedef struct FtcMessage
@@ -63,7 +64,7 @@ typedef struct FtcMessage
 extern size_t ftc_message_encode(const FtcMessage *message, uint8_t *bytes, size_t size);
 extern FtcReason ftc_message_decode(FtcMessage *message, FtcSlice bytes);
 
-/* Of a ledger message: SHA-256(domain "ftchain message v1" || kind || reference). */
+/* Of a message: SHA-256(domain "ftchain message v1" || kind || reference). */
 extern FtcHash ftc_message_id(uint8_t kind, FtcSlice reference);
 extern FtcHash ftc_message_digest(uint8_t kind, FtcSlice reference);
 

@@ -74,7 +74,7 @@ reaches(const FtcSender *sender, const FtcLog *log, const FtcLinkEnd *receiver, 
 {
 	uint64_t	base;
 
-	if (position <= 1 || receiver->epoch > sender->end.epoch)
+	if (position <= 1 || log->accepted || receiver->epoch > sender->end.epoch)
 		return true;
 	if (receiver->epoch == 0)
 		return false;

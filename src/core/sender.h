@@ -46,6 +46,8 @@ typedef struct FtcLog
 	uint64_t	end;			/* position after the last */
 	bool		replays;		/* a new epoch begins at the horizon, not at
 								 * the end */
+	bool		accepted;		/* an operator has begun this epoch, whatever
+								 * the receiver lacks */
 
 	/*
 	 * The chain value of an epoch before seq.  False if it cannot be told.

@@ -15,6 +15,7 @@
 #include "link.h"
 #include "rules.h"
 #include "sha256.h"
+#include "topic.h"
 
 void
 codec_require(bool holds, const char *what, const char *file, int line)
@@ -461,6 +462,19 @@ message_decode(FtcSlice bytes, FtcWriter *again)
 }
 
 static FtcReason
+topic_decode(FtcSlice bytes, FtcWriter *again)
+{
+	uint8_t		written[FTC_TOPIC_REFERENCE_MAX];
+	FtcTopicReference reference;
+	FtcReason	reason = ftc_topic_reference_decode(&reference, bytes);
+
+	if (reason != FTC_OK)
+		return reason;
+	ftc_put_bytes(again, written, ftc_topic_reference_encode(&reference, written));
+	return FTC_OK;
+}
+
+static FtcReason
 frontier_decode(FtcSlice bytes, FtcWriter *again)
 {
 	FtcFrontier frontier;
@@ -553,6 +567,7 @@ const TestCodec codec_body = {"body", body_decode};
 const TestCodec codec_block = {"block", block_decode};
 const TestCodec codec_state = {"state", state_decode};
 const TestCodec codec_message = {"message", message_decode};
+const TestCodec codec_topic = {"topic", topic_decode};
 const TestCodec codec_frontier = {"frontier", frontier_decode};
 const TestCodec codec_tip = {"tip", tip_decode};
 const TestCodec codec_genesis = {"genesis", genesis_decode};

@@ -38,6 +38,7 @@ extern const TestCodec codec_body;
 extern const TestCodec codec_block;
 extern const TestCodec codec_state;
 extern const TestCodec codec_message;
+extern const TestCodec codec_topic;
 extern const TestCodec codec_frontier;
 extern const TestCodec codec_tip;
 

@@ -12,6 +12,7 @@
 #include "build.h"
 #include "link.h"
 #include "sha256.h"
+#include "topic.h"
 #include "test_util.h"
 
 #define RING_MEMBERS 7
@@ -235,6 +236,36 @@ give_message(const Golden *golden, const char *name, FtcMessageKind kind, uint64
 }
 
 static void
+give_topic(const Golden *golden)
+{
+	FtcTopicReference reference = {0};
+	FtcMessage	message = {0};
+	uint8_t		bytes[FTC_TOPIC_REFERENCE_MAX];
+	uint8_t    *encoded;
+	size_t		len;
+
+	reference.incarnation = 1;
+	reference.seq = 7;
+	reference.sent = UINT64_C(1700000000000007);
+	reference.topic = text ("orders");
+
+	message.attachment = text ("{\"order\": 7}");
+
+	reference.hash = ftc_sha256(message.attachment);
+	message.reference = ftc_slice(bytes, ftc_topic_reference_encode(&reference, bytes));
+	give(golden, "topic", &codec_topic, message.reference);
+	message.kind = FTC_MESSAGE_TOPIC;
+	message.stream = 1;
+	message.epoch = message.seq = 1;
+	message.id = ftc_message_id(message.kind, message.reference);
+	message.digest = ftc_message_digest(message.kind, message.reference);
+	len = ftc_message_encode(&message, NULL, 0);
+	encoded = keep(len);
+	ftc_message_encode(&message, encoded, len);
+	give(golden, "message_topic", &codec_message, ftc_slice(encoded, len));
+}
+
+static void
 give_link(const Golden *golden)
 {
 	TestPerson *people = golden->chain->people;
@@ -246,6 +277,7 @@ give_link(const Golden *golden)
 	FtcMessage	message;
 	uint8_t		stored[2 * FTC_HASH_LEN];
 
+	give_topic(golden);
 	give_hash(golden, "link_start", value);
 	message = give_message(golden, "message_block", FTC_MESSAGE_BLOCK, 1, of_hash(&id),
 						   block_bytes(&golden->block));

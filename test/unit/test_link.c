@@ -17,6 +17,7 @@ some_message(FtcMessageKind kind)
 	FtcMessage	message = {0};
 
 	message.kind = (uint8_t) kind;
+	message.stream = kind == FTC_MESSAGE_TOPIC ? 0x0304 : FTC_STREAM_LEDGER;
 	message.epoch = UINT64_C(0x0102030405060708);
 	message.seq = UINT64_C(0x1112131415161718);
 	message.reference = text ("reference");
@@ -80,7 +81,7 @@ test_decode(void **state)
 static void
 test_mutations(void **state)
 {
-	for (int kind = FTC_MESSAGE_BLOCK; kind <= FTC_MESSAGE_BUNDLE; kind++)
+	for (int kind = FTC_MESSAGE_BLOCK; kind <= FTC_MESSAGE_TOPIC; kind++)
 	{
 		FtcMessage	message = some_message((FtcMessageKind) kind);
 		FtcSlice	bytes = encoded(&message);
@@ -89,8 +90,12 @@ test_mutations(void **state)
 		assert_int_equal(check_lengths(&codec_message, bytes), 0);
 		for (size_t len = 0; len < bytes.len; len++)
 			check_reason(&codec_message, ftc_slice(bytes.data, len), FTC_BAD_LENGTH);
-		/* id and attachment may be anything here, epoch and seq nearly so */
-		assert_in_range(check_bytes(&codec_message, bytes), (32 + 8 + 14) * 255, (32 + 8 + 16) * 255);
+
+		/*
+		 * id and attachment may be anything here, epoch and seq nearly so,
+		 * and the stream of a topic
+		 */
+		assert_in_range(check_bytes(&codec_message, bytes), (32 + 8 + 14) * 255, (32 + 8 + 16 + 2) * 255);
 		for (size_t size = 0; size < bytes.len; size++)
 			assert_int_equal(ftc_message_encode(&message, keep(size), size), bytes.len);
 	}
@@ -106,10 +111,12 @@ test_refused(void **state)
 	check_reason(&codec_message, with_byte(bytes, 0, 0), FTC_BAD_VERSION);
 	check_reason(&codec_message, with_byte(bytes, 0, 2), FTC_BAD_VERSION);
 	check_reason(&codec_message, with_byte(bytes, 1, 0), FTC_BAD_KIND);
-	for (int kind = FTC_MESSAGE_BUNDLE + 1; kind < 256; kind++)
+	for (int kind = FTC_MESSAGE_TOPIC + 1; kind < 256; kind++)
 		check_reason(&codec_message, with_byte(bytes, 1, (uint8_t) kind), FTC_BAD_KIND);
 	check_reason(&codec_message, with_be(bytes, 2, 1, 2), FTC_WRONG_LINK);
 	check_reason(&codec_message, with_be(bytes, 2, 0x100, 2), FTC_WRONG_LINK);
+	message = some_message(FTC_MESSAGE_TOPIC);
+	check_reason(&codec_message, with_be(encoded(&message), 2, 0, 2), FTC_WRONG_LINK);
 	/* the digest is of the kind and the reference */
 	check_reason(&codec_message, with_byte(bytes, 1, FTC_MESSAGE_STORED), FTC_WRONG_DIGEST);
 	check_reason(&codec_message, with_byte(bytes, 88, 'R'), FTC_WRONG_DIGEST);

@@ -1,0 +1,538 @@
+/*-------------------------------------------------------------------------
+ *
+ * message.c
+ *	  Users' messages on their way out.
+ *
+ * Whoever sends waits for nobody: a message is a row in the sender's own
+ * transaction.  Its position in the stream is given afterwards, by one process
+ * at a time, to what has committed between two snapshots, as the sealer finds
+ * entries.  So positions have no gaps, and who was sent after another had
+ * committed stands behind it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_type.h"
+#include "foreign/foreign.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "chain.h"
+#include "clock.h"
+#include "compat.h"
+#include "core/sha256.h"
+#include "core/topic.h"
+#include "datum.h"
+#include "guc.h"
+#include "identity.h"
+#include "json.h"
+#include "message.h"
+#include "stmt.h"
+#include "wake.h"
+
+PG_FUNCTION_INFO_V1(ftchain_send);
+PG_FUNCTION_INFO_V1(ftchain_resend);
+
+static FtcStmt peer_member = {
+	.sql = "SELECT member FROM ftchain.peer WHERE server = $1",
+	.nargs = 1,
+	.argtypes = {TEXTOID},
+};
+
+static FtcStmt stream_find = {
+	.sql = "SELECT id FROM ftchain.stream_out WHERE member = $1 AND topic = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, TEXTOID},
+};
+
+static FtcStmt stream_make = {
+	.sql = "INSERT INTO ftchain.stream_out (member, topic) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, TEXTOID},
+};
+
+static FtcStmt message_put = {
+	.sql = "INSERT INTO ftchain.message_out (stream, seq, xid, incarnation, sent, hash, idempotency_key, message)"
+	" VALUES ($1, nextval('ftchain.message_seq'), pg_current_xact_id(), $2, clock_timestamp(), $3, $4, $5)"
+	" ON CONFLICT (stream, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING seq",
+	.nargs = 5,
+	.argtypes = {INT4OID, INT8OID, BYTEAOID, TEXTOID, JSONOID},
+};
+
+static FtcStmt message_of_key = {
+	.sql = "SELECT seq, hash FROM ftchain.message_out WHERE stream = $1 AND idempotency_key = $2",
+	.nargs = 2,
+	.argtypes = {INT4OID, TEXTOID},
+};
+
+static FtcStmt number_state = {
+	.sql = "SELECT snapshot FROM ftchain.number_state",
+};
+
+/* The first asks for the newest only: an estimate of how many there are might mislead. */
+static FtcStmt number_any = {
+	.sql = "SELECT coalesce((SELECT m.xid FROM ftchain.message_out m ORDER BY m.xid DESC LIMIT 1) >= pg_snapshot_xmax($1), false)"
+	" OR EXISTS (SELECT FROM ftchain.message_out m WHERE m.xid = ANY (ARRAY(SELECT pg_snapshot_xip($1))))",
+	.nargs = 1,
+	.argtypes = {PG_SNAPSHOTOID},
+};
+
+static FtcStmt number_lock = {
+	.sql = "SELECT snapshot FROM ftchain.number_state FOR UPDATE",
+};
+
+/* All under one snapshot, which is then the one to go on from. */
+static FtcStmt number_all = {
+	.sql = "WITH fresh AS (SELECT m.stream, m.seq FROM ftchain.message_out m WHERE m.xid >= pg_snapshot_xmax($1)"
+	" UNION ALL SELECT m.stream, m.seq FROM ftchain.message_out m WHERE m.xid = ANY (ARRAY(SELECT pg_snapshot_xip($1)))),"
+	" ranges AS (SELECT stream, unnest(range_agg(int8range(seq, seq, '[]'))) AS r FROM fresh GROUP BY stream),"
+	" sized AS (SELECT stream, lower(r) AS low, upper(r) - 1 AS high,"
+	" (sum(upper(r) - lower(r)) OVER (PARTITION BY stream ORDER BY lower(r)))::bigint AS upto FROM ranges),"
+	" put AS (INSERT INTO ftchain.numbered (stream, first, low, high)"
+	" SELECT z.stream, o.numbered + z.upto - (z.high - z.low), z.low, z.high FROM sized z"
+	" JOIN ftchain.stream_out o ON o.id = z.stream),"
+	" moved AS (UPDATE ftchain.stream_out o SET numbered = o.numbered + t.n"
+	" FROM (SELECT stream, max(upto) AS n FROM sized GROUP BY stream) t WHERE o.id = t.stream)"
+	" UPDATE ftchain.number_state SET snapshot = pg_current_snapshot()",
+	.nargs = 1,
+	.argtypes = {PG_SNAPSHOTOID},
+};
+
+static FtcStmt streams_to = {
+	.sql = "SELECT id FROM ftchain.stream_out WHERE member = $1 ORDER BY id",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt stream_ends = {
+	.sql = "SELECT coalesce((SELECT min(n.first) FROM ftchain.numbered n WHERE n.stream = $1), s.numbered + 1), s.numbered + 1"
+	" FROM ftchain.stream_out s WHERE s.id = $1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt stream_read = {
+	.sql = "SELECT n.first + (m.seq - n.low), m.incarnation, m.seq, m.sent, m.hash, s.topic"
+	" FROM ftchain.stream_out s, ftchain.numbered n JOIN ftchain.message_out m"
+	" ON m.stream = n.stream AND m.seq BETWEEN n.low + greatest($2 - n.first, 0)"
+	" AND least(n.high, n.low + ($2 + $3 - 1 - n.first))"
+	" WHERE s.id = $1 AND n.stream = $1 AND n.first < $2 + $3 AND n.first >= coalesce((SELECT max(o.first) FROM ftchain.numbered o"
+	" WHERE o.stream = $1 AND o.first <= $2), 0) ORDER BY n.first, m.seq LIMIT $3",
+	.nargs = 3,
+	.argtypes = {INT4OID, INT8OID, INT4OID},
+};
+
+static FtcStmt messages_get = {
+	.sql = "SELECT m.message FROM unnest($2::bigint[]) WITH ORDINALITY AS s (seq, at)"
+	" LEFT JOIN ftchain.message_out m ON m.stream = $1 AND m.seq = s.seq ORDER BY s.at",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8ARRAYOID},
+};
+
+static FtcStmt stream_load = {
+	.sql = "SELECT epoch, base, acked, value FROM ftchain.stream_out WHERE id = $1 AND epoch > 0",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt stream_save = {
+	.sql = "UPDATE ftchain.stream_out SET epoch = $2, base = $3, acked = $4, value = $5, acked_at = now() WHERE id = $1",
+	.nargs = 5,
+	.argtypes = {INT4OID, INT8OID, INT8OID, INT8OID, BYTEAOID},
+};
+
+/* Whatever the receiver lacks by now, it is not to wait for. */
+static FtcStmt stream_accept = {
+	.sql = "UPDATE ftchain.stream_out SET accepted = epoch WHERE id = $1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt stream_is_accepted = {
+	.sql = "SELECT FROM ftchain.stream_out WHERE id = $1 AND accepted >= $2",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8OID},
+};
+
+static FtcStmt epoch_put = {
+	.sql = "INSERT INTO ftchain.epoch_out (stream, epoch, base) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+	.nargs = 3,
+	.argtypes = {INT4OID, INT8OID, INT8OID},
+};
+
+static FtcStmt epoch_get = {
+	.sql = "SELECT base FROM ftchain.epoch_out WHERE stream = $1 AND epoch = $2",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8OID},
+};
+
+/* Ranges whose last message is acknowledged and old, the oldest first, no others between. */
+static FtcStmt prune_ranges = {
+	.sql = "DELETE FROM ftchain.numbered n USING ftchain.stream_out s WHERE s.id = n.stream"
+	" AND n.first + (n.high - n.low) <= s.acked AND n.first < coalesce((SELECT min(k.first) FROM ftchain.numbered k"
+	" JOIN ftchain.message_out m ON m.stream = k.stream AND m.seq = k.high"
+	" WHERE k.stream = n.stream AND m.sent > now() - make_interval(secs => $1)), s.numbered + 1)",
+	.nargs = 1,
+	.argtypes = {FLOAT8OID},
+};
+
+static FtcStmt prune_messages = {
+	.sql = "DELETE FROM ftchain.message_out m WHERE m.sent < now() - make_interval(secs => $1)"
+	" AND EXISTS (SELECT FROM ftchain.number_state s WHERE pg_visible_in_snapshot(m.xid, s.snapshot))"
+	" AND NOT EXISTS (SELECT FROM ftchain.numbered n WHERE n.stream = m.stream AND m.seq BETWEEN n.low AND n.high)",
+	.nargs = 1,
+	.argtypes = {FLOAT8OID},
+};
+
+/* ----------------------------------------------------------------
+ *		Sending
+ * ----------------------------------------------------------------
+ */
+
+static void
+check_topic(FtcSlice topic)
+{
+	if (topic.len < 1 || topic.len > FTC_NAME_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("topic has %zu bytes", topic.len),
+				errdetail("It may have from 1 to %d bytes.", FTC_NAME_MAX));
+}
+
+static void
+check_message(FtcSlice message)
+{
+	if (message.len > FTC_TOPIC_MESSAGE_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("message has %zu bytes", message.len),
+				errdetail("It may have up to %d.", FTC_TOPIC_MESSAGE_MAX),
+				errhint("Append large content to a chain, and send where it is."));
+	if (ftc_json_is_too_deep(message))
+		ereport(ERROR,
+				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				errmsg("message is nested too deeply"),
+				errdetail("It may have up to %d levels.", FTC_JSON_DEPTH_MAX));
+}
+
+/* Who sends there must be allowed to use the server, as with postgres_fdw. */
+static void
+need_server(const char *server)
+{
+	ForeignServer *found = GetForeignServerByName(server, true);
+
+	if (found == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("server \"%s\" does not exist", server));
+	if (object_aclcheck(ForeignServerRelationId, found->serverid, GetUserId(), ACL_USAGE) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_SERVER, server);
+}
+
+static FtcHash
+need_peer(Datum server)
+{
+	if (ftc_run(&peer_member, server) == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("server \"%s\" is not a peer", TextDatumGetCString(server)),
+				errhint("Call ftchain.add_peer() first."));
+	return ftc_hash_value(0, 0);
+}
+
+static int32
+find_stream(const FtcHash *member, Datum topic)
+{
+	return ftc_run(&stream_find, ftc_hash_datum(member), topic) == 0 ? 0 : DatumGetInt32(ftc_value(0, 0));
+}
+
+static int32
+need_stream(const FtcHash *member, Datum topic)
+{
+	int32		stream = find_stream(member, topic);
+
+	if (stream != 0)
+		return stream;
+	ftc_run(&stream_make, ftc_hash_datum(member), topic);
+	return find_stream(member, topic);
+}
+
+/* The message that was sent with this key; another one must not be taken for it. */
+static int64
+find_sent(int32 stream, Datum key, const FtcHash *hash)
+{
+	FtcHash		sent;
+
+	if (ftc_run(&message_of_key, Int32GetDatum(stream), key) == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				errmsg("could not serialize access due to a message sent at the same time with the same idempotency key"));
+	sent = ftc_hash_value(0, 1);
+	if (!ftc_hash_equal(&sent, hash))
+		ereport(ERROR,
+				errcode(ERRCODE_UNIQUE_VIOLATION),
+				errmsg("another message was sent with idempotency key \"%s\"", TextDatumGetCString(key)),
+				errdetail("It has number %lld.", (long long) DatumGetInt64(ftc_value(0, 0))));
+	return DatumGetInt64(ftc_value(0, 0));
+}
+
+static void
+need_not_null(FunctionCallInfo fcinfo, int n, const char *function)
+{
+	for (int i = 0; i < n; i++)
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					errmsg("arguments of %s must not be null", function));
+}
+
+Datum
+ftchain_send(PG_FUNCTION_ARGS)
+{
+	FtcScope	scope;
+	FtcIdentity self;
+	FtcHash		member;
+	FtcHash		hash;
+	FtcSlice	message;
+	TupleDesc	tupdesc;
+	Datum		args[5];
+	bool		nulls[5] = {false};
+	Datum		values[2];
+	bool		no_nulls[2] = {false};
+	bool		created;
+	int32		stream;
+
+	need_not_null(fcinfo, 3, "ftchain.send");
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	need_server(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	check_topic(ftc_datum_slice(PG_GETARG_DATUM(1)));
+	args[4] = PointerGetDatum(PG_GETARG_TEXT_PP(2));
+	message = ftc_datum_slice(args[4]);
+	check_message(message);
+	hash = ftc_sha256(message);
+
+	ftc_enter(&scope);
+	ftc_identity_need(&self);
+	member = need_peer(PG_GETARG_DATUM(0));
+	stream = need_stream(&member, PG_GETARG_DATUM(1));
+	args[0] = Int32GetDatum(stream);
+	args[1] = Int64GetDatum(self.incarnation);
+	args[2] = ftc_hash_datum(&hash);
+	args[3] = PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3);
+	nulls[3] = PG_ARGISNULL(3);
+	created = ftc_stmt_run(&message_put, args, nulls) > 0;
+	values[0] = created ? ftc_value(0, 0) : Int64GetDatum(find_sent(stream, args[3], &hash));
+	values[1] = BoolGetDatum(created);
+	if (created)
+		ftc_wake_at_commit(FTC_WAKE_COURIER);
+	ftc_leave(&scope);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, no_nulls)));
+}
+
+/* ----------------------------------------------------------------
+ *		Positions
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Nearly all messages were numbered long ago, whatever statistics say or do not
+ * say yet.  Until the scope is left.
+ */
+static void
+prefer_index(void)
+{
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+bool
+ftc_message_is_numberable(void)
+{
+	prefer_index();
+	if (ftc_run(&number_state, 0) == 0)
+		return false;
+	ftc_run(&number_any, ftc_value(0, 0));
+	return DatumGetBool(ftc_value(0, 0));
+}
+
+/* The lock must be had before the snapshot is taken. */
+void
+ftc_message_number(void)
+{
+	prefer_index();
+	ftc_run(&number_lock, 0);
+	ftc_run(&number_all, ftc_value(0, 0));
+}
+
+List *
+ftc_message_streams(const FtcHash *member)
+{
+	uint64		n = ftc_run(&streams_to, ftc_hash_datum(member));
+	List	   *streams = NIL;
+
+	for (uint64 i = 0; i < n; i++)
+		streams = lappend_int(streams, DatumGetInt32(ftc_value(i, 0)));
+	return streams;
+}
+
+void
+ftc_message_prune(void)
+{
+	Datum		keep = Float8GetDatum((double) ftc_guc_message_retention);
+
+	ftc_run(&prune_ranges, keep);
+	ftc_run(&prune_messages, keep);
+}
+
+/* ----------------------------------------------------------------
+ *		The log behind links
+ * ----------------------------------------------------------------
+ */
+
+static void
+message_ends(const FtcRoute *route, uint64 *horizon, uint64 *end)
+{
+	*horizon = *end = 1;
+	if (ftc_run(&stream_ends, Int32GetDatum(route->stream)) == 0)
+		return;
+	*horizon = (uint64) DatumGetInt64(ftc_value(0, 0));
+	*end = (uint64) DatumGetInt64(ftc_value(0, 1));
+}
+
+static FtcSlice
+make_reference(uint64 row)
+{
+	uint8	   *bytes = palloc(FTC_TOPIC_REFERENCE_MAX);
+	FtcTopicReference reference = {
+		.incarnation = (uint64) DatumGetInt64(ftc_value(row, 1)),
+		.seq = (uint64) DatumGetInt64(ftc_value(row, 2)),
+		.sent = ftc_clock_from_timestamp(DatumGetTimestampTz(ftc_value(row, 3))),
+		.hash = ftc_hash_value(row, 4),
+		.topic = ftc_slice_value(row, 5),
+	};
+
+	return ftc_slice(bytes, ftc_topic_reference_encode(&reference, bytes));
+}
+
+static int
+message_read(const FtcRoute *route, uint64 from, int n, FtcMessage *messages)
+{
+	int			found = (int) ftc_run(&stream_read, Int32GetDatum(route->stream),
+									  Int64GetDatum((int64) from), Int32GetDatum(n));
+
+	for (int i = 0; i < found; i++)
+	{
+		if ((uint64) DatumGetInt64(ftc_value(i, 0)) != from + i)
+			return i;
+		messages[i].kind = FTC_MESSAGE_TOPIC;
+		messages[i].seq = from + i;
+		messages[i].reference = make_reference(i);
+	}
+	return found;
+}
+
+static void
+message_attach(const FtcRoute *route, FtcMessage *messages, int n)
+{
+	Datum	   *seqs = palloc(n * sizeof(Datum));
+
+	for (int i = 0; i < n; i++)
+	{
+		FtcTopicReference reference;
+
+		(void) ftc_topic_reference_decode(&reference, messages[i].reference);
+		seqs[i] = Int64GetDatum((int64) reference.seq);
+	}
+	ftc_run(&messages_get, Int32GetDatum(route->stream),
+			PointerGetDatum(construct_array(seqs, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)));
+	for (int i = 0; i < n; i++)
+		messages[i].attachment = ftc_slice_value(i, 0);
+}
+
+static bool
+stream_get(const FtcRoute *route, FtcSender *sender)
+{
+	if (ftc_run(&stream_load, Int32GetDatum(route->stream)) == 0)
+		return false;
+	sender->end.epoch = (uint64) DatumGetInt64(ftc_value(0, 0));
+	sender->base = (uint64) DatumGetInt64(ftc_value(0, 1));
+	sender->end.next = (uint64) DatumGetInt64(ftc_value(0, 2)) - sender->base + 1;
+	sender->end.value = ftc_hash_value(0, 3);
+	return true;
+}
+
+static void
+stream_put(const FtcRoute *route, const FtcSender *sender)
+{
+	ftc_run(&stream_save, Int32GetDatum(route->stream), Int64GetDatum((int64) sender->end.epoch),
+			Int64GetDatum((int64) sender->base), Int64GetDatum((int64) (sender->base + sender->end.next - 1)),
+			ftc_hash_datum(&sender->end.value));
+	if (sender->end.next == 1)
+		ftc_run(&epoch_put, Int32GetDatum(route->stream), Int64GetDatum((int64) sender->end.epoch),
+				Int64GetDatum((int64) sender->base));
+}
+
+static bool
+stream_base_of(const FtcRoute *route, uint64 epoch, uint64 *base)
+{
+	if (ftc_run(&epoch_get, Int32GetDatum(route->stream), Int64GetDatum((int64) epoch)) == 0)
+		return false;
+	*base = (uint64) DatumGetInt64(ftc_value(0, 0));
+	return true;
+}
+
+static bool
+stream_accepts(const FtcRoute *route, uint64 epoch)
+{
+	return ftc_run(&stream_is_accepted, Int32GetDatum(route->stream), Int64GetDatum((int64) epoch)) > 0;
+}
+
+const FtcOutLog ftc_message_log = {
+	.replays = true,
+	.ends = message_ends,
+	.read = message_read,
+	.attach = message_attach,
+	.load = stream_get,
+	.save = stream_put,
+	.base_of = stream_base_of,
+	.accepts = stream_accepts,
+};
+
+/* A new epoch begins at the oldest message: the receiver knows what it has. */
+Datum
+ftchain_resend(PG_FUNCTION_ARGS)
+{
+	FtcScope	scope;
+	FtcIdentity self;
+	FtcOutLink	link = {0};
+	FtcRoute	route = {.log = &ftc_message_log};
+	uint64		horizon;
+	uint64		end;
+
+	need_not_null(fcinfo, 2, "ftchain.resend");
+	need_server(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	ftc_enter(&scope);
+	ftc_identity_need(&self);
+	route.self = self.member;
+	route.member = need_peer(PG_GETARG_DATUM(0));
+	route.stream = (uint16) find_stream(&route.member, PG_GETARG_DATUM(1));
+	if (route.stream == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("nothing was ever sent to topic \"%s\" of server \"%s\"",
+					   TextDatumGetCString(PG_GETARG_DATUM(1)), TextDatumGetCString(PG_GETARG_DATUM(0))));
+	message_ends(&route, &horizon, &end);
+	ftc_sending_restart(&link, &route);
+	ftc_run(&stream_accept, Int32GetDatum(route.stream));
+	ftc_wake_at_commit(FTC_WAKE_COURIER);
+	ftc_leave(&scope);
+	PG_RETURN_INT64((int64) (end - horizon));
+}

@@ -1,0 +1,71 @@
+/*-------------------------------------------------------------------------
+ *
+ * receive.h
+ *	  The receiving end of a link: peer_receive().
+ *
+ * Messages are taken in order, each once, in the transaction that says how far
+ * the link is.  What becomes of one depends on the stream: the ledger's, which is
+ * about a chain, or one of a topic (see topic.h).
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_RECEIVE_H
+#define FTC_RECEIVE_H
+
+#include "fmgr.h"
+
+#include "chain.h"
+#include "core/link.h"
+#include "identity.h"
+#include "stmt.h"
+
+/* One call of peer_receive(). */
+typedef struct FtcIntake
+{
+	uint16		stream;
+	FtcChain	chain;			/* of the ledger's stream */
+	FtcHash		genesis;		/* zero for other streams */
+	FtcIdentity self;
+	FtcHash		sender;
+	FtcLinkEnd	end;			/* how far the link is */
+	int64		applied;
+	int64		duplicates;
+	int64		refused;
+	const char *reason;			/* of the last one that was refused, or not
+								 * taken */
+	bool		stopped;		/* it was not taken, and is to come again */
+	bool		behind;			/* a parent was missing */
+	int			attempts;		/* at the next one, so far */
+} FtcIntake;
+
+/* What a kind of stream is, as tables. */
+typedef struct FtcInLog
+{
+	void		(*lock) (FtcIntake *intake);	/* before the link is looked
+												 * at */
+	void		(*load) (FtcIntake *intake);	/* end and attempts */
+	void		(*save) (const FtcIntake *intake);
+
+	/* The sender's key.  False if nobody here knows it. */
+	bool		(*key) (const FtcIntake *intake, FtcKey *key);
+
+	/*
+	 * Sets stopped, with a reason, if it cannot be taken now; or it counts as
+	 * taken: then it may set refused, behind.
+	 */
+	void		(*apply) (FtcIntake *intake, const FtcMessage *message);
+} FtcInLog;
+
+extern const FtcInLog ftc_topic_log;	/* topic.c */
+
+/* How far the link of a chain from a sender is. */
+extern void ftc_receive_ledger_end(int32 chain, const FtcHash *sender, FtcLinkEnd *end);
+
+/* What functions that members call have in common. */
+extern void ftc_serve_need_protocol(int protocol);
+extern void ftc_serve_need_not_null(FunctionCallInfo fcinfo);
+extern void ftc_serve_need_chain(FtcChain *chain, const FtcHash *genesis);
+extern Datum ftc_serve_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
+extern Datum ftc_serve_text(const FtcScope *scope, const char *string);
+
+#endif							/* FTC_RECEIVE_H */

@@ -1,0 +1,314 @@
+/*-------------------------------------------------------------------------
+ *
+ * sending.c
+ *	  The sending end of a link: the core's sender upon a log in tables.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "clock.h"
+#include "datum.h"
+#include "keys.h"
+#include "protocol.h"
+#include "sending.h"
+#include "store.h"
+
+#define MESSAGES_MAX 200
+
+/* The log as the core's sender sees it. */
+typedef struct Log
+{
+	const FtcRoute *route;
+	const FtcOutLink *link;
+} Log;
+
+static FtcHash
+start_of(const FtcRoute *route, uint64 epoch)
+{
+	return ftc_link_start(&route->genesis, &route->self, &route->member, route->stream, epoch);
+}
+
+/* From the nearest value that is known before it, or there. */
+static void
+nearest_value(const Log *log, uint64 epoch, uint64 seq, uint64 *at, FtcHash *value)
+{
+	const FtcLinkEnd *end = &log->link->sender.end;
+
+	*at = 1;
+	*value = start_of(log->route, epoch);
+	if (epoch != end->epoch)
+		return;
+	if (end->next <= seq)
+	{
+		*at = end->next;
+		*value = end->value;
+	}
+	for (int i = 0; i < log->link->nvalues; i++)
+		if (log->link->values[i].seq <= seq && log->link->values[i].seq > *at)
+		{
+			*at = log->link->values[i].seq;
+			*value = log->link->values[i].value;
+		}
+}
+
+static bool
+value_at(void *arg, uint64 epoch, uint64 base, uint64 seq, FtcHash *value)
+{
+	const Log  *log = arg;
+	FtcMessage *messages = palloc(MESSAGES_MAX * sizeof(FtcMessage));
+	uint64		at;
+
+	nearest_value(log, epoch, seq, &at, value);
+	while (at < seq)
+	{
+		int			n = log->route->log->read(log->route, base + at, (int) Min(seq - at, MESSAGES_MAX), messages);
+
+		if (n == 0)
+			return false;
+		for (int i = 0; i < n; i++)
+		{
+			FtcHash		id = ftc_message_id(messages[i].kind, messages[i].reference);
+			FtcHash		digest = ftc_message_digest(messages[i].kind, messages[i].reference);
+
+			*value = ftc_link_advance(value, &id, &digest);
+		}
+		at += n;
+	}
+	pfree(messages);
+	return true;
+}
+
+static bool
+base_of(void *arg, uint64 epoch, uint64 *base)
+{
+	const Log  *log = arg;
+
+	return log->route->log->base_of != NULL && log->route->log->base_of(log->route, epoch, base);
+}
+
+static FtcLog
+open_log(Log *arg, const FtcOutLink *link, const FtcRoute *route)
+{
+	FtcLog		log = {.arg = arg,.replays = route->log->replays,.value_at = value_at,.base_of = base_of};
+
+	arg->route = route;
+	arg->link = link;
+	route->log->ends(route, &log.horizon, &log.end);
+	return log;
+}
+
+static void
+save_link(FtcOutLink *link, const FtcRoute *route, FtcHeard heard)
+{
+	if (heard == FTC_HEARD_RESTARTED)
+		link->nvalues = 0;
+	if (heard == FTC_HEARD_RESTARTED || heard == FTC_HEARD_MOVED)
+		route->log->save(route, &link->sender);
+}
+
+/* Where it was left, by whatever process; begun if need be. */
+static void
+load_link(FtcOutLink *link, const FtcRoute *route, const FtcLog *log)
+{
+	FtcSender  *sender = &link->sender;
+
+	link->nvalues = 0;
+	if (sender->window == 0)
+		ftc_sender_init(sender, &sender->end, 0);
+	if (!route->log->load(route, sender))
+		save_link(link, route, ftc_sender_restart(sender, log, 1));
+}
+
+static void
+note_restart(const FtcRoute *route, uint64 epoch, const FtcLinkEnd *sender, const FtcLinkEnd *receiver)
+{
+	ftc_store_incident(route->chain, "link restarted", -1, NULL, &route->member,
+					   psprintf("epoch %llu of stream %d follows: the receiver is at %llu of epoch %llu, this end at %llu of epoch %llu",
+								(unsigned long long) epoch, route->stream, (unsigned long long) receiver->next,
+								(unsigned long long) receiver->epoch,
+								(unsigned long long) sender->next, (unsigned long long) sender->epoch));
+}
+
+static void
+note_resync(const FtcRoute *route, const FtcLinkEnd *receiver)
+{
+	ftc_store_incident(route->chain, "link stopped", -1, NULL, &route->member,
+					   psprintf("stream %d: the receiver is at %llu of epoch %llu, and what follows that is not kept any more",
+								route->stream, (unsigned long long) receiver->next, (unsigned long long) receiver->epoch));
+}
+
+/*
+ * Epochs are counted up from 1, so none gets here; a receiver that says so must
+ * not lead us to where they end.
+ */
+#define EPOCH_MAX (UINT64CONST(1) << 62)
+
+void
+ftc_sending_hello(FtcOutLink *link, const FtcRoute *route, const FtcAck *says)
+{
+	Log			arg;
+	FtcLog		log = open_log(&arg, link, route);
+	bool		was_stopped = link->sender.state == FTC_SENDER_RESYNC;
+	FtcAck		ack = *says;
+	FtcLinkEnd	before;
+	FtcHeard	heard;
+
+	load_link(link, route, &log);
+	log.accepted = route->log->accepts != NULL && route->log->accepts(route, link->sender.end.epoch);
+	before = link->sender.end;
+	if (ack.end.epoch > EPOCH_MAX && ack.end.epoch > before.epoch)
+		ack.end.epoch = 0;
+	heard = ftc_sender_hello(&link->sender, &log, &ack);
+	if (heard == FTC_HEARD_RESTARTED && says->end.epoch > 0)
+		note_restart(route, link->sender.end.epoch, &before, &says->end);
+	if (heard == FTC_HEARD_RESYNC && !was_stopped)
+		note_resync(route, &says->end);
+	save_link(link, route, heard);
+}
+
+void
+ftc_sending_restart(FtcOutLink *link, const FtcRoute *route)
+{
+	Log			arg;
+	FtcLog		log = open_log(&arg, link, route);
+
+	load_link(link, route, &log);
+	save_link(link, route, ftc_sender_restart(&link->sender, &log, link->sender.end.epoch + 1));
+}
+
+/* The messages that come next, without what comes along. */
+static int
+read_messages(const FtcRoute *route, const FtcSender *sender, const FtcGrant *grant, FtcMessage *messages)
+{
+	int			n = route->log->read(route, sender->base + grant->first,
+									 (int) Min(grant->messages, MESSAGES_MAX), messages);
+
+	for (int i = 0; i < n; i++)
+	{
+		FtcMessage *m = &messages[i];
+
+		m->stream = route->stream;
+		m->epoch = sender->end.epoch;
+		m->seq -= sender->base;
+		m->id = ftc_message_id(m->kind, m->reference);
+		m->digest = ftc_message_digest(m->kind, m->reference);
+		m->attachment = ftc_slice(NULL, 0);
+	}
+	return n;
+}
+
+/* With what comes along, as many as may be sent. */
+static void
+encode_messages(FtcMessage *messages, int n, const FtcGrant *grant, FtcOutgoing *out)
+{
+	out->n = 0;
+	out->bytes = 0;
+	out->messages = palloc(n * sizeof(FtcSlice));
+	out->first = grant->first;
+	while (out->n < n && (out->n == 0 || grant->again || out->bytes < Min(grant->bytes, FTC_CALL_BYTES)))
+	{
+		const FtcMessage *m = &messages[out->n];
+		FtcSlice   *encoded = &out->messages[out->n++];
+
+		FTC_ENCODE(*encoded, ftc_message_encode, m);
+		out->bytes += encoded->len;
+		out->value = ftc_link_advance(&out->value, &m->id, &m->digest);
+	}
+}
+
+/*
+ * What is not kept any more cannot be sent: a link that has fallen behind for
+ * good goes on with a new epoch, if its log allows that.
+ */
+static bool
+is_behind(FtcOutLink *link, const FtcRoute *route, const FtcLog *log)
+{
+	FtcSender  *sender = &link->sender;
+
+	if (sender->state != FTC_SENDER_OPEN || sender->base + sender->end.next >= log->horizon)
+		return false;
+	if (log->replays)
+		ftc_sender_cut(sender); /* to be decided at the next hello */
+	else
+		save_link(link, route, ftc_sender_restart(sender, log, sender->end.epoch + 1));
+	return true;
+}
+
+/* Another process has begun an epoch: what this one knows is over. */
+static bool
+is_overtaken(FtcOutLink *link, const FtcRoute *route)
+{
+	FtcSender	now = link->sender;
+
+	if (link->sender.state != FTC_SENDER_OPEN || !route->log->load(route, &now) ||
+		(now.end.epoch == link->sender.end.epoch && now.base == link->sender.base))
+		return false;
+	ftc_sender_cut(&link->sender);
+	return true;
+}
+
+bool
+ftc_sending_next(FtcOutLink *link, const FtcRoute *route, FtcOutgoing *out)
+{
+	FtcSender  *sender = &link->sender;
+	Log			arg;
+	FtcLog		log = open_log(&arg, link, route);
+	FtcMessage *messages;
+	FtcGrant	grant;
+	int			n;
+
+	if (is_overtaken(link, route) || is_behind(link, route, &log) ||
+		!ftc_sender_next(sender, &log, ftc_clock_steady(), &grant))
+		return false;
+	messages = palloc(MESSAGES_MAX * sizeof(FtcMessage));
+	n = read_messages(route, sender, &grant, messages);
+	if (n == 0 || !value_at(&arg, sender->end.epoch, sender->base, grant.first, &out->value))
+		return false;
+	route->log->attach(route, messages, n);
+	encode_messages(messages, n, &grant, out);
+	ftc_keys_sign(FTC_DOMAIN_ACCOUNT, &route->genesis, &out->value, &out->account);
+	return true;
+}
+
+static void
+remember_value(FtcOutLink *link, uint64 seq, const FtcHash *value)
+{
+	if (link->nvalues == lengthof(link->values))
+	{
+		link->nvalues--;
+		memmove(link->values, link->values + 1, link->nvalues * sizeof(link->values[0]));
+	}
+	link->values[link->nvalues].seq = seq;
+	link->values[link->nvalues++].value = *value;
+}
+
+uint64
+ftc_sending_sent(FtcOutLink *link, const FtcOutgoing *out)
+{
+	remember_value(link, out->first + out->n, &out->value);
+	return ftc_sender_sent(&link->sender, out->first, out->first + out->n, out->bytes, ftc_clock_steady());
+}
+
+bool
+ftc_sending_ack(FtcOutLink *link, const FtcRoute *route, const FtcAck *ack, uint64 order)
+{
+	Log			arg;
+	FtcLog		log = open_log(&arg, link, route);
+	uint64		now = ftc_clock_steady();
+
+	save_link(link, route, ftc_sender_ack(&link->sender, &log, ack, order, now));
+	return link->sender.hold_until <= now;
+}
+
+void
+ftc_sending_failed(FtcOutLink *link, uint64 order)
+{
+	ftc_sender_failed(&link->sender, order, ftc_clock_steady());
+}
+
+void
+ftc_sending_cut(FtcOutLink *link)
+{
+	ftc_sender_cut(&link->sender);
+}
