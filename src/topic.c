@@ -332,7 +332,7 @@ deliver(const Topic *topic, Datum message)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	const char *error = NULL;
+	const char *volatile error = NULL;
 
 	if (get_rel_name(topic->deliver_to) == NULL)
 		return "the table that the topic delivers to is gone";
