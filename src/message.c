@@ -345,12 +345,14 @@ ftchain_send(PG_FUNCTION_ARGS)
 
 /*
  * Nearly all messages were numbered long ago, whatever statistics say or do not
- * say yet.  Until the scope is left.
+ * say yet.  A plan that it makes look dear is not one to compile.  Until the scope
+ * is left.
  */
 static void
 prefer_index(void)
 {
 	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
 bool

@@ -307,7 +307,7 @@ session_options(const char *more)
 {
 	uint64		longest = ftc_guc_call_timeout + 2 * time_for(FTC_ANSWER_LONG) / 1000;
 
-	return psprintf("-c search_path= -c client_min_messages=error"
+	return psprintf("-c search_path= -c client_min_messages=error -c jit=off"
 					" -c default_transaction_isolation=read\\ committed"
 					" -c lock_timeout=%d -c statement_timeout=" UINT64_FORMAT
 					" -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=5"
