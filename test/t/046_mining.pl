@@ -10,6 +10,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $miners = q(SELECT count(*) FROM ftchain.worker_status() WHERE worker = 'miner');
+my $height;
 my $attempts = q(SELECT attempts FROM ftchain.mining WHERE chain = 'hard');
 my $node = FtchainCluster->new_node(
 	'node',
@@ -48,6 +49,31 @@ $node->gives(q(SELECT height, pending FROM ftchain.status WHERE chain = 'hard'),
 $node->query(q(SELECT ftchain.append('hard', '3')));
 $node->comes_to(q(SELECT leaves >= 4 FROM ftchain.candidate c, ftchain.decode_header(c.header) WHERE chain = (SELECT id FROM ftchain.chain WHERE name = 'hard')),
 	'what comes while it is mined is taken into it');
+
+# It is published when it is found, whatever else is mined by the same process.
+sub median_wait
+{
+	my @took;
+
+	foreach (1 .. 9)
+	{
+		my (undef, undef, $seq) = split(/\|/, $node->append("\"promptly $_\""));
+		my $start = time();
+
+		$node->query("SELECT ftchain.wait_for('main', $seq, timeout => '20 s')");
+		push @took, time() - $start;
+	}
+	return (sort { $a <=> $b } @took)[4];
+}
+cmp_ok(median_wait(), '<', 0.7, 'and a block of the easy chain is there at once');
+
+# A role that only reads cannot make others work.
+$node->query('CREATE ROLE reads; GRANT ftchain_reader TO reads');
+$height = $node->query(q(SELECT height FROM ftchain.status WHERE chain = 'main'));
+$node->gives(q(SET ROLE reads; SELECT ftchain.wait_for('main', 1, 1000000, '2 s')), 'f', 'who only reads may wait');
+$node->gives("SELECT height - $height FROM ftchain.status WHERE chain = 'main'", '0', 'but no block is made for him');
+$node->refuses(q(SET ROLE reads; SELECT ftchain.hash_rate(0.1, 2)), qr/only members of ftchain_admin may mine with several workers/,
+	'nor take the workers of others');
 
 # By miners
 
@@ -144,7 +170,7 @@ $node->gives(q(SELECT count(*) FROM ftchain.verify('middling')), '0', 'it is rig
 
 my $seq = $node->query(q(SELECT seq FROM ftchain.append('middling', '6')));
 $node->gives("SELECT ftchain.wait_for('middling', $seq, timeout => '60 s')", 't', 'who waits for a block is told when it is there');
-my $height = $node->query(q(SELECT height FROM ftchain.status WHERE chain = 'middling'));
+$height = $node->query(q(SELECT height FROM ftchain.status WHERE chain = 'middling'));
 $node->gives("SELECT ftchain.wait_for('middling', $seq, 2, '60 s'), ftchain.confirmations('middling', $seq)", 't|2',
 	'blocks without entries are made for those who wait for them');
 $node->gives(q(SELECT height - ) . $height . q( FROM ftchain.status WHERE chain = 'middling'), '1', 'and no more of them');
@@ -165,6 +191,22 @@ like($node->log_since(0), qr/could not start the ftchain miner of database "post
 $node->stop;
 $node->append_conf('postgresql.conf', 'max_worker_processes = 16');
 $node->start;
+
+# A database that is gone takes its miners along.
+
+$node->query('CREATE DATABASE other');
+$node->safe_psql('other', 'CREATE EXTENSION ftchain');
+$node->safe_psql('other', 'SELECT ftchain.start()');
+$node->comes_to(q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'ftchain miner'), 'another database has miners of its own', '4');
+$node->query('DROP DATABASE other WITH (FORCE)');
+$node->comes_to(q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'ftchain miner'), 'until it is dropped', '2', 20);
+
+# Nine chains, and places for eight: each has its turn.
+
+$node->query("SELECT ftchain.create_chain('hard $_', attempts => 1000000000000000); SELECT ftchain.append('hard $_', '1')") foreach 1 .. 9;
+$node->comes_to("SELECT attempts > 0 FROM ftchain.mining WHERE chain = 'hard $_'", "chain $_ of many is mined") foreach 1 .. 9;
+$node->append('"among many"');
+$node->comes_to(q(SELECT pending = 0 FROM ftchain.status WHERE chain = 'main'), 'and an easy one gets through');
 
 # Ends
 
