@@ -88,7 +88,7 @@ INSERT INTO ftchain.link_out (chain, member, epoch, base, acked, value) SELECT i
 INSERT INTO ftchain.link_in (chain, member, epoch, next, value, received, duplicates, refused, last_reason, received_at)
 SELECT id, sha256('m1'), 5, 8, sha256('v'), 20, 2, 1, 'too little work', '2024-01-02' FROM ftchain.chain WHERE name = 'a';
 INSERT INTO ftchain.link_in (chain, member, epoch, next, value, received) SELECT id, sha256('m3'), 2, 4, sha256('v'), 3 FROM ftchain.chain WHERE name = 'b';
-INSERT INTO ftchain.peer (server, member) VALUES ('server of m1', sha256('m1')), ('server of m3', sha256('m3'));
+INSERT INTO ftchain.peer (server, member, public_key) VALUES ('server of m1', sha256('m1'), sha256('k1')), ('server of m3', sha256('m3'), sha256('k3'));
 INSERT INTO ftchain.outbox (chain, seq, kind, reference) SELECT c.id, 1000000 + i, 1, sha256('r') FROM ftchain.chain c, generate_series(1, 3) i WHERE name = 'a';
 \x on
 SELECT chain, CASE member WHEN sha256('m1') THEN 'm1' WHEN sha256('m2') THEN 'm2' WHEN sha256('m3') THEN 'm3' END AS member, server, epoch, acked, waiting, acked_at,

@@ -193,7 +193,7 @@ all_at($alpha->query($head), 'all agree again');
 
 # More peers than there are places
 
-$gamma->query(q(INSERT INTO ftchain.peer (server, member) SELECT 'other ' || n, sha256(n::text::bytea) FROM generate_series(1, 15) n));
+$gamma->query(q(INSERT INTO ftchain.peer (server, member, public_key) SELECT 'other ' || n, sha256(n::text::bytea), sha256('key') FROM generate_series(1, 15) n));
 $gamma->query(q(DELETE FROM ftchain.peer WHERE server = 'beta'));
 $gamma->refuses(q(CALL ftchain.add_peer('beta')), qr/reaches 16 peers at most/, 'a peer without a place is refused');
 $gamma->query(q(CALL ftchain.add_peer('alpha')));
