@@ -162,6 +162,13 @@ static FtcStmt stream_is_accepted = {
 	.argtypes = {INT4OID, INT8OID},
 };
 
+static FtcStmt ranges_done = {
+	.sql = "UPDATE ftchain.numbered n SET done = now() FROM ftchain.stream_out s WHERE s.id = $1 AND n.stream = $1"
+	" AND n.done IS NULL AND n.first + (n.high - n.low) <= s.acked",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
 static FtcStmt epoch_put = {
 	.sql = "INSERT INTO ftchain.epoch_out (stream, epoch, base) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
 	.nargs = 3,
@@ -174,12 +181,11 @@ static FtcStmt epoch_get = {
 	.argtypes = {INT4OID, INT8OID},
 };
 
-/* Ranges whose last message is acknowledged and old, the oldest first, no others between. */
+/* The oldest ones, all of which were acknowledged long ago. */
 static FtcStmt prune_ranges = {
-	.sql = "DELETE FROM ftchain.numbered n USING ftchain.stream_out s WHERE s.id = n.stream"
-	" AND n.first + (n.high - n.low) <= s.acked AND n.first < coalesce((SELECT min(k.first) FROM ftchain.numbered k"
-	" JOIN ftchain.message_out m ON m.stream = k.stream AND m.seq = k.high"
-	" WHERE k.stream = n.stream AND m.sent > now() - make_interval(secs => $1)), s.numbered + 1)",
+	.sql = "DELETE FROM ftchain.numbered n WHERE n.done <= now() - make_interval(secs => $1)"
+	" AND NOT EXISTS (SELECT FROM ftchain.numbered k WHERE k.stream = n.stream AND k.first < n.first"
+	" AND (k.done IS NULL OR k.done > now() - make_interval(secs => $1)))",
 	.nargs = 1,
 	.argtypes = {FLOAT8OID},
 };
@@ -477,6 +483,7 @@ stream_put(const FtcRoute *route, const FtcSender *sender)
 	ftc_run(&stream_save, Int32GetDatum(route->stream), Int64GetDatum((int64) sender->end.epoch),
 			Int64GetDatum((int64) sender->base), Int64GetDatum((int64) (sender->base + sender->end.next - 1)),
 			ftc_hash_datum(&sender->end.value));
+	ftc_run(&ranges_done, Int32GetDatum(route->stream));
 	if (sender->end.next == 1)
 		ftc_run(&epoch_put, Int32GetDatum(route->stream), Int64GetDatum((int64) sender->end.epoch),
 				Int64GetDatum((int64) sender->base));
@@ -489,6 +496,19 @@ stream_base_of(const FtcRoute *route, uint64 epoch, uint64 *base)
 		return false;
 	*base = (uint64) DatumGetInt64(ftc_value(0, 0));
 	return true;
+}
+
+/* Beyond all positions */
+static void
+stream_forgot(const FtcRoute *route, uint64 epoch)
+{
+	ftc_run(&epoch_put, Int32GetDatum(route->stream), Int64GetDatum((int64) epoch), Int64GetDatum(PG_INT64_MAX / 2));
+}
+
+static void
+stream_accept_epoch(const FtcRoute *route)
+{
+	ftc_run(&stream_accept, Int32GetDatum(route->stream));
 }
 
 static bool
@@ -505,7 +525,9 @@ const FtcOutLog ftc_message_log = {
 	.load = stream_get,
 	.save = stream_put,
 	.base_of = stream_base_of,
+	.forgot = stream_forgot,
 	.accepts = stream_accepts,
+	.accept = stream_accept_epoch,
 };
 
 /* A new epoch begins at the oldest message: the receiver knows what it has. */
@@ -533,7 +555,6 @@ ftchain_resend(PG_FUNCTION_ARGS)
 					   TextDatumGetCString(PG_GETARG_DATUM(1)), TextDatumGetCString(PG_GETARG_DATUM(0))));
 	message_ends(&route, &horizon, &end);
 	ftc_sending_restart(&link, &route);
-	ftc_run(&stream_accept, Int32GetDatum(route.stream));
 	ftc_wake_at_commit(FTC_WAKE_COURIER);
 	ftc_leave(&scope);
 	PG_RETURN_INT64((int64) (end - horizon));

@@ -484,10 +484,24 @@ connection_message(const FtcPeer *peer)
 }
 
 static bool
+is_ready(const FtcPeer *peer, short events)
+{
+	struct pollfd fd = {.fd = PQsocket(peer->conn),.events = events};
+
+	return fd.fd < 0 || poll(&fd, 1, 0) > 0;
+}
+
+static bool
 advance_connecting(FtcPeer *peer, char **why)
 {
 	struct pg_conn *conn = peer->conn;
 
+	/*
+	 * asked too early, libpq takes a socket without an error for a connected
+	 * one
+	 */
+	if (!is_ready(peer, peer->poll == PGRES_POLLING_READING ? POLLIN : POLLOUT))
+		return true;
 	peer->poll = PQconnectPoll(conn);
 	if (!peer->reached && PQstatus(conn) != CONNECTION_STARTED && PQstatus(conn) != CONNECTION_BAD &&
 		PQstatus(conn) != CONNECTION_NEEDED)
@@ -593,11 +607,7 @@ take_result(FtcPeer *peer, PGresult *next, char **why)
 static bool
 is_moving(const FtcPeer *peer)
 {
-	struct pollfd fd = {.fd = PQsocket(peer->conn),.events = POLLIN};
-
-	if (peer->unsent)
-		fd.events |= POLLOUT;
-	return poll(&fd, 1, 0) > 0;
+	return is_ready(peer, peer->unsent ? POLLIN | POLLOUT : POLLIN);
 }
 
 /* The next one is waited for, if there is one. */
@@ -681,6 +691,7 @@ is_silent(const FtcPeer *peer)
 	socklen_t	len = sizeof(info);
 
 	return getsockopt(PQsocket(peer->conn), IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+		info.tcpi_state == TCP_ESTABLISHED &&
 		Min(info.tcpi_last_ack_recv, info.tcpi_last_data_recv) > SILENCE_MS;
 #else
 	return false;

@@ -160,11 +160,15 @@ ftc_sending_hello(FtcOutLink *link, const FtcRoute *route, const FtcAck *says)
 	if (ack.end.epoch > EPOCH_MAX && ack.end.epoch > before.epoch)
 		ack.end.epoch = 0;
 	heard = ftc_sender_hello(&link->sender, &log, &ack);
+	if (heard == FTC_HEARD_RESTARTED && ack.end.epoch > before.epoch && route->log->forgot != NULL)
+		route->log->forgot(route, ack.end.epoch);
 	if (heard == FTC_HEARD_RESTARTED && says->end.epoch > 0)
 		note_restart(route, link->sender.end.epoch, &before, &says->end);
 	if (heard == FTC_HEARD_RESYNC && !was_stopped)
 		note_resync(route, &says->end);
 	save_link(link, route, heard);
+	if (heard == FTC_HEARD_RESTARTED && log.accepted)
+		route->log->accept(route);
 }
 
 void
@@ -175,6 +179,7 @@ ftc_sending_restart(FtcOutLink *link, const FtcRoute *route)
 
 	load_link(link, route, &log);
 	save_link(link, route, ftc_sender_restart(&link->sender, &log, link->sender.end.epoch + 1));
+	route->log->accept(route);
 }
 
 /* The messages that come next, without what comes along. */
@@ -209,10 +214,14 @@ encode_messages(FtcMessage *messages, int n, const FtcGrant *grant, FtcOutgoing 
 	while (out->n < n && (out->n == 0 || grant->again || out->bytes < Min(grant->bytes, FTC_CALL_BYTES)))
 	{
 		const FtcMessage *m = &messages[out->n];
-		FtcSlice   *encoded = &out->messages[out->n++];
+		FtcSlice	encoded;
 
-		FTC_ENCODE(*encoded, ftc_message_encode, m);
-		out->bytes += encoded->len;
+		FTC_ENCODE(encoded, ftc_message_encode, m);
+		/* but for a single one */
+		if (out->n > 0 && !grant->again && out->bytes + encoded.len > grant->bytes)
+			break;
+		out->messages[out->n++] = encoded;
+		out->bytes += encoded.len;
 		out->value = ftc_link_advance(&out->value, &m->id, &m->digest);
 	}
 }

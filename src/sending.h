@@ -50,8 +50,15 @@ typedef struct FtcOutLog
 	/* Where an epoch began; NULL if it does not matter. */
 	bool		(*base_of) (const FtcRoute *route, uint64 epoch, uint64 *base);
 
-	/* Has an operator begun this epoch?  NULL if none can. */
+	/*
+	 * An epoch that the sender began and has forgotten: what the receiver has
+	 * of it is more than the sender remembers.  NULL if it does not matter.
+	 */
+	void		(*forgot) (const FtcRoute *route, uint64 epoch);
+
+	/* An operator has begun this epoch.  NULL if none can. */
 	bool		(*accepts) (const FtcRoute *route, uint64 epoch);
+	void		(*accept) (const FtcRoute *route);
 } FtcOutLog;
 
 /* The end of a link, as the courier has it in memory.  All zeros is new. */
@@ -66,7 +73,7 @@ typedef struct FtcOutLink
 	}			values[FTC_FLIGHT_MAX];
 } FtcOutLink;
 
-/* Begin a new epoch, as an operator wants it. */
+/* Begin a new epoch, as an operator wants it; of a log that one can accept. */
 extern void ftc_sending_restart(FtcOutLink *link, const FtcRoute *route);
 
 /* The receiver says how far it is, on a new connection. */

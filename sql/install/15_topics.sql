@@ -69,13 +69,16 @@ CREATE TABLE ftchain.numbered (
     first bigint NOT NULL,
     low bigint NOT NULL,
     high bigint NOT NULL,
+    done timestamptz,
     PRIMARY KEY (stream, first)
 );
+CREATE INDEX numbered_open ON ftchain.numbered (stream, first) WHERE done IS NULL;
 COMMENT ON TABLE ftchain.numbered IS 'positions of messages in their stream: without gaps, in the order in which they were committed';
 COMMENT ON COLUMN ftchain.numbered.stream IS 'number of the stream';
 COMMENT ON COLUMN ftchain.numbered.first IS 'position of the message low';
 COMMENT ON COLUMN ftchain.numbered.low IS 'seq of the first message';
 COMMENT ON COLUMN ftchain.numbered.high IS 'seq of the last: all in between are messages of the stream';
+COMMENT ON COLUMN ftchain.numbered.done IS 'when all of them were acknowledged';
 
 CREATE TABLE ftchain.number_state (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),

@@ -440,7 +440,8 @@ ftc_sender_ack(FtcSender *sender, const FtcLog *log, const FtcAck *ack, uint64_t
 	segment = find_segment(sender, order);
 	if (segment != NULL && !segment->has_come && !segment->lost)
 	{
-		if (heard == FTC_HEARD_MOVED)
+		/* something before it was lost, so it could not be taken */
+		if (heard == FTC_HEARD_MOVED || segment->first > ack->end.next)
 			lose(sender, segment);
 		else
 			hold_back(sender, segment, now);
