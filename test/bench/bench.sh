@@ -7,8 +7,8 @@
 # the two counts.  It prints the medians of both, the ratio of the medians and,
 # in brackets, the least and the greatest ratio of any one round.
 #
-#	bench_options ROWS QUICK_ROWS ARGUMENT...	BENCH_ROUNDS, _SECONDS, _ROWS, _QUICK
-#	bench_begin				build, and be ready to make servers
+#	bench_options ROWS QUICK_ROWS ARGUMENT...	BENCH_ROUNDS, _SECONDS, _ROWS, _PARTITION, _QUICK
+#	bench_begin [demo|run]	build, and be ready to make servers; with what packages
 #	bench_server NAME [CONF LINE...]
 #	bench_sample SUBJECT SIDE VALUE		one measurement of one round
 #	bench_compare SUBJECT UNIT SIDE PEER [FLOOR]
@@ -24,6 +24,7 @@
 BENCH_ROUNDS=
 BENCH_SECONDS=
 BENCH_ROWS=
+BENCH_PARTITION=
 BENCH_QUICK=
 BENCH_RESULTS=${BENCH_RESULTS:-}
 BENCH_MISSED=0
@@ -31,15 +32,15 @@ BENCH_SAMPLES=
 
 bench_usage()
 {
-	printf 'usage: test/bench/%s [-n ROUNDS | --rounds ROUNDS] [--seconds SECONDS] [--rows ROWS] [--quick] [--keep]\n' \
+	printf 'usage: test/bench/%s [-n ROUNDS | --rounds ROUNDS] [--seconds SECONDS] [--rows ROWS] [--partition SECONDS] [--quick] [--keep]\n' \
 		"$FTC_SCRIPT" >&2
 	exit 2
 }
 
 # bench_options ROWS QUICK_ROWS ARGUMENT...
 #
-# --seconds is for what runs for a time, --rows for what has a size; each
-# benchmark heeds the one that concerns it.
+# --seconds is for what runs for a time, --rows for what has a size, --partition
+# for networks; each benchmark heeds the ones that concern it.
 bench_options()
 {
 	local rows=$1 quick_rows=$2 name
@@ -47,7 +48,7 @@ bench_options()
 	shift 2
 	while [ $# -gt 0 ]; do
 		case $1 in
-			-n | --rounds | --seconds | --rows)
+			-n | --rounds | --seconds | --rows | --partition)
 				[[ ${2:-} =~ ^[1-9][0-9]*$ ]] || bench_usage
 				name=${1#--}
 				[ "$name" != -n ] || name=rounds
@@ -61,15 +62,15 @@ bench_options()
 		shift
 	done
 	if [ -n "$BENCH_QUICK" ]; then
-		: "${BENCH_ROUNDS:=2}" "${BENCH_SECONDS:=2}" "${BENCH_ROWS:=$quick_rows}"
+		: "${BENCH_ROUNDS:=2}" "${BENCH_SECONDS:=2}" "${BENCH_ROWS:=$quick_rows}" "${BENCH_PARTITION:=3}"
 	else
-		: "${BENCH_ROUNDS:=5}" "${BENCH_SECONDS:=10}" "${BENCH_ROWS:=$rows}"
+		: "${BENCH_ROUNDS:=5}" "${BENCH_SECONDS:=10}" "${BENCH_ROWS:=$rows}" "${BENCH_PARTITION:=30}"
 	fi
 }
 
 bench_begin()
 {
-	ftc_packages demo
+	ftc_packages "${1:-demo}"
 	ftc_workdir
 	ftc_build release
 	ftc_use release

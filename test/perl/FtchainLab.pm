@@ -17,6 +17,8 @@
 #	$alpha->add_server($beta, $cutter->place);
 #	$cutter->plan('up', 100, 'reset');
 #
+#	my $session = FtchainLab::Session->new($alpha);		# a psql that stays
+#
 # Each host is a network namespace with one interface.  What leaves it is read
 # by a program in the test's own namespace, which passes it on, or does not.  The
 # test talks to servers by their Unix sockets, which know of no namespaces, and
@@ -155,6 +157,9 @@ link set lab0 up
 $neighbours
 END
 	_run('', $self->within($name, $self->_program('forwarder'), '--plain', 'lab0'));
+	# TCP is not to remember how bad the network was; where the file cannot be
+	# written, as in some containers, it does
+	_run('', $self->within($name, 'sh', '-c', 'exec 2>/dev/null; echo 1 >/proc/sys/net/ipv4/tcp_no_metrics_save || :'));
 
 	# servers are started there
 	$host->{path} = "$self->{programs}/$name";
@@ -285,16 +290,6 @@ sub seed
 	my ($self, $seed) = @_;
 
 	_command($self->{forwarder}, 'seed', $seed);
-	return;
-}
-
-# A host forgets what it has learned about the ways to others: TCP remembers
-# losses.
-sub forget_losses
-{
-	my ($self, @names) = @_;
-
-	_run('', $self->within($_, qw(ip tcp_metrics flush))) foreach @names ? @names : @{ $self->{names} };
 	return;
 }
 
@@ -435,6 +430,66 @@ sub show
 	my $self = shift;
 
 	return map { split(/=/) } split(' ', FtchainLab::_command($self->{program}, 'show'));
+}
+
+
+package FtchainLab::Session;
+
+use strict;
+use warnings;
+
+# A psql that stays, in database postgres of a node, for one that asks often
+#
+#	my $session = FtchainLab::Session->new($node);
+#	my ($answer, $error) = $session->ask('SELECT 1');		# one of them is empty
+sub new
+{
+	my ($class, $node) = @_;
+	my %self;
+
+	local %ENV = $node->_get_env;
+	$self{pid} = IPC::Open2::open2($self{out}, $self{in}, 'sh', '-c', 'exec "$@" 2>&1', 'session', qw(psql -XAtq -d), $node->connstr('postgres'));
+	return bless(\%self, $class);
+}
+
+sub ask
+{
+	my ($self, $sql) = @_;
+	my $text = '';
+
+	local $SIG{PIPE} = 'IGNORE';
+	print { $self->{in} } "$sql;\n\\echo ==== :ERROR\n";
+	$self->{in}->flush;
+	while (defined(my $line = readline($self->{out})))
+	{
+		if ($line =~ /^==== (true|false)$/)
+		{
+			chomp $text;
+			return $1 eq 'true' ? ('', $text) : ($text, '');
+		}
+		$text .= $line;
+	}
+	return ('', $text || 'the session has ended');
+}
+
+# The answer; what fails ends the test.
+sub query
+{
+	my ($self, $sql) = @_;
+	my ($answer, $error) = $self->ask($sql);
+
+	die "$error\nfrom: $sql\n" if $error ne '';
+	return $answer;
+}
+
+sub end
+{
+	my $self = shift;
+
+	close($self->{in});
+	kill('TERM', $self->{pid});
+	waitpid($self->{pid}, 0);
+	return;
 }
 
 
