@@ -456,6 +456,7 @@ SELECT string_agg(name || ' ' || setting, ', ' ORDER BY name) FROM pg_file_setti
  WHERE applied AND name !~ '^log_|^lc_|directories|port|addresses|text_search|timezone|datestyle'
 END
 }
+note('TCP by ' . $lab->run('alpha', qw(cat /proc/sys/net/ipv4/tcp_congestion_control)) . ', the default of this machine');
 note('connections of the tuned rivals: ' . join(' ', map { "$_ $client{$_}" } sort keys %client) . ", batch_size $BATCH");
 
 foreach my $round (1 .. $rounds)

@@ -32,7 +32,9 @@
  *		limit					packets on the way; what is more is dropped (10000)
  *		down					1: nothing passes
  *	clear FROM TO				all as at first, passed on at once
- *	show FROM TO				counters, summed up: "ok sent=10 lost=1 ..."
+ *	show FROM TO				counters, summed up: "ok sent=10 lost=1 ..."; of
+ *								these missed is what FROM has sent to anybody and
+ *								the forwarder was too slow for
  *	seed N						chance from here on
  *
  * What is on the way when a direction goes down does not arrive.
@@ -97,6 +99,7 @@ typedef struct Host
 	const char *name;
 	struct in_addr address;
 	int			socket;
+	uint64_t	missed;			/* packets that there was no room for */
 } Host;
 
 typedef struct Packet
@@ -390,11 +393,8 @@ read_frame(int from)
 		char		bytes[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
 		struct cmsghdr aligned;
 	}			control;
-	struct sockaddr_ll source;
 	struct iovec part = {frame, sizeof(frame)};
 	struct msghdr message = {
-		.msg_name = &source,
-		.msg_namelen = sizeof(source),
 		.msg_iov = &part,
 		.msg_iovlen = 1,
 		.msg_control = &control,
@@ -408,9 +408,6 @@ read_frame(int from)
 			return false;
 		die("cannot read from %s: %s", hosts[from].name, strerror(errno));
 	}
-	/* what we have sent is seen here as well */
-	if (source.sll_pkttype == PACKET_OUTGOING)
-		return true;
 	if ((size_t) n > sizeof(frame))
 		die("%s sends packets of %zd bytes: is it plain?", hosts[from].name, n);
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c))
@@ -485,6 +482,33 @@ command_on(Direction *direction, const char *command, char **words, int count, C
 	return true;
 }
 
+/* The kernel's count begins anew each time. */
+static uint64_t
+missed_from(Host *host)
+{
+	struct tpacket_stats stats;
+	socklen_t	length = sizeof(stats);
+
+	if (getsockopt(host->socket, SOL_PACKET, PACKET_STATISTICS, &stats, &length) == 0)
+		host->missed += stats.tp_drops;
+	return host->missed;
+}
+
+static void
+show(int from, const Counters *sum)
+{
+	uint64_t	missed = 0;
+
+	for (int i = 0; i < host_count; i++)
+		if (from < 0 || i == from)
+			missed += missed_from(&hosts[i]);
+	printf("ok");
+#define X(name) printf(" " #name "=%llu", (unsigned long long) sum->name);
+	COUNTERS(X);
+#undef X
+	answer(" missed=%llu", (unsigned long long) missed);
+}
+
 static void
 obey(char **words, int count)
 {
@@ -520,13 +544,7 @@ obey(char **words, int count)
 		}
 	}
 	if (strcmp(command, "show") == 0)
-	{
-		printf("ok");
-#define X(name) printf(" " #name "=%llu", (unsigned long long) sum.name);
-		COUNTERS(X);
-#undef X
-		answer("%s", "");
-	}
+		show(from, &sum);
 	else
 		answer("ok");
 }
@@ -573,6 +591,7 @@ open_host(Host *host, char *word)
 	where.sll_ifindex = (int) if_nametoindex(word);
 	if (host->socket < 0 || where.sll_ifindex == 0 ||
 		setsockopt(host->socket, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) != 0 ||
+		setsockopt(host->socket, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) != 0 ||
 		bind(host->socket, (struct sockaddr *) &where, sizeof(where)) != 0)
 		die("cannot use the interface %s: %s", word, strerror(errno));
 	/* as much as there is; more is only for the administrator */

