@@ -185,7 +185,7 @@ $reader->quit;
 # Without room for miners
 
 $node->stop;
-$node->append_conf('postgresql.conf', 'max_worker_processes = 4');
+$node->append_conf('postgresql.conf', 'max_worker_processes = 5');
 $node->start;
 $node->comes_to(q(SELECT workers = 1 AND attempts > 0 FROM ftchain.mining WHERE chain = 'hard'),
 	'when no miner can be started the sealer mines');
