@@ -152,7 +152,7 @@ take_message(FtcIntake *r, const FtcMessage *message)
  * sender sends it again, until its time has come.
  */
 static void
-ledger_apply(FtcIntake *r, const FtcMessage *message)
+apply_one(FtcIntake *r, const FtcMessage *message)
 {
 	FtcReason	reason = take_message(r, message);
 
@@ -164,6 +164,18 @@ ledger_apply(FtcIntake *r, const FtcMessage *message)
 		r->refused++;
 	if (reason != FTC_OK && reason != FTC_UNKNOWN_PARENT)
 		r->reason = ftc_reason_text(reason);
+}
+
+static int
+ledger_apply(FtcIntake *r, const FtcMessage *messages, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		apply_one(r, &messages[i]);
+		if (r->stopped)
+			return i;
+	}
+	return n;
 }
 
 static const FtcInLog ledger_log = {
@@ -310,16 +322,12 @@ take_in(FtcIntake *r, const FtcInLog *log, Call *call)
 		return;
 	log->lock(r);
 	n = examine(r, log, call);
-	for (int i = 0; i < n && !r->stopped; i++)
-	{
-		log->apply(r, &call->fresh[i]);
-		if (r->stopped)
-			break;
+	if (n == 0)
+		return;
+	r->applied = log->apply(r, call->fresh, n);
+	for (int i = 0; i < r->applied; i++)
 		advance_link(&r->end, &call->fresh[i]);
-		r->applied++;
-	}
-	if (n > 0)
-		log->save(r);
+	log->save(r);
 }
 
 /* An acknowledgement must not be lost with the server that gave it. */

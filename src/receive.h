@@ -50,10 +50,11 @@ typedef struct FtcInLog
 	bool		(*key) (const FtcIntake *intake, FtcKey *key);
 
 	/*
-	 * Sets stopped, with a reason, if it cannot be taken now; or it counts as
-	 * taken: then it may set refused, behind.
+	 * Takes messages, in order, and gives how many it took: fewer than n only
+	 * if it sets stopped, with a reason, since the next one cannot be taken
+	 * now.  Of those taken it may set refused, behind.
 	 */
-	void		(*apply) (FtcIntake *intake, const FtcMessage *message);
+	int			(*apply) (FtcIntake *intake, const FtcMessage *messages, int n);
 } FtcInLog;
 
 extern const FtcInLog ftc_topic_log;	/* topic.c */

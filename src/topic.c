@@ -403,7 +403,7 @@ take_message(FtcIntake *r, const FtcMessage *message, const FtcTopicReference *r
  * it, so it is not for us to leave it out.
  */
 static void
-topic_apply(FtcIntake *r, const FtcMessage *message)
+apply_one(FtcIntake *r, const FtcMessage *message)
 {
 	FtcTopicReference reference;
 	FtcReason	reason = ftc_topic_reference_decode(&reference, message->reference);
@@ -433,6 +433,18 @@ topic_apply(FtcIntake *r, const FtcMessage *message)
 		take_message(r, message, &reference, &topic, name);
 	if (r->stopped)
 		ftc_run(&applied_drop, ftc_hash_datum(&r->sender), ftc_hash_datum(&message->id));
+}
+
+static int
+topic_apply(FtcIntake *r, const FtcMessage *messages, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		apply_one(r, &messages[i]);
+		if (r->stopped)
+			return i;
+	}
+	return n;
 }
 
 const FtcInLog ftc_topic_log = {
