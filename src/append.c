@@ -31,6 +31,7 @@
 #include "chain.h"
 #include "clock.h"
 #include "datum.h"
+#include "insertion.h"
 #include "json.h"
 #include "stmt.h"
 #include "store.h"
@@ -131,7 +132,7 @@ begin_appending(Appending *a, const FtcChainCache *chain, Datum kind, int rows)
 	a->chain = chain;
 	/* before any seq is drawn, see above */
 	values[FTC_ENTRY_XID] = FullTransactionIdGetDatum(GetTopFullTransactionId());
-	a->into = ftc_insertion_begin(chain->entry, rows, false);
+	a->into = ftc_insertion_begin(ftc_entry_table(chain->entry, RowExclusiveLock), rows, false);
 	values[FTC_ENTRY_TIME] = TimestampTzGetDatum(ftc_clock_timestamp());
 	values[FTC_ENTRY_INCARNATION] = Int64GetDatum(chain->incarnation);
 	values[FTC_ENTRY_CHAIN] = Int32GetDatum(chain->id);

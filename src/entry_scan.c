@@ -29,6 +29,7 @@
 #include "compat.h"
 #include "datum.h"
 #include "identity.h"
+#include "insertion.h"
 #include "store.h"
 
 #define SCAN_ROWS	1000		/* between two looks at interrupts and memory */
@@ -158,13 +159,8 @@ ftc_entry_table(Oid table, LOCKMODE mode)
 		INT8OID, INT8OID, XID8OID, TIMESTAMPTZOID, INT8OID, INT4OID, INT4OID, BYTEAOID, TEXTOID, TEXTOID, JSONOID
 	};
 	Relation	relation = table_open(table, mode);
-	TupleDesc	tupdesc = RelationGetDescr(relation);
 
-	if (tupdesc->natts != FTC_ENTRY_COLUMNS)
-		altered();
-	for (int i = 0; i < FTC_ENTRY_COLUMNS; i++)
-		if (TupleDescAttr(tupdesc, i)->attisdropped || TupleDescAttr(tupdesc, i)->atttypid != types[i])
-			altered();
+	ftc_insertion_check(relation, types, FTC_ENTRY_COLUMNS);
 	return relation;
 }
 

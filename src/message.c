@@ -77,12 +77,16 @@ static FtcStmt number_state = {
 	.sql = "SELECT snapshot FROM ftchain.number_state",
 };
 
-/* The first asks for the newest only: an estimate of how many there are might mislead. */
+/*
+ * Nearly all messages were numbered long ago.  The first asks for the newest only: an
+ * estimate of how many there are might mislead.
+ */
 static FtcStmt number_any = {
 	.sql = "SELECT coalesce((SELECT m.xid FROM ftchain.message_out m ORDER BY m.xid DESC LIMIT 1) >= pg_snapshot_xmax($1), false)"
 	" OR EXISTS (SELECT FROM ftchain.message_out m WHERE m.xid = ANY (ARRAY(SELECT pg_snapshot_xip($1))))",
 	.nargs = 1,
 	.argtypes = {PG_SNAPSHOTOID},
+	.by_index = true,
 };
 
 static FtcStmt number_lock = {
@@ -104,6 +108,7 @@ static FtcStmt number_all = {
 	" UPDATE ftchain.number_state SET snapshot = pg_current_snapshot()",
 	.nargs = 1,
 	.argtypes = {PG_SNAPSHOTOID},
+	.by_index = true,
 };
 
 static FtcStmt streams_to = {
@@ -128,6 +133,7 @@ static FtcStmt stream_read = {
 	" WHERE o.stream = $1 AND o.first <= $2), 0) ORDER BY n.first, m.seq LIMIT $3",
 	.nargs = 3,
 	.argtypes = {INT4OID, INT8OID, INT4OID},
+	.by_index = true,
 };
 
 static FtcStmt messages_get = {
@@ -135,6 +141,7 @@ static FtcStmt messages_get = {
 	" LEFT JOIN ftchain.message_out m ON m.stream = $1 AND m.seq = s.seq ORDER BY s.at",
 	.nargs = 2,
 	.argtypes = {INT4OID, INT8ARRAYOID},
+	.by_index = true,
 };
 
 static FtcStmt stream_load = {
@@ -167,6 +174,7 @@ static FtcStmt ranges_done = {
 	" AND n.done IS NULL AND n.first + (n.high - n.low) <= s.acked",
 	.nargs = 1,
 	.argtypes = {INT4OID},
+	.by_index = true,
 };
 
 static FtcStmt epoch_put = {
@@ -349,22 +357,9 @@ ftchain_send(PG_FUNCTION_ARGS)
  * ----------------------------------------------------------------
  */
 
-/*
- * Nearly all messages were numbered long ago, whatever statistics say or do not
- * say yet.  A plan that it makes look dear is not one to compile.  Until the scope
- * is left.
- */
-static void
-prefer_index(void)
-{
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-}
-
 bool
 ftc_message_is_numberable(void)
 {
-	prefer_index();
 	if (ftc_run(&number_state, 0) == 0)
 		return false;
 	ftc_run(&number_any, ftc_value(0, 0));
@@ -375,7 +370,6 @@ ftc_message_is_numberable(void)
 void
 ftc_message_number(void)
 {
-	prefer_index();
 	ftc_run(&number_lock, 0);
 	ftc_run(&number_all, ftc_value(0, 0));
 }

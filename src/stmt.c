@@ -123,17 +123,36 @@ prepare(FtcStmt *stmt)
 	stmt->plan = plan;
 }
 
+/*
+ * Statistics may be missing, or of a time when the table was small.  A plan that
+ * this makes look dear is not one to compile.
+ */
+static int
+prefer_index(void)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	return level;
+}
+
 /* SPI wants 'n' for a null and takes NULL for "no nulls". */
 static uint64
 execute(FtcStmt *stmt, const Datum *args, const bool *nulls, bool read_only)
 {
 	char		marks[FTC_STMT_ARGS_MAX];
+	int			level = 0;
 	int			result;
 
 	prepare(stmt);
 	for (int i = 0; i < stmt->nargs; i++)
 		marks[i] = nulls != NULL && nulls[i] ? 'n' : ' ';
+	if (stmt->by_index)
+		level = prefer_index();
 	result = SPI_execute_plan(stmt->plan, unconstify(Datum *, args), marks, read_only || frozen, 0);
+	if (stmt->by_index)
+		AtEOXact_GUC(true, level);
 	if (result < 0)
 		elog(ERROR, "could not run \"%s\": %s", stmt->sql, SPI_result_code_string(result));
 	return SPI_processed;

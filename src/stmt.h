@@ -24,6 +24,8 @@ typedef struct FtcStmt
 	const char *sql;
 	int			nargs;
 	Oid			argtypes[FTC_STMT_ARGS_MAX];
+	bool		by_index;		/* few rows of a large table, whatever
+								 * statistics say or do not say yet */
 	SPIPlanPtr	plan;			/* made on first use in a backend */
 } FtcStmt;
 

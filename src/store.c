@@ -26,6 +26,7 @@
 #include "clock.h"
 #include "datum.h"
 #include "identity.h"
+#include "insertion.h"
 #include "store.h"
 
 PG_FUNCTION_INFO_V1(ftchain_refuse_change);
@@ -679,7 +680,7 @@ static void
 put_bundle_entries(BodyIn *body, const FtcStoredBundle *stored, const FtcIds *given)
 {
 	uint32		count = body->reader.bundle.count;
-	FtcInsertion *into = ftc_insertion_begin(body->entry, count, true);
+	FtcInsertion *into = ftc_insertion_begin(ftc_entry_table(body->entry, RowExclusiveLock), count, true);
 	Datum		values[FTC_ENTRY_COLUMNS] = {0};
 	int64		bytes = 0;
 	int			range = 0;

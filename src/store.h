@@ -138,18 +138,6 @@ typedef bool (*FtcEntryCallback) (void *arg, int64 id, FtcEntry *entry);
 extern void ftc_store_scan(int32 chain, const FtcIds *ids, FtcEntryCallback callback, void *arg);
 
 /*
- * Entries on their way into the table, past SPI.  rows: how many are to come,
- * about.  Values, as columns, must last until the end; what is made for a row
- * only is best made in the context.  They are seen after the end.  alone: nobody
- * else puts many there just now, so free space need not be looked for.
- */
-typedef struct FtcInsertion FtcInsertion;
-extern FtcInsertion *ftc_insertion_begin(Oid table, int64 rows, bool alone);
-extern MemoryContext ftc_insertion_context(const FtcInsertion *in);
-extern void ftc_insertion_add(FtcInsertion *in, const Datum *values, const bool *nulls);
-extern void ftc_insertion_end(FtcInsertion *in);
-
-/*
  * Replace the main chain above the fork by these blocks, lowest first; bundles
  * of those that go are pending again, of those that come no longer.
  */

@@ -104,7 +104,7 @@ COMMENT ON COLUMN ftchain.topic.max_attempts IS 'how often one is tried before i
 COMMENT ON COLUMN ftchain.topic.created IS 'when it was created';
 
 CREATE TABLE ftchain.message_in (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id bigint GENERATED ALWAYS AS IDENTITY,
     topic text NOT NULL,
     sender bytea NOT NULL,
     seq bigint NOT NULL,
@@ -112,9 +112,9 @@ CREATE TABLE ftchain.message_in (
     received timestamptz NOT NULL DEFAULT now(),
     visible timestamptz NOT NULL DEFAULT now(),
     attempts integer NOT NULL DEFAULT 0,
-    message json NOT NULL
-);
-CREATE INDEX message_in_visible ON ftchain.message_in (topic, visible);
+    message json NOT NULL,
+    PRIMARY KEY (topic, id)
+) WITH (fillfactor = 50);  -- each row is changed once, at least, when it is given
 COMMENT ON TABLE ftchain.message_in IS 'messages that wait to be received and acknowledged';
 COMMENT ON COLUMN ftchain.message_in.id IS 'local number, in the order in which they came';
 COMMENT ON COLUMN ftchain.message_in.topic IS 'name of the topic';
@@ -153,15 +153,20 @@ COMMENT ON COLUMN ftchain.dead_letter.message IS 'the message, byte for byte';
 -- Messages are known by their ids whatever epoch they come in.
 CREATE TABLE ftchain.applied (
     member bytea NOT NULL,
-    id bytea NOT NULL,
+    stream integer NOT NULL,
+    incarnation bigint NOT NULL,
+    bucket bigint NOT NULL,
+    ids bytea NOT NULL,
     received timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (member, id)
+    PRIMARY KEY (member, stream, incarnation, bucket)
 );
-CREATE INDEX applied_received ON ftchain.applied (received);
 COMMENT ON TABLE ftchain.applied IS 'messages received, so that none is twice';
 COMMENT ON COLUMN ftchain.applied.member IS 'the sender';
-COMMENT ON COLUMN ftchain.applied.id IS 'id of the message';
-COMMENT ON COLUMN ftchain.applied.received IS 'when';
+COMMENT ON COLUMN ftchain.applied.stream IS 'number of the stream there';
+COMMENT ON COLUMN ftchain.applied.incarnation IS 'of the sender when they were sent';
+COMMENT ON COLUMN ftchain.applied.bucket IS 'their seqs, divided by 64';
+COMMENT ON COLUMN ftchain.applied.ids IS 'of each the rest of its seq (1 byte) and the beginning of its id (8 bytes)';
+COMMENT ON COLUMN ftchain.applied.received IS 'when the last of them came';
 
 CREATE TABLE ftchain.stream_in (
     member bytea NOT NULL,

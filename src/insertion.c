@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
- * entry_insert.c
- *	  Putting entries into their table.
+ * insertion.c
+ *	  Putting rows into a table of ours.
  *
  * Past SPI: as the apply worker of logical replication puts one row there, and
  * COPY many, with indexes, constraints and triggers.  A statement that does the
@@ -24,7 +24,7 @@
 
 #include "compat.h"
 #include "guc.h"
-#include "store.h"
+#include "insertion.h"
 
 /* As COPY has it. */
 #define BATCH_ROWS 1000
@@ -45,14 +45,28 @@ struct FtcInsertion
 	TupleTableSlot *slots[FLEXIBLE_ARRAY_MEMBER];
 };
 
+void
+ftc_insertion_check(Relation table, const Oid *types, int n)
+{
+	TupleDesc	tupdesc = RelationGetDescr(table);
+	bool		altered = tupdesc->natts != n;
+
+	for (int i = 0; i < n && !altered; i++)
+		altered = TupleDescAttr(tupdesc, i)->attisdropped || TupleDescAttr(tupdesc, i)->atttypid != types[i];
+	if (altered)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("table \"ftchain.%s\" has been altered", RelationGetRelationName(table)));
+}
+
 static void
-need_right(Oid table)
+need_right(Relation table)
 {
 	Oid			worker = get_role_oid(ftc_guc_worker_role, false);
-	AclResult	right = pg_class_aclcheck(table, worker, ACL_INSERT);
+	AclResult	right = pg_class_aclcheck(RelationGetRelid(table), worker, ACL_INSERT);
 
 	if (right != ACLCHECK_OK)
-		aclcheck_error(right, OBJECT_TABLE, "entry");
+		aclcheck_error(right, OBJECT_TABLE, RelationGetRelationName(table));
 }
 
 static bool
@@ -91,19 +105,19 @@ open_result(FtcInsertion *in)
 }
 
 FtcInsertion *
-ftc_insertion_begin(Oid table, int64 rows, bool alone)
+ftc_insertion_begin(Relation table, int64 rows, bool alone)
 {
 	int			most = (int) Max(Min(rows, BATCH_ROWS), 1);
 	FtcInsertion *in = palloc0(offsetof(FtcInsertion, slots) + most * sizeof(TupleTableSlot *));
 
 	need_right(table);
-	in->table = ftc_entry_table(table, RowExclusiveLock);
+	in->table = table;
 	in->options = alone ? TABLE_INSERT_SKIP_FSM : 0;
 	open_result(in);
 	in->simple = most == 1 && !has_row_triggers(in->result);
 	in->capacity = is_one_by_one(in->result) ? 1 : most;
 	in->context = in->simple ? GetPerTupleMemoryContext(in->estate)
-		: AllocSetContextCreate(CurrentMemoryContext, "ftchain entries", ALLOCSET_DEFAULT_SIZES);
+		: AllocSetContextCreate(CurrentMemoryContext, "ftchain rows", ALLOCSET_DEFAULT_SIZES);
 	return in;
 }
 
@@ -113,11 +127,11 @@ ftc_insertion_context(const FtcInsertion *in)
 	return in->context;
 }
 
-/* What a row takes, about. */
+/* What a row takes, about: its last column is what may be long. */
 static Size
-row_bytes(const Datum *values)
+row_bytes(const FtcInsertion *in, const Datum *values)
 {
-	return 100 + VARSIZE_ANY(DatumGetPointer(values[FTC_ENTRY_PAYLOAD]));
+	return 100 + VARSIZE_ANY(DatumGetPointer(values[RelationGetDescr(in->table)->natts - 1]));
 }
 
 static TupleTableSlot *
@@ -160,9 +174,10 @@ void
 ftc_insertion_add(FtcInsertion *in, const Datum *values, const bool *nulls)
 {
 	TupleTableSlot *slot = next_slot(in);
+	int			columns = RelationGetDescr(in->table)->natts;
 
-	memcpy(slot->tts_values, values, FTC_ENTRY_COLUMNS * sizeof(Datum));
-	memcpy(slot->tts_isnull, nulls, FTC_ENTRY_COLUMNS * sizeof(bool));
+	memcpy(slot->tts_values, values, columns * sizeof(Datum));
+	memcpy(slot->tts_isnull, nulls, columns * sizeof(bool));
 	ExecStoreVirtualTuple(slot);
 	if (in->simple)
 	{
@@ -174,11 +189,11 @@ ftc_insertion_add(FtcInsertion *in, const Datum *values, const bool *nulls)
 	if (is_one_by_one(in->result) && !ExecBRInsertTriggers(in->estate, in->result, slot))
 		ereport(ERROR,
 				errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				errmsg("a trigger on table \"ftchain.entry\" left an entry out"),
-				errhint("To refuse an entry, raise an error."));
+				errmsg("a trigger on table \"ftchain.%s\" left a row out", RelationGetRelationName(in->table)),
+				errhint("To refuse a row, raise an error."));
 	if (in->table->rd_att->constr != NULL)
 		ExecConstraints(in->result, slot, in->estate);
-	in->bytes += row_bytes(values);
+	in->bytes += row_bytes(in, values);
 	in->n++;
 	if (in->n == in->capacity || in->bytes >= BATCH_BYTES)
 		put_batch(in);
