@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -31,6 +32,7 @@
 #include "contact.h"
 #include "courier.h"
 #include "courier_part.h"
+#include "failpoint.h"
 #include "message.h"
 #include "peer.h"
 #include "step.h"
@@ -90,6 +92,7 @@ attend(FtcContact *c)
 {
 	bool		answered;
 	bool		called = false;
+	bool		stale;
 	char	   *why = NULL;
 	bool		more = false;
 
@@ -105,7 +108,8 @@ attend(FtcContact *c)
 		}
 		return false;
 	}
-	if (c->peer.phase == FTC_PEER_IDLE && ftc_peer_is_stale(&c->peer))
+	stale = ftc_peer_is_stale(&c->peer);
+	if (c->peer.phase == FTC_PEER_IDLE && stale)
 	{
 		ftc_contact_close(c);
 		return true;
@@ -118,7 +122,8 @@ attend(FtcContact *c)
 	answered = c->answer != NULL;
 	if (answered)
 		take_answer(c);
-	while (ftc_peer_is_ready(&c->peer) && make_call(c, &more))
+	/* there may always be something to send: nothing more goes the old way */
+	while (!stale && ftc_peer_is_ready(&c->peer) && make_call(c, &more))
 		called = true;
 	return called || answered || more;
 }
@@ -138,14 +143,21 @@ static bool
 number_messages(void *arg)
 {
 	FtcScope	scope;
+	bool		numbered = false;
 
 	if (!ftc_step_begin("numbering messages"))
 		return false;
 	ftc_enter(&scope);
 	if (ftc_message_is_numberable())
+	{
 		ftc_message_number();
+		FTC_FAILPOINT("message-before-number-commit");
+		numbered = true;
+	}
 	ftc_leave(&scope);
 	ftc_step_end();
+	if (numbered)
+		FTC_FAILPOINT("message-numbered");
 	return false;
 }
 
@@ -168,6 +180,8 @@ ftc_courier_turn(void)
 		}
 	ftc_bodies_settle();
 	ftc_worker_progress(busy ? "exchanging" : "idle");
+	/* no lock and no snapshot is held while the network is waited for */
+	Assert(!IsTransactionState());
 	if (!busy && !ftc_worker_must_leave())
 		ftc_peer_wait(peers, open_peers(peers), 250, "FtchainCourier");
 	return 0;

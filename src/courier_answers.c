@@ -249,14 +249,17 @@ take_receive(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 	FtcAck		ack;
 	FtcRoute	route = ftc_courier_route(c, self);
 	int64		refused;
+	bool		knew;
 
 	if (ftc_peer_rows(result) != 1 || !get_ack(result, 0, &ack) || !ftc_peer_int(result, 0, 3, &refused))
 		return malformed(c);
 	if (refused > 0)
 		ftc_contact_note_failure(c, psprintf("%lld messages refused: %s", (long long) refused,
 											 ftc_peer_text(result, 0, 4)));
+	knew = c->call.line->not_taken;
 	c->call.line->not_taken = !ftc_sending_ack(&c->call.line->out, &route, &ack, c->call.order);
-	if (c->call.line->not_taken)
+	/* of calls behind one that failed nothing is taken, without a reason */
+	if (c->call.line->not_taken && !(knew && ftc_peer_is_null(result, 0, 4)))
 		ftc_contact_note_failure(c, ftc_peer_is_null(result, 0, 4) ? "it does not take messages"
 								 : psprintf("it does not take messages: %s", ftc_peer_text(result, 0, 4)));
 	if (c->call.line->out.sender.state == FTC_SENDER_CLOSED)
@@ -302,6 +305,15 @@ take_block(FtcContact *c, struct pg_result *result)
 	return true;
 }
 
+/* Two transactions were in each other's way: if it stays so, that is shown. */
+static void
+take_transient(FtcContact *c)
+{
+	c->call.line->not_taken = !ftc_sending_failed(&c->call.line->out, c->call.order);
+	if (c->call.line->not_taken)
+		ftc_contact_note_failure(c, ftc_peer_message(c->answer));
+}
+
 bool
 ftc_courier_take_answer(void *arg)
 {
@@ -315,7 +327,7 @@ ftc_courier_take_answer(void *arg)
 		ftc_step_may_be_lost();
 	ftc_enter(&scope);
 	if (ftc_peer_failed(c->answer) && c->call.kind == FTC_ASKED_RECEIVE && ftc_peer_is_transient(c->answer))
-		ftc_sending_failed(&c->call.line->out, c->call.order);
+		take_transient(c);
 	else if (ftc_peer_failed(c->answer))
 		ftc_line_leave(c, ftc_peer_message(c->answer));
 	else if (ftc_identity_load(&self))

@@ -24,6 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "clock.h"
 #include "compat.h"
 #include "datum.h"
 #include "stmt.h"
@@ -177,13 +178,15 @@ run_of(Target *target, const FtcIncoming *incoming, int n, StringInfo array)
 	return i;
 }
 
-static void
-insert_all(Target *target, const FtcIncoming *incoming, int n)
+/* Gives how many were put there, or were known, before it was late. */
+static int
+insert_all(Target *target, const FtcIncoming *incoming, int n, uint64 until)
 {
 	StringInfoData array;
+	int			i = 0;
 
 	initStringInfo(&array);
-	for (int i = 0; i < n;)
+	while (i < n && (i == 0 || ftc_clock_steady() < until))
 	{
 		Datum		json;
 		int			result;
@@ -197,13 +200,15 @@ insert_all(Target *target, const FtcIncoming *incoming, int n)
 			elog(ERROR, "could not put a message into a table: %s", SPI_result_code_string(result));
 		pfree(DatumGetPointer(json));
 	}
+	return i;
 }
 
 /* As the owner, who is not to be led to do anything else. */
-static void
-insert_as_owner(const FtcTopic *topic, const FtcIncoming *incoming, int n)
+static int
+insert_as_owner(const FtcTopic *topic, const FtcIncoming *incoming, int n, uint64 until)
 {
 	Target		target = {0};
+	int			done;
 	Oid			user;
 	int			context;
 
@@ -211,9 +216,10 @@ insert_as_owner(const FtcTopic *topic, const FtcIncoming *incoming, int n)
 	target.table = table_open(topic->deliver_to, RowExclusiveLock);
 	target.at_once = is_at_once(target.table);
 	SetUserIdAndSecContext(topic->owner, SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	insert_all(&target, incoming, n);
+	done = insert_all(&target, incoming, n, until);
 	SetUserIdAndSecContext(user, context);
 	table_close(target.table, NoLock);
+	return done;
 }
 
 /* What may well go by itself says nothing against the message. */
@@ -228,7 +234,7 @@ is_passing(int sqlstate)
 }
 
 const char *
-ftc_deliver(const FtcTopic *topic, const FtcIncoming *incoming, int n)
+ftc_deliver(const FtcTopic *topic, const FtcIncoming *incoming, int n, uint64 until, int *done)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -236,23 +242,26 @@ ftc_deliver(const FtcTopic *topic, const FtcIncoming *incoming, int n)
 
 	if (get_rel_name(topic->deliver_to) == NULL)
 		return "the table that the topic delivers to is gone";
+	if (GetUserNameFromId(topic->owner, true) == NULL)
+		return "the owner of the topic is gone";
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		insert_as_owner(topic, incoming, n);
+		*done = insert_as_owner(topic, incoming, n, until);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
 		ErrorData  *data;
 
-		if (is_passing(geterrcode()))
-			PG_RE_THROW();
 		MemoryContextSwitchTo(context);
 		data = CopyErrorData();
 		FlushErrorState();
+		/* or the session would stay in a transaction that has failed */
 		RollbackAndReleaseCurrentSubTransaction();
+		if (is_passing(data->sqlerrcode))
+			ReThrowError(data);
 		error = data->message;
 	}
 	PG_END_TRY();

@@ -31,6 +31,7 @@
 #include "core/sha256.h"
 #include "core/topic.h"
 #include "datum.h"
+#include "failpoint.h"
 #include "guc.h"
 #include "identity.h"
 #include "json.h"
@@ -349,6 +350,7 @@ ftchain_send(PG_FUNCTION_ARGS)
 	if (created)
 		ftc_wake_at_commit(FTC_WAKE_COURIER);
 	ftc_leave(&scope);
+	FTC_FAILPOINT("message-put");
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, no_nulls)));
 }
 
@@ -391,6 +393,7 @@ ftc_message_prune(void)
 	Datum		keep = Float8GetDatum((double) ftc_guc_message_retention);
 
 	ftc_run(&prune_ranges, keep);
+	FTC_FAILPOINT("message-pruning");
 	ftc_run(&prune_messages, keep);
 }
 

@@ -36,6 +36,7 @@ typedef struct FtcIntake
 	bool		stopped;		/* it was not taken, and is to come again */
 	bool		behind;			/* a parent was missing */
 	int			attempts;		/* at the next one, so far */
+	uint64		until;			/* when it is late (steady clock, us) */
 } FtcIntake;
 
 /* What a kind of stream is, as tables. */
@@ -50,9 +51,9 @@ typedef struct FtcInLog
 	bool		(*key) (const FtcIntake *intake, FtcKey *key);
 
 	/*
-	 * Takes messages, in order, and gives how many it took: fewer than n only
-	 * if it sets stopped, with a reason, since the next one cannot be taken
-	 * now.  Of those taken it may set refused, behind.
+	 * Takes messages, in order, and gives how many it took: fewer than n if
+	 * it is late, or if it sets stopped, with a reason, since the next one
+	 * cannot be taken now.  Of those taken it may set refused, behind.
 	 */
 	int			(*apply) (FtcIntake *intake, const FtcMessage *messages, int n);
 } FtcInLog;

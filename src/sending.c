@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "datum.h"
+#include "failpoint.h"
 #include "keys.h"
 #include "protocol.h"
 #include "sending.h"
@@ -105,6 +106,8 @@ save_link(FtcOutLink *link, const FtcRoute *route, FtcHeard heard)
 		link->nvalues = 0;
 	if (heard == FTC_HEARD_RESTARTED || heard == FTC_HEARD_MOVED)
 		route->log->save(route, &link->sender);
+	if (heard == FTC_HEARD_RESTARTED && route->stream != FTC_STREAM_LEDGER)
+		FTC_FAILPOINT("message-link-restarted");
 }
 
 /* Where it was left, by whatever process; begun if need be. */
@@ -310,10 +313,13 @@ ftc_sending_ack(FtcOutLink *link, const FtcRoute *route, const FtcAck *ack, uint
 	return link->sender.hold_until <= now;
 }
 
-void
+bool
 ftc_sending_failed(FtcOutLink *link, uint64 order)
 {
-	ftc_sender_failed(&link->sender, order, ftc_clock_steady());
+	uint64		now = ftc_clock_steady();
+
+	ftc_sender_failed(&link->sender, order, now);
+	return link->sender.hold_until <= now;
 }
 
 void

@@ -99,8 +99,8 @@ extern uint64 ftc_sending_sent(FtcOutLink *link, const FtcOutgoing *out);
 /* The answer to them.  False if nothing of it was taken, and the link holds back. */
 extern bool ftc_sending_ack(FtcOutLink *link, const FtcRoute *route, const FtcAck *ack, uint64 order);
 
-/* Their call failed, and may succeed another time. */
-extern void ftc_sending_failed(FtcOutLink *link, uint64 order);
+/* Their call failed, and may succeed another time.  False if the link holds back. */
+extern bool ftc_sending_failed(FtcOutLink *link, uint64 order);
 
 /* The connection is gone. */
 extern void ftc_sending_cut(FtcOutLink *link);

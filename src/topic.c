@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "commands/sequence.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -20,6 +21,7 @@
 #include "branch.h"
 #include "clock.h"
 #include "datum.h"
+#include "failpoint.h"
 #include "identity.h"
 #include "insertion.h"
 #include "json.h"
@@ -171,6 +173,24 @@ json_datum(const FtcIncoming *incoming)
 	return PointerGetDatum(ftc_slice_text(incoming->message->attachment));
 }
 
+/*
+ * A table may take its time with each message.  What all of a call took would be
+ * lost if the sender gave up waiting, again and again: so some are taken, and the
+ * rest comes once more.  How long it waits it has said by how long we may wait for
+ * a lock.
+ */
+static void
+set_time(FtcIntake *r)
+{
+	r->until = ftc_clock_steady() + (LockTimeout > 0 ? (uint64) LockTimeout * 1000 / 2 : 5 * USECS_PER_SEC);
+}
+
+static bool
+is_late(const FtcIntake *r)
+{
+	return ftc_clock_steady() >= r->until;
+}
+
 /* Those that are not known wait for recv(), and who listens hears of it. */
 static void
 put_in_queue(const FtcIntake *r, Datum name, const FtcIncoming *incoming, int n)
@@ -228,7 +248,8 @@ put_singly(FtcIntake *r, const FtcTopic *topic, Datum name, const FtcIncoming *i
 {
 	for (int i = 0; i < n; i++)
 	{
-		const char *error = incoming[i].known ? NULL : ftc_deliver(topic, &incoming[i], 1);
+		int			done;
+		const char *error = incoming[i].known ? NULL : ftc_deliver(topic, &incoming[i], 1, r->until, &done);
 
 		if (error != NULL)
 		{
@@ -237,6 +258,8 @@ put_singly(FtcIntake *r, const FtcTopic *topic, Datum name, const FtcIncoming *i
 		}
 		if (!incoming[i].known)
 			r->attempts = 0;
+		if (is_late(r))
+			return i + 1;
 	}
 	return n;
 }
@@ -247,11 +270,14 @@ put_in_table(FtcIntake *r, const FtcTopic *topic, Datum name, const FtcIncoming 
 {
 	int			done = 0;
 
-	while (done < n && !r->stopped)
+	while (done < n && !r->stopped && (done == 0 || !is_late(r)))
 	{
-		if (r->attempts == 0 && ftc_deliver(topic, incoming + done, n - done) == NULL)
-			return n;
-		done += put_singly(r, topic, name, incoming + done, r->attempts == 0 ? n - done : 1);
+		int			put;
+
+		if (r->attempts == 0 && ftc_deliver(topic, incoming + done, n - done, r->until, &put) == NULL)
+			done += put;
+		else
+			done += put_singly(r, topic, name, incoming + done, r->attempts == 0 ? n - done : 1);
 	}
 	return done;
 }
@@ -293,6 +319,7 @@ take_run(FtcIntake *r, FtcIncoming *incoming, int n)
 		}
 	}
 	ftc_applied_note(applied, incoming, taken);
+	FTC_FAILPOINT("message-taken");
 	r->duplicates += count_known(incoming, taken);
 	return taken;
 }
@@ -332,7 +359,8 @@ topic_apply(FtcIntake *r, const FtcMessage *messages, int n)
 
 	while (good < n && (reason = examine(&incoming[good], &messages[good])) == FTC_OK)
 		good++;
-	while (taken < good && !r->stopped)
+	set_time(r);
+	while (taken < good && !r->stopped && (taken == 0 || !is_late(r)))
 	{
 		int			run = 1;
 
@@ -340,7 +368,7 @@ topic_apply(FtcIntake *r, const FtcMessage *messages, int n)
 			run++;
 		taken += take_run(r, incoming + taken, run);
 	}
-	if (!r->stopped && reason != FTC_OK)
+	if (!r->stopped && taken == good && reason != FTC_OK)
 		not_now(r, ftc_reason_text(reason));
 	return taken;
 }

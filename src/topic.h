@@ -77,9 +77,10 @@ extern FtcApplied *ftc_applied_look(const FtcIntake *r, FtcIncoming *incoming, i
 extern void ftc_applied_note(FtcApplied *applied, const FtcIncoming *incoming, int n);
 
 /*
- * deliver.c: put those that are not known into the topic's table, all or none.
- * Gives NULL, or what went wrong.
+ * deliver.c: put those that are not known into the topic's table: *done of them,
+ * fewer than n if it is late by then (steady clock, us), but one at least.  Gives
+ * NULL, or what went wrong; then none are there.
  */
-extern const char *ftc_deliver(const FtcTopic *topic, const FtcIncoming *incoming, int n);
+extern const char *ftc_deliver(const FtcTopic *topic, const FtcIncoming *incoming, int n, uint64 until, int *done);
 
 #endif							/* FTC_TOPIC_IN_H */

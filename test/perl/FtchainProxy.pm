@@ -6,6 +6,7 @@
 #	$proxy->set(mode => 'cut');			# end every connection, and refuse new ones
 #	$proxy->set(mode => 'hole');		# keep them, say nothing: half-open
 #	$proxy->set(delay => 0.1);			# in each direction, s
+#	$proxy->set(rate => 1024);			# bytes a second, in each direction
 #	$proxy->set(drop => 20000);			# end a connection after so many bytes, at random
 #	$proxy->set(split => 1);			# pass bytes on in small pieces
 #	$proxy->stop;
@@ -34,7 +35,7 @@ sub new
 			port => $listener->sockport,
 			to => ref $to ? $to->port : $to,
 			file => PostgreSQL::Test::Utils::tempdir() . '/proxy',
-			settings => { mode => 'pass', delay => 0, drop => 0, split => 0 },
+			settings => { mode => 'pass', delay => 0, rate => 0, drop => 0, split => 0 },
 			version => 0,
 		},
 		$class);
@@ -66,7 +67,7 @@ sub set
 	%$s = (%$s, %settings);
 	$self->{version}++;
 	open(my $out, '>', "$self->{file}.new") or die "cannot write: $!\n";
-	print $out join(' ', $self->{version}, @$s{qw(mode delay drop split)}), "\n";
+	print $out join(' ', $self->{version}, @$s{qw(mode delay drop split rate)}), "\n";
 	close $out;
 	rename("$self->{file}.new", $self->{file}) or die "cannot rename: $!\n";
 	return unless $self->{pid};
@@ -116,7 +117,7 @@ sub load_settings
 	close $in;
 	return 0 if !defined $now || $now eq ($version // '');
 	$version = $now;
-	@s{qw(mode delay drop split)} = @values;
+	@s{qw(mode delay drop split rate)} = @values;
 	if ($s{mode} eq 'cut')
 	{
 		my @now = values %flows;
@@ -170,7 +171,8 @@ sub begin_connection
 sub take
 {
 	my ($self, $flow) = @_;
-	my $n = sysread($flow->{from}, my $bytes, $s{split} ? 1 + int(rand(200)) : 65536);
+	my $most = $s{split} ? 1 + int(rand(200)) : $s{rate} ? 1 + int($s{rate} / 10) : 65536;
+	my $n = sysread($flow->{from}, my $bytes, $most);
 
 	return $!{EAGAIN} || $!{EINTR} unless defined $n;
 	return 0 if $n == 0;
@@ -191,8 +193,19 @@ sub take
 			return 0;
 		}
 	}
-	push @{ $flow->{queue} }, [ time() + $s{delay}, $bytes ];
+	push @{ $flow->{queue} }, [ when($flow, length($bytes)) + $s{delay}, $bytes ];
 	return 1;
+}
+
+# When bytes that come now are through a line that has what came before to carry
+sub when
+{
+	my ($flow, $n) = @_;
+	my $free = $flow->{free} // 0;
+
+	$free = time() if $free < time();
+	$free += $n / $s{rate} if $s{rate};
+	return $flow->{free} = $free;
 }
 
 sub pass_on

@@ -7,11 +7,11 @@ use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use FtchainCluster;
 use FtchainProxy;
-use PostgreSQL::Test::Utils qw(system_or_bail);
+use PostgreSQL::Test::Utils qw(slurp_file system_or_bail);
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my ($alpha, $beta) = map { FtchainCluster->new_node($_, conf => [ "ftchain.databases = 'postgres'", "ftchain.heartbeat = '300ms'" ]) }
+my ($alpha, $beta) = map { FtchainCluster->new_node($_, conf => [ "ftchain.databases = 'postgres'", "ftchain.heartbeat = '300ms'", "recovery_init_sync_method = 'syncfs'" ]) }
   qw(alpha beta);
 my $to_beta = FtchainProxy->new($beta);
 
@@ -130,18 +130,35 @@ SKIP:
 {
 	skip 'the server was built without failpoints', 1 unless $alpha->has_failpoints;
 	my $n = 0;
+	my $send = sub { $alpha->try_query(q(SELECT ftchain.send('beta', 'jobs', '{"n": 0}'))) };
+	my %causes = (
+		'send-before-call' => $send,
+		'send-after-call' => $send,
+		'send-before-ack-commit' => $send,
+		'message-put' => $send,
+		'message-before-number-commit' => $send,
+		'message-numbered' => $send,
+		# the keeper looks when it starts
+		'message-pruning' => sub { $alpha->try_query(q(SELECT pg_terminate_backend(pid) FROM ftchain.worker_status() WHERE worker = 'keeper')) },
+		'message-link-restarted' => sub { $alpha->try_query(q(SELECT ftchain.resend('beta', 'orders'))) },
+		'message-taken' => undef);
+	my @points = map { slurp_file($_) =~ /\bFTC_FAILPOINT\("(message-[^"]+)"\)/g } glob("$FindBin::RealBin/../../src/*.c");
 
-	foreach my $point ('send-before-call', 'send-after-call', 'send-before-ack-commit')
+	is_deeply([ sort grep { /^message-/ } keys %causes ], [ sort @points ], 'each step with messages is one to crash at');
+	foreach my $point (sort grep { $causes{$_} } keys %causes)
 	{
-		$alpha->crashes_at($point, sub { $alpha->try_query(q(SELECT ftchain.send('beta', 'jobs', '{"n": 0}'))) });
+		$alpha->crashes_at($point, $causes{$point});
 		$alpha->start;
 		send_some(5, 'orders');
 		$n += 5;
 		has_all('orders', $n, "$point at the sender");
 	}
-	$beta->crashes_at('receive-before-commit', sub { send_some(1, 'orders'); $n++; sleep(0.1) });
-	$beta->start;
-	has_all('orders', $n, 'receive-before-commit at the receiver');
+	foreach my $point ('message-taken', 'receive-before-commit')
+	{
+		$beta->crashes_at($point, sub { send_some(1, 'orders'); $n++; sleep(0.1) });
+		$beta->start;
+		has_all('orders', $n, "$point at the receiver");
+	}
 	forget();
 }
 

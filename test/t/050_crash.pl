@@ -83,9 +83,9 @@ my %scenarios = (
 # ---- every failpoint has one
 
 my $sources = join('', map { slurp_file($_) } glob("$FindBin::RealBin/../../src/*.c"));
-my @failpoints = $sources =~ /\bFTC_FAILPOINT\("([^"]+)"\)/g;
+my @failpoints = grep { !/^message-/ } $sources =~ /\bFTC_FAILPOINT\("([^"]+)"\)/g;
 
-is_deeply([ sort @failpoints ], [ sort keys %scenarios ], 'there is a scenario for each failpoint of the source');
+is_deeply([ sort @failpoints ], [ sort keys %scenarios ], 'there is a scenario for each failpoint of the source, but for those of 047_messages');
 
 # ---- the crashes
 
