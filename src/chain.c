@@ -33,6 +33,12 @@
 
 PG_FUNCTION_INFO_V1(ftchain_create_chain);
 
+static FtcStmt peer_key = {
+	.sql = "SELECT public_key FROM ftchain.peer WHERE member = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
 static FtcStmt chain_by_name = {
 	.sql = "SELECT id, name, genesis FROM ftchain.chain WHERE name = $1",
 	.nargs = 1,
@@ -136,6 +142,28 @@ ftc_chain_list(void)
 		chains = lappend(chains, chain);
 	}
 	return chains;
+}
+
+bool
+ftc_chain_key_of(const FtcHash *id, FtcKey *key)
+{
+	ListCell   *cell;
+
+	foreach(cell, ftc_chain_list())
+	{
+		const FtcChain *chain = lfirst(cell);
+		const FtcMember *member = ftc_state_find(ftc_branch_current_state(chain->id), id);
+
+		if (member != NULL)
+		{
+			*key = member->key;
+			return true;
+		}
+	}
+	if (ftc_run(&peer_key, ftc_hash_datum(id)) == 0)
+		return false;
+	memcpy(key->b, ftc_slice_value(0, 0).data, FTC_KEY_LEN);
+	return true;
 }
 
 List *

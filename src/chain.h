@@ -28,6 +28,9 @@ extern bool ftc_chain_by_genesis(FtcChain *chain, const FtcHash *genesis);
 extern bool ftc_chain_by_id(FtcChain *chain, int32 id);
 extern List *ftc_chain_list(void);	/* of FtcChain */
 
+/* The key of a member of any chain, or of a peer.  False if nobody here knows it. */
+extern bool ftc_chain_key_of(const FtcHash *member, FtcKey *key);
+
 /* A list of one if name is given, else of all. */
 extern List *ftc_chain_list_named(const char *name);
 

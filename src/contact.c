@@ -119,6 +119,7 @@ ftc_contact_close(FtcContact *c)
 	ListCell   *cell;
 
 	ftc_peer_close(&c->peer);
+	c->session = c->token = c->presence_at = 0;
 	foreach(cell, c->lines)
 	{
 		FtcLine    *line = lfirst(cell);
@@ -158,6 +159,8 @@ void
 ftc_line_leave(FtcContact *c, const char *why)
 {
 	ftc_contact_note_failure(c, why);
+	if (c->call.line == NULL)
+		return;					/* a call that is about no line */
 	c->call.line->retry_at = ftc_clock_steady() + backoff(c->call.line->failures++);
 	c->call.line->greeted = c->call.line->behind = c->call.line->asking = false;
 	c->call.line->reached_height = -1;

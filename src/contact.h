@@ -21,6 +21,7 @@ typedef enum FtcAskedKind
 {
 	FTC_ASKED_HELLO,
 	FTC_ASKED_STREAM,
+	FTC_ASKED_PRESENCE,
 	FTC_ASKED_BLOCKS,
 	FTC_ASKED_RECEIVE,
 	FTC_ASKED_BLOCK
@@ -84,6 +85,11 @@ typedef struct FtcContact
 	FtcAsked	asked[FTC_PEER_CALLS_MAX];	/* under way, as the peer has them */
 	struct pg_result *answer;	/* being taken */
 
+	/* that we are here, as core/presence.h has it */
+	uint64		session;		/* 0: not said on this connection */
+	uint64		token;			/* the last that the peer gave */
+	uint64		presence_at;	/* next time to say so */
+
 	uint64		retry_at;
 	int			failures;		/* since it last answered */
 	bool		refuses;		/* it does answer, but not to us */
@@ -133,7 +139,7 @@ extern int	ftc_contact_count(const FtcContact *c, FtcAskedKind kind);
 extern FtcLine *ftc_line_find(const FtcContact *c, int32 chain);
 extern FtcLine *ftc_line_of(FtcContact *c, int32 chain, uint16 stream);
 
-/* This chain does not work with that peer now; others may. */
+/* This line does not work with that peer now; others may. */
 extern void ftc_line_leave(FtcContact *c, const char *why);
 
 /* Whoever reaches us may be out of our reach: any peer may know the parents. */

@@ -23,6 +23,7 @@
 #include "step.h"
 #include "stmt.h"
 #include "store.h"
+#include "twin.h"
 
 static bool
 malformed(FtcContact *c)
@@ -314,6 +315,24 @@ take_transient(FtcContact *c)
 		ftc_contact_note_failure(c, ftc_peer_message(c->answer));
 }
 
+/* It gives a token for the next time, and says so if we live twice. */
+static bool
+take_presence(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
+{
+	FtcHash		member;
+	int64		token;
+	int64		other;
+
+	if (ftc_peer_rows(result) != 1 || !ftc_peer_hash(result, 0, 1, &member) || !ftc_peer_int(result, 0, 2, &token))
+		return malformed(c);
+	if (!need_member(c, &member))
+		return true;
+	c->token = (uint64) token;
+	if (ftc_peer_int(result, 0, 3, &other))
+		ftc_twin_note(&self->member, &member, self->incarnation, other);
+	return true;
+}
+
 bool
 ftc_courier_take_answer(void *arg)
 {
@@ -338,6 +357,9 @@ ftc_courier_take_answer(void *arg)
 				break;
 			case FTC_ASKED_STREAM:
 				take_stream(c, c->answer, &self);
+				break;
+			case FTC_ASKED_PRESENCE:
+				take_presence(c, c->answer, &self);
 				break;
 			case FTC_ASKED_BLOCKS:
 				take_blocks(c, c->answer);

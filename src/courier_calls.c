@@ -8,17 +8,21 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
 #include "utils/timestamp.h"
 
 #include "bodies.h"
 #include "branch.h"
 #include "clock.h"
 #include "contact.h"
+#include "core/presence.h"
 #include "courier_part.h"
 #include "datum.h"
 #include "failpoint.h"
 #include "guc.h"
 #include "identity.h"
+#include "keys.h"
 #include "message.h"
 #include "outbox.h"
 #include "stmt.h"
@@ -51,9 +55,12 @@ send_call(FtcContact *c, FtcAskedKind kind, const FtcCall *call, const FtcPeerAr
 	/* a hello just to hear that it is there stops nothing */
 	c->call.alone = kind == FTC_ASKED_BLOCKS || kind == FTC_ASKED_STREAM ||
 		(kind == FTC_ASKED_HELLO && !c->call.line->greeted);
-	c->call.line->bodies_last = kind == FTC_ASKED_BLOCK;
-	if (kind != FTC_ASKED_BLOCK)
-		c->call.line->bodies_until = c->call.called_at + BODIES_US;
+	if (c->call.line != NULL)
+	{
+		c->call.line->bodies_last = kind == FTC_ASKED_BLOCK;
+		if (kind != FTC_ASKED_BLOCK)
+			c->call.line->bodies_until = c->call.called_at + BODIES_US;
+	}
 	for (int i = 0; i < args->n; i++)
 		c->bytes += args->lengths[i];
 	if (!ftc_peer_call(&c->peer, call, args))
@@ -233,6 +240,55 @@ call_for_stream(FtcContact *c, const FtcIdentity *self)
 	return true;
 }
 
+/*
+ * Is it for another connection to the same member to say that we are here?  There
+ * is one session with each member at a time, or we would look like two.
+ */
+static bool
+is_said_elsewhere(const FtcContact *c)
+{
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+		if (ftc_contacts[i] != NULL && ftc_contacts[i] != c && ftc_contacts[i]->session != 0 &&
+			ftc_hash_equal(&ftc_contacts[i]->peer.member, &c->peer.member))
+			return true;
+	return false;
+}
+
+/*
+ * The courier alone says so: sessions that call sync() come and go beside it.
+ */
+static bool
+call_presence(FtcContact *c, const FtcIdentity *self)
+{
+	FtcHere		here;
+	FtcHash		digest;
+	FtcSignature signature;
+	FtcPeerArgs args = {0};
+
+	if (!IsBackgroundWorker || ftc_clock_steady() < c->presence_at)
+		return false;
+	c->presence_at = ftc_clock_steady() + (uint64) ftc_guc_heartbeat * 1000;
+	if (is_said_elsewhere(c))
+		return false;
+	while (c->session == 0)
+		if (!pg_strong_random(&c->session, sizeof(c->session)))
+			elog(ERROR, "no random numbers to be had");
+	here.session = c->session;
+	here.incarnation = (uint64) self->incarnation;
+	here.token = c->token;
+	digest = ftc_presence_digest(&c->peer.member, &here);
+	ftc_keys_sign(FTC_DOMAIN_PRESENCE, &ftc_hash_zero, &digest, &signature);
+	ftc_peer_arg_int(&args, FTC_PROTOCOL);
+	ftc_peer_arg_bytes(&args, ftc_slice(self->member.b, FTC_HASH_LEN));
+	ftc_peer_arg_int(&args, (int64) here.session);
+	ftc_peer_arg_int(&args, (int64) here.incarnation);
+	ftc_peer_arg_int(&args, (int64) here.token);
+	ftc_peer_arg_bytes(&args, ftc_slice(signature.b, FTC_SIGNATURE_LEN));
+	c->call.line = NULL;
+	(void) send_call(c, FTC_ASKED_PRESENCE, FTC_CALL_PRESENCE, &args);
+	return true;
+}
+
 /* Nothing is left to do, and nothing waits for a retry. */
 static void
 note_rest(FtcContact *c)
@@ -292,6 +348,7 @@ call_next(FtcNextCall *next, const FtcIdentity *self)
 	int			nchains = list_length(chains);
 	int			n = nchains + list_length(streams);
 
+	next->called = call_presence(c, self);
 	for (int i = 0; i < n && !next->called; i++)
 	{
 		int			at = (c->turn + i) % n;

@@ -24,6 +24,7 @@
 #include "utils/snapmgr.h"
 #include "utils/varlena.h"
 
+#include "area.h"
 #include "clock.h"
 #include "compat.h"
 #include "guc.h"
@@ -300,6 +301,7 @@ free_places(List *before, List *existing)
 		memset(database->candidate, 0, sizeof(database->candidate));
 		memset(database->wanted_height, 0, sizeof(database->wanted_height));
 		memset(database->peer, 0, sizeof(database->peer));
+		ftc_area_free(database);
 		pg_atomic_write_u64(&database->entries, 0);
 		pg_atomic_write_u64(&database->bytes, 0);
 	}

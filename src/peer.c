@@ -89,6 +89,11 @@ const FtcCall ftc_call_stream = {
 	.most = FTC_ANSWER_SHORT,
 };
 
+const FtcCall ftc_call_presence = {
+	.sql = "SELECT * FROM ftchain.peer_presence($1::int4, $2::bytea, $3::int8, $4::int8, $5::int8, $6::bytea)",
+	.most = FTC_ANSWER_SHORT,
+};
+
 const FtcCall ftc_call_blocks = {
 	.sql = "SELECT block, stored FROM ftchain.peer_blocks($1::bytea, $2::bytea[], $3::int4)",
 	.most = FTC_ANSWER_LONG,

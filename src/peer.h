@@ -138,6 +138,7 @@ extern const FtcCall ftc_call_genesis;
 extern const FtcCall ftc_call_hello;
 extern const FtcCall ftc_call_receive;
 extern const FtcCall ftc_call_stream;
+extern const FtcCall ftc_call_presence;
 extern const FtcCall ftc_call_blocks;
 extern const FtcCall ftc_call_block;
 
@@ -146,6 +147,7 @@ extern const FtcCall ftc_call_block;
 #define FTC_CALL_HELLO		(&ftc_call_hello)
 #define FTC_CALL_RECEIVE	(&ftc_call_receive)
 #define FTC_CALL_STREAM		(&ftc_call_stream)
+#define FTC_CALL_PRESENCE	(&ftc_call_presence)
 #define FTC_CALL_BLOCKS		(&ftc_call_blocks)
 #define FTC_CALL_BLOCK		(&ftc_call_block)
 

@@ -13,6 +13,7 @@
 
 #include "port/atomics.h"
 #include "storage/condition_variable.h"
+#include "storage/dsm_impl.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "utils/timestamp.h"
@@ -111,6 +112,7 @@ typedef struct FtcDatabaseSlot
 	FtcCandidateSlot candidate[FTC_SHARED_CANDIDATES];
 	FtcWantedSlot wanted_height[FTC_SHARED_CANDIDATES];
 	FtcPeerSlot peer[FTC_SHARED_PEERS];
+	dsm_handle	area;			/* see area.h; 0: none */
 } FtcDatabaseSlot;
 
 typedef struct FtcShared

@@ -18,7 +18,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "branch.h"
+#include "chain.h"
 #include "clock.h"
 #include "datum.h"
 #include "failpoint.h"
@@ -62,12 +62,6 @@ static FtcStmt stream_of = {
 	.sql = "UPDATE ftchain.stream_in SET topic = $3 WHERE member = $1 AND stream = $2 AND topic IS DISTINCT FROM $3",
 	.nargs = 3,
 	.argtypes = {BYTEAOID, INT4OID, TEXTOID},
-};
-
-static FtcStmt peer_key = {
-	.sql = "SELECT public_key FROM ftchain.peer WHERE member = $1",
-	.nargs = 1,
-	.argtypes = {BYTEAOID},
 };
 
 static FtcStmt dead_put = {
@@ -130,23 +124,7 @@ topic_save(const FtcIntake *r)
 static bool
 topic_key(const FtcIntake *r, FtcKey *key)
 {
-	ListCell   *cell;
-
-	foreach(cell, ftc_chain_list())
-	{
-		const FtcChain *chain = lfirst(cell);
-		const FtcMember *member = ftc_state_find(ftc_branch_current_state(chain->id), &r->sender);
-
-		if (member != NULL)
-		{
-			*key = member->key;
-			return true;
-		}
-	}
-	if (ftc_run(&peer_key, ftc_hash_datum(&r->sender)) == 0)
-		return false;
-	memcpy(key->b, ftc_slice_value(0, 0).data, FTC_KEY_LEN);
-	return true;
+	return ftc_chain_key_of(&r->sender, key);
 }
 
 static void

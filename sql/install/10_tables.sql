@@ -296,6 +296,23 @@ COMMENT ON COLUMN ftchain.peer.member IS 'id of the member behind it';
 COMMENT ON COLUMN ftchain.peer.public_key IS 'its Ed25519 public key';
 COMMENT ON COLUMN ftchain.peer.added IS 'when';
 
+CREATE TABLE ftchain.twin (
+    member bytea NOT NULL,
+    reporter bytea NOT NULL,
+    incarnation bigint NOT NULL,
+    other bigint NOT NULL,
+    detected timestamptz NOT NULL DEFAULT now(),
+    seen timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (member, reporter)
+);
+COMMENT ON TABLE ftchain.twin IS 'members of which two live copies were seen, until an operator clears it';
+COMMENT ON COLUMN ftchain.twin.member IS 'the member; perhaps this database itself';
+COMMENT ON COLUMN ftchain.twin.reporter IS 'the member that both copies spoke with; perhaps this database';
+COMMENT ON COLUMN ftchain.twin.incarnation IS 'incarnation of one copy';
+COMMENT ON COLUMN ftchain.twin.other IS 'incarnation of another; the same if it is a copy of a running machine';
+COMMENT ON COLUMN ftchain.twin.detected IS 'when that was first found out';
+COMMENT ON COLUMN ftchain.twin.seen IS 'when it was last';
+
 CREATE TABLE ftchain.outbox (
     chain integer NOT NULL,
     seq bigint NOT NULL,

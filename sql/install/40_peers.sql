@@ -25,6 +25,10 @@ CREATE PROCEDURE ftchain.sync(server text DEFAULT NULL)
     LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_sync';
 COMMENT ON PROCEDURE ftchain.sync(text) IS 'exchange with one peer or with all what there is to exchange now; what the courier does by itself';
 
+CREATE FUNCTION ftchain.clear_twins(member bytea DEFAULT NULL) RETURNS bigint
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_clear_twins';
+COMMENT ON FUNCTION ftchain.clear_twins(bytea) IS 'there is one live copy of a member, or of all, again: forget what was seen; gives how many alarms there were';
+
 -- What members call on each other; see doc/PROTOCOL.md.
 
 CREATE FUNCTION ftchain.peer_identity(protocol integer, genesis bytea,
@@ -46,6 +50,11 @@ CREATE FUNCTION ftchain.peer_receive(genesis bytea, sender bytea, messages bytea
         OUT epoch bigint, OUT next bigint, OUT value bytea, OUT refused integer, OUT reason text)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_receive';
 COMMENT ON FUNCTION ftchain.peer_receive(bytea, bytea, bytea[], bytea) IS 'for peers: take messages of a link, in order and each once; gives how far the link is';
+
+CREATE FUNCTION ftchain.peer_presence(protocol integer, sender bytea, session bigint, incarnation bigint, token bigint, signature bytea,
+        OUT protocol_spoken integer, OUT member bytea, OUT next_token bigint, OUT other bigint)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_presence';
+COMMENT ON FUNCTION ftchain.peer_presence(integer, bytea, bigint, bigint, bigint, bytea) IS 'for peers: the sender is here, in a session and an incarnation; gives a token for the next time, and the incarnation of another live copy of the sender if there is one';
 
 CREATE FUNCTION ftchain.peer_blocks(genesis bytea, locator bytea[], most integer) RETURNS TABLE (block bytea, stored bytea)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_blocks';

@@ -127,7 +127,8 @@ CREATE VIEW ftchain.status AS
     SELECT c.name AS chain, c.genesis, c.pinned, m.height, m.block AS head, b.received AS head_received,
            s.pending, s.members, s.member,
            (SELECT count(*) FROM ftchain.wanted w WHERE w.chain OPERATOR(pg_catalog.=) c.id) AS wanted,
-           (SELECT count(*) FROM ftchain.damage d WHERE d.chain OPERATOR(pg_catalog.=) c.id AND d.repaired IS NULL) AS damaged
+           (SELECT count(*) FROM ftchain.damage d WHERE d.chain OPERATOR(pg_catalog.=) c.id AND d.repaired IS NULL) AS damaged,
+           (SELECT count(DISTINCT t.member) FROM ftchain.twin t) AS twins
       FROM ftchain.chain c
       JOIN LATERAL (SELECT mc.height, mc.block FROM ftchain.main_chain mc
                      WHERE mc.chain OPERATOR(pg_catalog.=) c.id ORDER BY mc.height DESC LIMIT 1) m ON true
@@ -145,6 +146,7 @@ COMMENT ON COLUMN ftchain.status.members IS 'number of members';
 COMMENT ON COLUMN ftchain.status.member IS 'whether this database is one of them';
 COMMENT ON COLUMN ftchain.status.wanted IS 'bodies that should be here and are not yet';
 COMMENT ON COLUMN ftchain.status.damaged IS 'damage found and not repaired yet';
+COMMENT ON COLUMN ftchain.status.twins IS 'members, of any chain, of which two live copies were seen; see ftchain.clear_twins()';
 
 CREATE VIEW ftchain.mining AS
     SELECT c.name AS chain, s.height, s.bits, ftchain.bits_to_target(s.bits) AS target,

@@ -30,14 +30,15 @@ GRANT EXECUTE ON FUNCTION
     TO ftchain_writer;
 GRANT EXECUTE ON FUNCTION
     ftchain.create_identity, ftchain.create_chain, ftchain.remove_peer, ftchain.remove_member,
-    ftchain.repair, ftchain.start, ftchain.stop, ftchain.create_topic, ftchain.drop_topic
+    ftchain.repair, ftchain.start, ftchain.stop, ftchain.create_topic, ftchain.drop_topic,
+    ftchain.clear_twins
     TO ftchain_admin;
 GRANT EXECUTE ON PROCEDURE
     ftchain.seal, ftchain.scrub, ftchain.sync, ftchain.add_peer, ftchain.add_member, ftchain.join_chain
     TO ftchain_admin;
 GRANT EXECUTE ON FUNCTION
     ftchain.peer_identity, ftchain.peer_genesis, ftchain.peer_hello, ftchain.peer_receive,
-    ftchain.peer_blocks, ftchain.peer_block, ftchain.peer_stream
+    ftchain.peer_blocks, ftchain.peer_block, ftchain.peer_stream, ftchain.peer_presence
     TO ftchain_peer;
 
 -- The extension's own statements run as this role, whoever calls.
