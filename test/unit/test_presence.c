@@ -159,7 +159,8 @@ test_each_is_told(void **state)
 	assert_false(say(&presence, &a, &other));
 	assert_false(say(&presence, &b, &other));
 	assert_false(say(&presence, &a, &other));
-	assert_false(say(&presence, &b, &other));	/* a may have ended before b began */
+	assert_false(say(&presence, &b, &other));	/* a may have ended before b
+												 * began */
 	assert_true(say(&presence, &a, &other));
 	assert_int_equal(other, 20);
 	assert_true(say(&presence, &b, &other));
