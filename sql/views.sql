@@ -16,7 +16,7 @@ SELECT p.proname, pg_get_function_result(p.oid) FROM pg_proc p
  WHERE p.pronamespace = 'ftchain'::regnamespace AND p.proretset ORDER BY p.proname COLLATE "C";
 -- and all signatures
 SELECT p.prokind, p.proname, pg_get_function_arguments(p.oid) AS arguments FROM pg_proc p
- WHERE p.pronamespace = 'ftchain'::regnamespace ORDER BY p.prokind, p.proname COLLATE "C";
+ WHERE p.pronamespace = 'ftchain'::regnamespace ORDER BY p.prokind, p.proname COLLATE "C", arguments;
 
 -- Nothing there yet.
 SELECT count(*) FROM ftchain.blocks;
@@ -91,9 +91,27 @@ INSERT INTO ftchain.link_in (chain, member, epoch, next, value, received) SELECT
 INSERT INTO ftchain.peer (server, member, public_key) VALUES ('server of m1', sha256('m1'), sha256('k1')), ('server of m3', sha256('m3'), sha256('k3'));
 INSERT INTO ftchain.outbox (chain, seq, kind, reference) SELECT c.id, 1000000 + i, 1, sha256('r') FROM ftchain.chain c, generate_series(1, 3) i WHERE name = 'a';
 \x on
-SELECT chain, CASE member WHEN sha256('m1') THEN 'm1' WHEN sha256('m2') THEN 'm2' WHEN sha256('m3') THEN 'm3' END AS member, server, epoch, acked, waiting, acked_at,
-       epoch_in, taken, received, duplicates, refused, last_reason, behind, received_at FROM ftchain.links ORDER BY chain, epoch;
+SELECT chain, CASE member WHEN sha256('m1') THEN 'm1' WHEN sha256('m2') THEN 'm2' WHEN sha256('m3') THEN 'm3' END AS member, server, state, epoch, sent, acked, waiting, oldest_waiting >= '0 s' AS oldest_waiting, in_flight, acked_at,
+       epoch_in, taken, received, duplicates, refused, last_reason, behind, received_at, last_error, stats_reset FROM ftchain.links ORDER BY chain, epoch;
 \x off
+-- what is to be sent and was not taken: of peers alone
+SELECT server, chain, topic, state, first, last, messages, first_seq, last_seq, since <= now() AS since FROM ftchain.gaps();
+SELECT count(*) FROM ftchain.link_stats();
+-- counters of one peer, then of all
+SELECT ftchain.reset_link_stats('server of m3');
+SELECT sum(duplicates) AS duplicates, sum(refused) AS refused FROM ftchain.links;
+SELECT ftchain.reset_link_stats();
+SELECT sum(duplicates) AS duplicates, sum(refused) AS refused, sum(received) AS received FROM ftchain.links;
+
+-- members that live twice, until somebody says that it is over
+INSERT INTO ftchain.twin (member, reporter, incarnation, other) VALUES (sha256('m1'), sha256('m2'), 1, 2), (sha256('m1'), sha256('m3'), 1, 2), (sha256('m2'), sha256('m3'), 3, 3);
+SELECT chain, twins FROM ftchain.status ORDER BY chain;
+SELECT ftchain.clear_twins(sha256('m1'));
+SELECT ftchain.clear_twins('\x00');
+SELECT chain, twins FROM ftchain.status ORDER BY chain;
+SELECT ftchain.clear_twins();
+SELECT ftchain.clear_twins();
+SELECT kind, detail FROM ftchain.incident WHERE kind = 'two copies cleared' ORDER BY id;
 
 -- wanted and damaged are counted, repaired damage is not
 INSERT INTO ftchain.wanted (block, chain, height) SELECT sha256('w' || i::text::bytea), c.id, i FROM ftchain.chain c, generate_series(1, 2) i WHERE name = 'a';

@@ -13,9 +13,11 @@
 #define FTC_AREA_H
 
 #include "core/presence.h"
+#include "core/sender.h"
 #include "shared.h"
 
 #define FTC_AREA_MEMBERS	64
+#define FTC_AREA_LINES		256
 
 /* Who is heard of, as peers tell it; the one heard longest ago makes room. */
 typedef struct FtcMemberSlot
@@ -25,9 +27,69 @@ typedef struct FtcMemberSlot
 	FtcPresence presence;
 } FtcMemberSlot;
 
+typedef enum FtcLineState
+{
+	FTC_LINE_CLOSED,
+	FTC_LINE_CONNECTING,		/* to be greeted */
+	FTC_LINE_OPEN,
+	FTC_LINE_HELD,				/* the peer takes nothing now */
+	FTC_LINE_FAILING,			/* an error: left alone for a while */
+	FTC_LINE_STOPPED			/* what it lacks is not kept any more */
+} FtcLineState;
+#define FTC_LINE_STATES 6
+
+/* Messages under way, by their seqs. */
+typedef struct FtcFlightSlot
+{
+	uint64		first;
+	uint64		next;
+	bool		has_come;		/* the receiver has them, beyond what it takes
+								 * next */
+	bool		lost;			/* to be sent again */
+} FtcFlightSlot;
+
+/* What the courier has in memory of a link. */
+typedef struct FtcLineFacts
+{
+	FtcLineState state;
+	uint64		epoch;			/* 0: not known yet */
+	uint64		base;			/* position before its first message */
+	uint64		sent;			/* messages of it, so far */
+	uint64		window;			/* bytes */
+	uint64		round_trip;		/* us, smoothed; 0: not known */
+	uint64		timeout;		/* us */
+	uint64		lacks;			/* position, if it is stopped; 0: not known */
+	int			n;
+	FtcFlightSlot flight[FTC_FLIGHT_MAX];
+	uint64		in_flight;		/* bytes */
+} FtcLineFacts;
+
+/* What it has counted, since reset_at. */
+typedef struct FtcLineCounts
+{
+	uint64		repeated;
+	uint64		timeouts;
+	uint64		bytes;
+	TimestampTz last_error_at;
+	char		last_error[FTC_SHARED_TEXT];
+} FtcLineCounts;
+
+typedef struct FtcLineSlot
+{
+	char		server[NAMEDATALEN];	/* empty: not used */
+	int32		chain;			/* 0: a stream of messages */
+	uint16		stream;
+	FtcLineFacts facts;
+	FtcLineCounts counts;
+	FtcLineState told;			/* the last that was told */
+	uint64		resets;
+	TimestampTz reset_at;		/* 0: never */
+} FtcLineSlot;
+
 typedef struct FtcArea
 {
 	LWLock		lock;			/* protects all of it */
+	FtcLineSlot line[FTC_AREA_LINES];
 	FtcMemberSlot member[FTC_AREA_MEMBERS];
 } FtcArea;
 

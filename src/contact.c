@@ -156,9 +156,19 @@ ftc_contact_hang_up(FtcContact *c, const char *why)
 }
 
 void
-ftc_line_leave(FtcContact *c, const char *why)
+ftc_line_note_failure(FtcContact *c, const char *why)
 {
 	ftc_contact_note_failure(c, why);
+	if (c->call.line == NULL)
+		return;
+	ftc_shared_text(c->call.line->counts.last_error, why);
+	c->call.line->counts.last_error_at = ftc_clock_timestamp();
+}
+
+void
+ftc_line_leave(FtcContact *c, const char *why)
+{
+	ftc_line_note_failure(c, why);
 	if (c->call.line == NULL)
 		return;					/* a call that is about no line */
 	c->call.line->retry_at = ftc_clock_steady() + backoff(c->call.line->failures++);

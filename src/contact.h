@@ -11,6 +11,7 @@
 #ifndef FTC_CONTACT_H
 #define FTC_CONTACT_H
 
+#include "area.h"
 #include "chain.h"
 #include "inbox.h"
 #include "outbox.h"
@@ -48,6 +49,9 @@ typedef struct FtcLine
 	int64		reached_height; /* -1: none */
 	FtcOutLink	out;			/* what is announced to it */
 	bool		not_taken;		/* it took nothing of the last call */
+	FtcLineSlot *shown;			/* in shared memory; NULL: not yet */
+	FtcLineCounts counts;		/* in part: others are counted in out */
+	uint64		resets;			/* those of shown that were heeded */
 
 	bool		bodies_turn;	/* bodies come before announcements */
 	bool		bodies_last;	/* the last call was for a body */
@@ -125,6 +129,7 @@ extern void ftc_contact_note_call(FtcContact *c);
 extern void ftc_contact_note_answer(FtcContact *c);
 extern void ftc_contact_clear_answer(FtcContact *c);
 extern void ftc_contact_note_failure(FtcContact *c, const char *why);
+extern void ftc_line_note_failure(FtcContact *c, const char *why);	/* the line at hand, too */
 extern void ftc_contact_close(FtcContact *c);
 extern void ftc_contact_hang_up(FtcContact *c, const char *why);
 extern void ftc_contact_later(FtcContact *c);	/* to be tried again */

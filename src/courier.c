@@ -33,6 +33,7 @@
 #include "courier.h"
 #include "courier_part.h"
 #include "failpoint.h"
+#include "linkstat.h"
 #include "message.h"
 #include "peer.h"
 #include "step.h"
@@ -179,6 +180,7 @@ ftc_courier_turn(void)
 			ftc_contact_show(i);
 		}
 	ftc_bodies_settle();
+	ftc_linkstat_show(!busy);
 	ftc_worker_progress(busy ? "exchanging" : "idle");
 	/* no lock and no snapshot is held while the network is waited for */
 	Assert(!IsTransactionState());

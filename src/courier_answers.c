@@ -255,13 +255,13 @@ take_receive(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 	if (ftc_peer_rows(result) != 1 || !get_ack(result, 0, &ack) || !ftc_peer_int(result, 0, 3, &refused))
 		return malformed(c);
 	if (refused > 0)
-		ftc_contact_note_failure(c, psprintf("%lld messages refused: %s", (long long) refused,
+		ftc_line_note_failure(c, psprintf("%lld messages refused: %s", (long long) refused,
 											 ftc_peer_text(result, 0, 4)));
 	knew = c->call.line->not_taken;
 	c->call.line->not_taken = !ftc_sending_ack(&c->call.line->out, &route, &ack, c->call.order);
 	/* of calls behind one that failed nothing is taken, without a reason */
 	if (c->call.line->not_taken && !(knew && ftc_peer_is_null(result, 0, 4)))
-		ftc_contact_note_failure(c, ftc_peer_is_null(result, 0, 4) ? "it does not take messages"
+		ftc_line_note_failure(c, ftc_peer_is_null(result, 0, 4) ? "it does not take messages"
 								 : psprintf("it does not take messages: %s", ftc_peer_text(result, 0, 4)));
 	if (c->call.line->out.sender.state == FTC_SENDER_CLOSED)
 		c->call.line->greeted = false;
@@ -312,7 +312,7 @@ take_transient(FtcContact *c)
 {
 	c->call.line->not_taken = !ftc_sending_failed(&c->call.line->out, c->call.order);
 	if (c->call.line->not_taken)
-		ftc_contact_note_failure(c, ftc_peer_message(c->answer));
+		ftc_line_note_failure(c, ftc_peer_message(c->answer));
 }
 
 /* It gives a token for the next time, and says so if we live twice. */

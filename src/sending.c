@@ -103,7 +103,10 @@ static void
 save_link(FtcOutLink *link, const FtcRoute *route, FtcHeard heard)
 {
 	if (heard == FTC_HEARD_RESTARTED)
+	{
 		link->nvalues = 0;
+		link->highest = 1;
+	}
 	if (heard == FTC_HEARD_RESTARTED || heard == FTC_HEARD_MOVED)
 		route->log->save(route, &link->sender);
 	if (heard == FTC_HEARD_RESTARTED && route->stream != FTC_STREAM_LEDGER)
@@ -141,6 +144,20 @@ note_resync(const FtcRoute *route, const FtcLinkEnd *receiver)
 								route->stream, (unsigned long long) receiver->next, (unsigned long long) receiver->epoch));
 }
 
+/* The position of what the receiver takes next; 0 if nobody remembers. */
+static uint64
+position_of(const FtcRoute *route, const FtcSender *sender, const FtcLinkEnd *receiver)
+{
+	uint64		base = sender->base;
+
+	if (receiver->epoch == 0)
+		return 1;
+	if (receiver->epoch != sender->end.epoch &&
+		(route->log->base_of == NULL || !route->log->base_of(route, receiver->epoch, &base)))
+		return 0;
+	return base + receiver->next;
+}
+
 /*
  * Epochs are counted up from 1, so none gets here; a receiver that says so must
  * not lead us to where they end.
@@ -152,7 +169,7 @@ ftc_sending_hello(FtcOutLink *link, const FtcRoute *route, const FtcAck *says)
 {
 	Log			arg;
 	FtcLog		log = open_log(&arg, link, route);
-	bool		was_stopped = link->sender.state == FTC_SENDER_RESYNC;
+	bool		was_stopped = link->stopped;
 	FtcAck		ack = *says;
 	FtcLinkEnd	before;
 	FtcHeard	heard;
@@ -167,7 +184,10 @@ ftc_sending_hello(FtcOutLink *link, const FtcRoute *route, const FtcAck *says)
 		route->log->forgot(route, ack.end.epoch);
 	if (heard == FTC_HEARD_RESTARTED && says->end.epoch > 0)
 		note_restart(route, link->sender.end.epoch, &before, &says->end);
-	if (heard == FTC_HEARD_RESYNC && !was_stopped)
+	link->stopped = heard == FTC_HEARD_RESYNC;
+	if (link->stopped)
+		link->lacks = position_of(route, &link->sender, &says->end);
+	if (link->stopped && !was_stopped)
 		note_resync(route, &says->end);
 	save_link(link, route, heard);
 	if (heard == FTC_HEARD_RESTARTED && log.accepted)
@@ -298,7 +318,13 @@ remember_value(FtcOutLink *link, uint64 seq, const FtcHash *value)
 uint64
 ftc_sending_sent(FtcOutLink *link, const FtcOutgoing *out)
 {
-	remember_value(link, out->first + out->n, &out->value);
+	uint64		next = out->first + out->n;
+
+	remember_value(link, next, &out->value);
+	if (out->first < link->highest)
+		link->repeated += Min(next, link->highest) - out->first;
+	link->highest = Max(link->highest, next);
+	link->bytes += out->bytes;
 	return ftc_sender_sent(&link->sender, out->first, out->first + out->n, out->bytes, ftc_clock_steady());
 }
 

@@ -65,6 +65,15 @@ typedef struct FtcOutLog
 typedef struct FtcOutLink
 {
 	FtcSender	sender;
+	bool		stopped;		/* what the receiver lacks is not kept any
+								 * more */
+	uint64		lacks;			/* the first of that: a position; 0: not known */
+	uint64		highest;		/* seq after the last that was ever sent in
+								 * this epoch */
+
+	/* counted since the caller set them to 0 */
+	uint64		repeated;		/* messages that were sent before */
+	uint64		bytes;
 	int			nvalues;		/* chain values after what was sent */
 	struct
 	{

@@ -86,6 +86,8 @@ typedef struct FtcPeerSlot
 {
 	char		server[NAMEDATALEN];	/* empty: not used */
 	char		state[16];
+	int			told;			/* FtcReach, of linkstat.c: the last that was
+								 * told */
 	uint64		calls;
 	uint64		bytes;
 	int64		round_trip;		/* us, smoothed */

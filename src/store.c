@@ -23,8 +23,10 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "chain.h"
 #include "clock.h"
 #include "datum.h"
+#include "event.h"
 #include "identity.h"
 #include "insertion.h"
 #include "store.h"
@@ -212,7 +214,7 @@ static FtcStmt rejected_put = {
 
 static FtcStmt incident_put = {
 	.sql = "INSERT INTO ftchain.incident (chain, kind, height, block, member, detail)"
-	" VALUES ($1, $2, $3, $4, $5, $6)",
+	" VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
 	.nargs = 6,
 	.argtypes = {INT4OID, TEXTOID, INT8OID, BYTEAOID, BYTEAOID, TEXTOID},
 };
@@ -222,7 +224,7 @@ static FtcStmt incident_put_once = {
 	.sql = "INSERT INTO ftchain.incident (chain, kind, height, block, member, detail)"
 	" SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT FROM ftchain.incident i"
 	" WHERE i.time > now() - interval '1 min' AND i.chain = $1 AND i.kind = $2"
-	" AND i.member IS NOT DISTINCT FROM $5 AND i.detail = $6)",
+	" AND i.member IS NOT DISTINCT FROM $5 AND i.detail = $6) RETURNING id",
 	.nargs = 6,
 	.argtypes = {INT4OID, TEXTOID, INT8OID, BYTEAOID, BYTEAOID, TEXTOID},
 };
@@ -232,7 +234,7 @@ static FtcStmt incident_put_of_block = {
 	.sql = "INSERT INTO ftchain.incident (chain, kind, height, block, member, detail)"
 	" SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT FROM ftchain.incident i"
 	" WHERE i.chain = $1 AND i.kind = $2 AND (i.block = $4"
-	" OR i.time > now() - interval '1 min' AND i.member IS NOT DISTINCT FROM $5))",
+	" OR i.time > now() - interval '1 min' AND i.member IS NOT DISTINCT FROM $5)) RETURNING id",
 	.nargs = 6,
 	.argtypes = {INT4OID, TEXTOID, INT8OID, BYTEAOID, BYTEAOID, TEXTOID},
 };
@@ -296,6 +298,17 @@ optional_hash(const FtcHash *hash)
 	return hash == NULL ? (Datum) 0 : ftc_hash_datum(hash);
 }
 
+static void
+tell_incident(int64 id, int32 chain, const char *kind, const FtcHash *member)
+{
+	FtcChain	found;
+	bool		known = chain != 0 && ftc_chain_by_id(&found, chain);
+
+	FTC_EVENT("incident", FTC_EVENT_NUMBER("id", id), FTC_EVENT_TEXT("kind", kind),
+			  FTC_EVENT_TEXT("chain", known ? found.name : NULL),
+			  FTC_EVENT_TEXT("member", member == NULL ? NULL : ftc_hash_hex(member)));
+}
+
 void
 ftc_store_incident(int32 chain, const char *kind, int64 height,
 				   const FtcHash *block, const FtcHash *member, const char *detail)
@@ -310,7 +323,8 @@ ftc_store_incident(int32 chain, const char *kind, int64 height,
 		put = &incident_put_once;
 	else if (strcmp(kind, "deep reorganisation") == 0)
 		put = &incident_put_of_block;
-	ftc_stmt_run(put, args, nulls);
+	if (ftc_stmt_run(put, args, nulls) > 0)
+		tell_incident(DatumGetInt64(ftc_value(0, 0)), chain, kind, member);
 }
 
 /* ----------------------------------------------------------------

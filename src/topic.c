@@ -21,6 +21,7 @@
 #include "chain.h"
 #include "clock.h"
 #include "datum.h"
+#include "event.h"
 #include "failpoint.h"
 #include "identity.h"
 #include "insertion.h"
@@ -212,6 +213,7 @@ take_failure(FtcIntake *r, const FtcTopic *topic, const FtcIncoming *incoming, D
 	}
 	ftc_run(&dead_put, name, ftc_hash_datum(&r->sender), Int64GetDatum((int64) incoming->reference.seq),
 			sent_datum(incoming), Int32GetDatum(r->attempts), CStringGetTextDatum(error), json_datum(incoming));
+	FTC_EVENT("dead letter", FTC_EVENT_TEXT("topic", TextDatumGetCString(name)), FTC_EVENT_NUMBER("messages", 1));
 	r->reason = error;
 	r->refused++;
 	r->attempts = 0;

@@ -20,6 +20,7 @@
 
 #include "compat.h"
 #include "datum.h"
+#include "event.h"
 #include "stmt.h"
 #include "topic.h"
 
@@ -226,7 +227,12 @@ ftchain_recv(PG_FUNCTION_ARGS)
 	tried = ftc_waiting_give(PG_GETARG_DATUM(0), PG_GETARG_INT32(1), PG_GETARG_INTERVAL_P(2), topic.max_attempts,
 							 rsinfo->setResult, rsinfo->setDesc);
 	if (tried != NULL)
-		ftc_run(&messages_die, PG_GETARG_DATUM(0), PointerGetDatum(tried));
+	{
+		uint64		n = ftc_run(&messages_die, PG_GETARG_DATUM(0), PointerGetDatum(tried));
+
+		FTC_EVENT("dead letter", FTC_EVENT_TEXT("topic", text_to_cstring(PG_GETARG_TEXT_PP(0))),
+				  FTC_EVENT_NUMBER("messages", (int64) n));
+	}
 	ftc_leave(&scope);
 	return (Datum) 0;
 }

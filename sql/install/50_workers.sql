@@ -18,6 +18,23 @@ CREATE FUNCTION ftchain.mining_status()
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_mining_status';
 COMMENT ON FUNCTION ftchain.mining_status() IS 'the next block of each chain and how far this database is with mining it';
 
+CREATE FUNCTION ftchain.link_stats()
+    RETURNS TABLE (server text, chain integer, stream integer, state text, sent bigint, in_flight bigint, in_flight_bytes bigint,
+                   window_bytes bigint, srtt interval, rto interval, retransmits bigint, timeouts bigint, bytes bigint,
+                   last_error text, last_error_at timestamptz, stats_reset timestamptz)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_link_stats';
+COMMENT ON FUNCTION ftchain.link_stats() IS 'what the courier has in memory of the links to peers; the views links and streams show it';
+
+CREATE FUNCTION ftchain.reset_link_stats(server text DEFAULT NULL) RETURNS void
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_reset_link_stats';
+COMMENT ON FUNCTION ftchain.reset_link_stats(text) IS 'begin to count anew what the views links and streams count, and forget the last errors, of one peer or of all';
+
+CREATE FUNCTION ftchain.gaps()
+    RETURNS TABLE (server text, chain text, topic text, state text, first bigint, last bigint, messages bigint,
+                   first_seq bigint, last_seq bigint, since timestamptz)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_gaps';
+COMMENT ON FUNCTION ftchain.gaps() IS 'ranges of what is to be sent to peers that were not acknowledged yet, and where something is missing in between';
+
 CREATE FUNCTION ftchain.peer_status()
     RETURNS TABLE (server text, state text, calls bigint, bytes bigint, round_trip interval, last_contact timestamptz,
                    retry_at timestamptz, last_error text, last_error_at timestamptz)

@@ -66,24 +66,40 @@ COMMENT ON COLUMN ftchain.entries.id IS 'local number';
 
 CREATE VIEW ftchain.links AS
     SELECT c.name AS chain, l.member, p.server,
-           o.epoch, o.acked OPERATOR(pg_catalog.-) o.base AS acked,
+           CASE WHEN p.server IS NOT NULL THEN coalesce(t.state, 'closed') END AS state,
+           o.epoch, greatest(t.sent, o.acked OPERATOR(pg_catalog.-) o.base) AS sent, o.acked OPERATOR(pg_catalog.-) o.base AS acked,
            (SELECT coalesce(max(seq), 0) FROM ftchain.outbox q WHERE q.chain OPERATOR(pg_catalog.=) o.chain)
                OPERATOR(pg_catalog.-) o.acked AS waiting,
+           now() OPERATOR(pg_catalog.-) (SELECT q.queued FROM ftchain.outbox q WHERE q.chain OPERATOR(pg_catalog.=) o.chain
+               AND q.seq OPERATOR(pg_catalog.>) o.acked ORDER BY q.seq LIMIT 1) AS oldest_waiting,
+           t.in_flight, t.in_flight_bytes, t.window_bytes, t.srtt, t.rto, t.retransmits, t.timeouts, t.bytes,
            o.acked_at,
            i.epoch AS epoch_in, i.next OPERATOR(pg_catalog.-) 1 AS taken, i.received, i.duplicates, i.refused,
-           i.last_reason, i.behind, i.received_at
+           i.last_reason, i.behind, i.received_at, t.last_error, t.last_error_at, t.stats_reset
       FROM ftchain.link_out o
       FULL JOIN ftchain.link_in i ON i.chain OPERATOR(pg_catalog.=) o.chain AND i.member OPERATOR(pg_catalog.=) o.member,
            LATERAL (SELECT coalesce(o.chain, i.chain) AS chain, coalesce(o.member, i.member) AS member) l
       JOIN ftchain.chain c ON c.id OPERATOR(pg_catalog.=) l.chain
-      LEFT JOIN ftchain.peer p ON p.member OPERATOR(pg_catalog.=) l.member;
+      LEFT JOIN ftchain.peer p ON p.member OPERATOR(pg_catalog.=) l.member
+      LEFT JOIN ftchain.link_stats() t ON t.server OPERATOR(pg_catalog.=) p.server AND t.chain OPERATOR(pg_catalog.=) l.chain;
 COMMENT ON VIEW ftchain.links IS 'the links to and from other members';
 COMMENT ON COLUMN ftchain.links.chain IS 'name of the chain';
 COMMENT ON COLUMN ftchain.links.member IS 'the other member';
 COMMENT ON COLUMN ftchain.links.server IS 'foreign server it is reached through';
+COMMENT ON COLUMN ftchain.links.state IS 'closed, connecting, open, held, failing or stopped';
 COMMENT ON COLUMN ftchain.links.epoch IS 'epoch of the link to it';
+COMMENT ON COLUMN ftchain.links.sent IS 'messages of this epoch that were sent';
 COMMENT ON COLUMN ftchain.links.acked IS 'messages of this epoch it acknowledged';
 COMMENT ON COLUMN ftchain.links.waiting IS 'messages it has not acknowledged';
+COMMENT ON COLUMN ftchain.links.oldest_waiting IS 'how long the oldest of these has waited';
+COMMENT ON COLUMN ftchain.links.in_flight IS 'messages under way';
+COMMENT ON COLUMN ftchain.links.in_flight_bytes IS 'bytes of them';
+COMMENT ON COLUMN ftchain.links.window_bytes IS 'bytes that may be under way';
+COMMENT ON COLUMN ftchain.links.srtt IS 'time until a call is answered, smoothed';
+COMMENT ON COLUMN ftchain.links.rto IS 'time after which an answer is overdue';
+COMMENT ON COLUMN ftchain.links.retransmits IS 'messages that were sent again';
+COMMENT ON COLUMN ftchain.links.timeouts IS 'how often answers were overdue';
+COMMENT ON COLUMN ftchain.links.bytes IS 'bytes of all messages sent, repeated ones too';
 COMMENT ON COLUMN ftchain.links.acked_at IS 'when the last acknowledgement came';
 COMMENT ON COLUMN ftchain.links.epoch_in IS 'epoch of the link from it';
 COMMENT ON COLUMN ftchain.links.taken IS 'messages of that epoch that were taken';
@@ -93,16 +109,31 @@ COMMENT ON COLUMN ftchain.links.refused IS 'messages whose content was refused';
 COMMENT ON COLUMN ftchain.links.last_reason IS 'why the last one was';
 COMMENT ON COLUMN ftchain.links.behind IS 'it has blocks whose parents are not known here';
 COMMENT ON COLUMN ftchain.links.received_at IS 'when the last message came';
+COMMENT ON COLUMN ftchain.links.last_error IS 'the last thing that went wrong with the link to it';
+COMMENT ON COLUMN ftchain.links.last_error_at IS 'when that was';
+COMMENT ON COLUMN ftchain.links.stats_reset IS 'when counting began anew; null: when the server started';
 
 CREATE VIEW ftchain.streams AS
-    SELECT 'out' AS direction, s.topic, s.member, p.server, s.id AS stream, s.epoch, s.acked AS messages,
-           s.numbered OPERATOR(pg_catalog.-) s.acked AS waiting, NULL::bigint AS duplicates, NULL::integer AS attempts,
-           NULL::text AS last_reason, s.acked_at AS moved_at
+    SELECT 'out' AS direction, s.topic, s.member, p.server, s.id AS stream,
+           CASE WHEN p.server IS NOT NULL THEN coalesce(t.state, 'closed') END AS state, s.epoch,
+           greatest(t.sent, s.acked OPERATOR(pg_catalog.-) s.base) AS sent, s.acked AS messages,
+           s.numbered OPERATOR(pg_catalog.-) s.acked AS waiting,
+           now() OPERATOR(pg_catalog.-) (SELECT m.sent FROM ftchain.numbered n JOIN ftchain.message_out m
+                  ON m.stream OPERATOR(pg_catalog.=) n.stream
+                 AND m.seq OPERATOR(pg_catalog.=) (n.low OPERATOR(pg_catalog.+) greatest(s.acked OPERATOR(pg_catalog.+) 1 OPERATOR(pg_catalog.-) n.first, 0))
+               WHERE n.stream OPERATOR(pg_catalog.=) s.id AND s.numbered OPERATOR(pg_catalog.>) s.acked
+                 AND n.first OPERATOR(pg_catalog.<=) (s.acked OPERATOR(pg_catalog.+) 1)
+               ORDER BY n.first DESC LIMIT 1) AS oldest_waiting,
+           t.in_flight, t.in_flight_bytes, t.window_bytes, t.srtt, t.rto, t.retransmits, t.timeouts, t.bytes,
+           NULL::bigint AS duplicates, NULL::integer AS attempts,
+           NULL::text AS last_reason, s.acked_at AS moved_at, t.last_error, t.last_error_at, t.stats_reset
       FROM ftchain.stream_out s
       LEFT JOIN ftchain.peer p ON p.member OPERATOR(pg_catalog.=) s.member
+      LEFT JOIN ftchain.link_stats() t ON t.server OPERATOR(pg_catalog.=) p.server AND t.stream OPERATOR(pg_catalog.=) s.id
     UNION ALL
-    SELECT 'in', s.topic, s.member, p.server, s.stream, s.epoch, s.received, NULL, s.duplicates, s.attempts,
-           s.last_reason, s.received_at
+    SELECT 'in', s.topic, s.member, p.server, s.stream, NULL, s.epoch, NULL, s.received, NULL, NULL,
+           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.duplicates, s.attempts,
+           s.last_reason, s.received_at, NULL, NULL, NULL
       FROM ftchain.stream_in s
       LEFT JOIN ftchain.peer p ON p.member OPERATOR(pg_catalog.=) s.member;
 COMMENT ON VIEW ftchain.streams IS 'streams of messages to topics of other databases, and from them';
@@ -111,13 +142,27 @@ COMMENT ON COLUMN ftchain.streams.topic IS 'name of the topic';
 COMMENT ON COLUMN ftchain.streams.member IS 'the other database';
 COMMENT ON COLUMN ftchain.streams.server IS 'foreign server it is reached through';
 COMMENT ON COLUMN ftchain.streams.stream IS 'number of the stream at its sender';
+COMMENT ON COLUMN ftchain.streams.state IS 'closed, connecting, open, held, failing or stopped';
 COMMENT ON COLUMN ftchain.streams.epoch IS 'epoch of the link';
+COMMENT ON COLUMN ftchain.streams.sent IS 'messages of this epoch that were sent';
 COMMENT ON COLUMN ftchain.streams.messages IS 'messages acknowledged, or taken';
 COMMENT ON COLUMN ftchain.streams.waiting IS 'messages committed and not yet acknowledged';
+COMMENT ON COLUMN ftchain.streams.oldest_waiting IS 'how long the oldest of these has waited';
+COMMENT ON COLUMN ftchain.streams.in_flight IS 'messages under way';
+COMMENT ON COLUMN ftchain.streams.in_flight_bytes IS 'bytes of them';
+COMMENT ON COLUMN ftchain.streams.window_bytes IS 'bytes that may be under way';
+COMMENT ON COLUMN ftchain.streams.srtt IS 'time until a call is answered, smoothed';
+COMMENT ON COLUMN ftchain.streams.rto IS 'time after which an answer is overdue';
+COMMENT ON COLUMN ftchain.streams.retransmits IS 'messages that were sent again';
+COMMENT ON COLUMN ftchain.streams.timeouts IS 'how often answers were overdue';
+COMMENT ON COLUMN ftchain.streams.bytes IS 'bytes of all messages sent, repeated ones too';
 COMMENT ON COLUMN ftchain.streams.duplicates IS 'messages dropped because they had been taken';
 COMMENT ON COLUMN ftchain.streams.attempts IS 'how often the next one was tried in vain';
 COMMENT ON COLUMN ftchain.streams.last_reason IS 'why the last one that was not taken was not';
 COMMENT ON COLUMN ftchain.streams.moved_at IS 'when the last acknowledgement or message came';
+COMMENT ON COLUMN ftchain.streams.last_error IS 'the last thing that went wrong with it';
+COMMENT ON COLUMN ftchain.streams.last_error_at IS 'when that was';
+COMMENT ON COLUMN ftchain.streams.stats_reset IS 'when counting began anew; null: when the server started';
 
 CREATE FUNCTION ftchain.chain_status(chain integer, OUT pending bigint, OUT members integer, OUT member boolean)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_chain_status';

@@ -22,6 +22,7 @@ GRANT SELECT ON ftchain.message_out, ftchain.message_in, ftchain.dead_letter TO 
 GRANT EXECUTE ON FUNCTION
     ftchain.verify, ftchain.receipt, ftchain.confirmations, ftchain.wait_for, ftchain.place, ftchain.ring, ftchain.members,
     ftchain.chain_status, ftchain.mining_status, ftchain.worker_status, ftchain.peer_status,
+    ftchain.link_stats, ftchain.gaps,
     ftchain.incarnation
     TO ftchain_reader;
 GRANT EXECUTE ON FUNCTION
@@ -31,7 +32,7 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION
     ftchain.create_identity, ftchain.create_chain, ftchain.remove_peer, ftchain.remove_member,
     ftchain.repair, ftchain.start, ftchain.stop, ftchain.create_topic, ftchain.drop_topic,
-    ftchain.clear_twins
+    ftchain.clear_twins, ftchain.reset_link_stats
     TO ftchain_admin;
 GRANT EXECUTE ON PROCEDURE
     ftchain.seal, ftchain.scrub, ftchain.sync, ftchain.add_peer, ftchain.add_member, ftchain.join_chain

@@ -74,10 +74,13 @@ is_present($copy);
 $_->gives('SELECT count(*) FROM ftchain.twin', '0', 'a copy alone is the member, says ' . $_->name) foreach $beta, $gamma;
 
 my $listener = $beta->background_psql('postgres');
-$listener->query_safe('SELECT 1');
+$listener->query_safe('LISTEN ftchain_event');
 $alpha->start;
 $_->comes_to($alarms, 'both of them: ' . $_->name . ' finds out', '1', 15) foreach $beta, $gamma;
 $_->comes_to($alarms, $_->name . ' is told by each', '2', 15) foreach $alpha, $copy;
+like(
+	$listener->query_safe('SELECT 1'), qr/"event": "incident", "id": \d+, "kind": "two copies", "chain": null, "member": "$member"/,
+	'who listens at beta hears of it');
 $listener->quit;
 
 my $incarnations = join('|', sort { $a <=> $b } map { $_->query('SELECT incarnation FROM ftchain.self') } $alpha, $copy);
