@@ -21,6 +21,7 @@ char	   *ftc_guc_databases = NULL;
 bool		ftc_guc_enabled = true;
 int			ftc_guc_heartbeat = 2000;
 char	   *ftc_guc_key_directory = NULL;
+int			ftc_guc_message_backlog_limit = 1000000;
 int			ftc_guc_message_retention = 7 * SECS_PER_DAY;
 int			ftc_guc_mining_duty = 100;
 int			ftc_guc_mining_kernel = FTC_KERNEL_AUTO;
@@ -57,6 +58,11 @@ define_ints(void)
 							"Time after which an idle peer is asked how it is.",
 							NULL, &ftc_guc_heartbeat, 2000, 100, 3600000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.message_backlog_limit",
+							"Number of messages to a topic of a peer that may wait to be acknowledged.",
+							"send() refuses more. -1 means no limit.",
+							&ftc_guc_message_backlog_limit, 1000000, -1, INT_MAX,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("ftchain.message_retention",
 							"How long messages are kept after they were acknowledged.",
 							"Longer than the age of any backup that may be restored, here or at the receiver: what it has forgotten is sent again.",

@@ -13,6 +13,7 @@ extern char *ftc_guc_databases;
 extern bool ftc_guc_enabled;
 extern int	ftc_guc_heartbeat;	/* ms */
 extern char *ftc_guc_key_directory;
+extern int	ftc_guc_message_backlog_limit;	/* -1: none */
 extern int	ftc_guc_message_retention;	/* s */
 extern int	ftc_guc_mining_duty;	/* percent */
 extern int	ftc_guc_mining_kernel;	/* FtcKernelChoice */

@@ -304,6 +304,7 @@ free_places(List *before, List *existing)
 		ftc_area_free(database);
 		pg_atomic_write_u64(&database->entries, 0);
 		pg_atomic_write_u64(&database->bytes, 0);
+		pg_atomic_write_u64(&database->sent, 0);
 	}
 	LWLockRelease(&s->lock);
 }

@@ -49,7 +49,7 @@ static FtcStmt peer_member = {
 };
 
 static FtcStmt stream_find = {
-	.sql = "SELECT id FROM ftchain.stream_out WHERE member = $1 AND topic = $2",
+	.sql = "SELECT id, numbered - acked FROM ftchain.stream_out WHERE member = $1 AND topic = $2",
 	.nargs = 2,
 	.argtypes = {BYTEAOID, TEXTOID},
 };
@@ -263,21 +263,26 @@ need_peer(Datum server)
 	return ftc_hash_value(0, 0);
 }
 
+/* backlog: messages that have a position and were not acknowledged; may be NULL */
 static int32
-find_stream(const FtcHash *member, Datum topic)
+find_stream(const FtcHash *member, Datum topic, int64 *backlog)
 {
-	return ftc_run(&stream_find, ftc_hash_datum(member), topic) == 0 ? 0 : DatumGetInt32(ftc_value(0, 0));
+	if (ftc_run(&stream_find, ftc_hash_datum(member), topic) == 0)
+		return 0;
+	if (backlog != NULL)
+		*backlog = DatumGetInt64(ftc_value(0, 1));
+	return DatumGetInt32(ftc_value(0, 0));
 }
 
 static int32
-need_stream(const FtcHash *member, Datum topic)
+need_stream(const FtcHash *member, Datum topic, int64 *backlog)
 {
-	int32		stream = find_stream(member, topic);
+	int32		stream = find_stream(member, topic, backlog);
 
 	if (stream != 0)
 		return stream;
 	ftc_run(&stream_make, ftc_hash_datum(member), topic);
-	return find_stream(member, topic);
+	return find_stream(member, topic, backlog);
 }
 
 /* The message that was sent with this key; another one must not be taken for it. */
@@ -297,6 +302,32 @@ find_sent(int32 stream, Datum key, const FtcHash *hash)
 				errmsg("another message was sent with idempotency key \"%s\"", TextDatumGetCString(key)),
 				errdetail("It has number %lld.", (long long) DatumGetInt64(ftc_value(0, 0))));
 	return DatumGetInt64(ftc_value(0, 0));
+}
+
+/*
+ * Nothing is counted for that: how many have a position stands in the row of the
+ * stream, and those that have none yet, whatever their stream, are counted in
+ * memory when they commit.
+ */
+static bool
+is_full(int64 backlog)
+{
+	return ftc_guc_message_backlog_limit >= 0 &&
+		backlog + ftc_wake_sent(false) >= ftc_guc_message_backlog_limit;
+}
+
+/* True if one with that key was sent already: that takes no room.  Else an error. */
+static bool
+need_known(int32 stream, Datum key, bool no_key, Datum topic, Datum server)
+{
+	if (no_key || ftc_run(&message_of_key, Int32GetDatum(stream), key) == 0)
+		ereport(ERROR,
+				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				errmsg("too many messages to topic \"%s\" of server \"%s\" wait to be acknowledged",
+					   TextDatumGetCString(topic), TextDatumGetCString(server)),
+				errdetail("\"ftchain.message_backlog_limit\" is %d.", ftc_guc_message_backlog_limit),
+				errhint("See what keeps them in the view ftchain.streams, and send again later."));
+	return true;
 }
 
 static void
@@ -324,6 +355,7 @@ ftchain_send(PG_FUNCTION_ARGS)
 	bool		no_nulls[2] = {false};
 	bool		created;
 	int32		stream;
+	int64		backlog;
 
 	need_not_null(fcinfo, 3, "ftchain.send");
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
@@ -338,17 +370,18 @@ ftchain_send(PG_FUNCTION_ARGS)
 	ftc_enter(&scope);
 	ftc_identity_need(&self);
 	member = need_peer(PG_GETARG_DATUM(0));
-	stream = need_stream(&member, PG_GETARG_DATUM(1));
+	stream = need_stream(&member, PG_GETARG_DATUM(1), &backlog);
 	args[0] = Int32GetDatum(stream);
 	args[1] = Int64GetDatum(self.incarnation);
 	args[2] = ftc_hash_datum(&hash);
 	args[3] = PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3);
 	nulls[3] = PG_ARGISNULL(3);
-	created = ftc_stmt_run(&message_put, args, nulls) > 0;
+	created = !(is_full(backlog) && need_known(stream, args[3], nulls[3], PG_GETARG_DATUM(1), PG_GETARG_DATUM(0))) &&
+		ftc_stmt_run(&message_put, args, nulls) > 0;
 	values[0] = created ? ftc_value(0, 0) : Int64GetDatum(find_sent(stream, args[3], &hash));
 	values[1] = BoolGetDatum(created);
 	if (created)
-		ftc_wake_at_commit(FTC_WAKE_COURIER);
+		ftc_wake_note_send();
 	ftc_leave(&scope);
 	FTC_FAILPOINT("message-put");
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, no_nulls)));
@@ -372,6 +405,8 @@ ftc_message_is_numberable(void)
 void
 ftc_message_number(void)
 {
+	/* whatever commits after this is counted anew */
+	(void) ftc_wake_sent(true);
 	ftc_run(&number_lock, 0);
 	ftc_run(&number_all, ftc_value(0, 0));
 }
@@ -544,7 +579,7 @@ ftchain_resend(PG_FUNCTION_ARGS)
 	ftc_identity_need(&self);
 	route.self = self.member;
 	route.member = need_peer(PG_GETARG_DATUM(0));
-	route.stream = (uint16) find_stream(&route.member, PG_GETARG_DATUM(1));
+	route.stream = (uint16) find_stream(&route.member, PG_GETARG_DATUM(1), NULL);
 	if (route.stream == 0)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),

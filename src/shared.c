@@ -61,6 +61,7 @@ ftc_shared(void)
 			ConditionVariableInit(&shared->database[i].new_head);
 			pg_atomic_init_u64(&shared->database[i].entries, 0);
 			pg_atomic_init_u64(&shared->database[i].bytes, 0);
+			pg_atomic_init_u64(&shared->database[i].sent, 0);
 		}
 	}
 	LWLockRelease(AddinShmemInitLock);

@@ -108,6 +108,7 @@ typedef struct FtcDatabaseSlot
 	ConditionVariable new_head; /* for sessions that wait for one */
 	pg_atomic_uint64 entries;	/* appended and committed, not yet looked at */
 	pg_atomic_uint64 bytes;
+	pg_atomic_uint64 sent;		/* messages committed, without a position yet */
 	FtcWorkerSlot worker[FTC_WORKER_KINDS];
 	FtcMinerSlot miner[FTC_SHARED_MINERS];
 	uint64		candidates;		/* posted so far */

@@ -20,6 +20,7 @@ static int	wake_at_commit = 0;
 static uint64 new_heads = 0;	/* bits, by the number of the chain */
 static int64 appended_entries = 0;
 static int64 appended_bytes = 0;
+static int64 sent_messages = 0;
 
 void
 ftc_wake_latch(PGPROC *proc)
@@ -51,6 +52,24 @@ ftc_wake_note_append(int64 entries, int64 bytes)
 	appended_bytes += bytes;
 }
 
+void
+ftc_wake_note_send(void)
+{
+	ftc_wake_at_commit(FTC_WAKE_COURIER);
+	sent_messages++;
+}
+
+int64
+ftc_wake_sent(bool take)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
+
+	if (database == NULL)
+		return sent_messages;
+	return sent_messages + (int64) (take ? pg_atomic_exchange_u64(&database->sent, 0)
+									: pg_atomic_read_u64(&database->sent));
+}
+
 /*
  * The first append after the sealer looked wakes it, and one that makes it
  * due; those in between only count.
@@ -75,6 +94,8 @@ wake(void)
 
 	if (database == NULL)
 		return;
+	if (sent_messages > 0)
+		pg_atomic_fetch_add_u64(&database->sent, sent_messages);
 	if (appended_entries > 0 && !is_sealer_concerned(database) && wake_at_commit == FTC_WAKE_SEALER)
 		return;
 	for (int i = 0; i < FTC_SHARED_HEADS; i++)
@@ -101,6 +122,7 @@ at_end_of_transaction(XactEvent event, void *arg)
 		wake_at_commit = 0;
 		new_heads = 0;
 		appended_entries = appended_bytes = 0;
+		sent_messages = 0;
 	}
 }
 

@@ -50,4 +50,11 @@ extern int64 ftc_wake_wanted_height(int32 chain);	/* -1: nobody */
 /* Wake one process at once; NULL: nobody.  Holding the lock of shared.h. */
 extern void ftc_wake_latch(PGPROC *proc);
 
+/*
+ * A message was sent in this transaction.  How many were, and others committed that
+ * have no position yet; take: those have one now.
+ */
+extern void ftc_wake_note_send(void);
+extern int64 ftc_wake_sent(bool take);
+
 #endif							/* FTC_WAKE_H */

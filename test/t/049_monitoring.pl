@@ -123,5 +123,35 @@ $beta->comes_to(q(SELECT count(*) FROM ftchain.recv('once', visibility => '0 s')
 $beta->query(q(SELECT count(*) FROM ftchain.recv('once', visibility => '0 s')));
 hears($beta, qr/"topic": "once", "messages": 1/, 'one that was given too often, too');
 
+# ---- a backlog has a limit
+
+$beta->stop;
+$alpha->configure('ftchain.message_backlog_limit' => '10');
+$alpha->query(q(SELECT ftchain.send('beta', 'orders', to_json(g), 'key ' || g) FROM generate_series(1, 10) g));
+my $send = q(SELECT created FROM ftchain.send('beta', 'orders', '11'));
+my ($code, undef, $error) = $alpha->psql('postgres', "\\set VERBOSITY verbose\n$send");
+like($error, qr/53400: too many messages to topic "orders" of server "beta" wait to be acknowledged/, 'one more is refused');
+$alpha->comes_to(q(SELECT waiting FROM ftchain.streams WHERE topic = 'orders'), 'all of them have a position', '10');
+isnt($alpha->psql('postgres', $send), 0, 'then too');
+$alpha->gives(q(SELECT created FROM ftchain.send('beta', 'orders', '3', 'key 3')), 'f', 'one that was sent before takes no room');
+is($alpha->psql('postgres', q(SELECT ftchain.send('beta', 'rows', '{"n": 1}'))), 0, 'another topic has its own limit');
+
+# without anybody who gives positions, and within a transaction
+$alpha->query('SELECT ftchain.stop()');
+$alpha->comes_to('SELECT count(*) FROM ftchain.worker_status() WHERE pid IS NOT NULL', 'no workers', '0');
+isnt($alpha->psql('postgres', q(SELECT ftchain.send('beta', 'rows', '{"n": 0}') FROM generate_series(1, 20))), 0,
+	'a transaction that sends more than that is refused');
+is($alpha->psql('postgres', q(SELECT ftchain.send('beta', 'rows', '{"n": 0}') FROM generate_series(1, 9))), 0,
+	'what was rolled back takes no room');
+isnt($alpha->psql('postgres', q(SELECT ftchain.send('beta', 'rows', '{"n": 0}') FROM generate_series(1, 2))), 0,
+	'without workers the limit holds, too');
+$alpha->configure('ftchain.message_backlog_limit' => '-1');
+is($alpha->psql('postgres', $send), 0, '-1 is no limit');
+$alpha->query('SELECT ftchain.start()');
+$beta->start;
+$alpha->comes_to('SELECT sum(waiting) FROM ftchain.streams', 'when it is back all goes', '0');
+$alpha->configure('ftchain.message_backlog_limit' => '10');
+is($alpha->psql('postgres', $send), 0, 'and there is room again');
+
 $_->quit foreach values %listener;
 done_testing();
