@@ -5,8 +5,8 @@
 #	FtchainNet::lose(0);
 #
 # It is a network namespace with nothing but loopback, and the kernel's packet
-# filter loses packets at random.  No privilege is needed: the test's user has
-# them within a user namespace.  Where the kernel refuses that the test dies,
+# filter loses packets at random; and one of mounts, for FtchainDisk.  No
+# privilege is needed: the test's user has them within a user namespace.  Where the kernel refuses that the test dies,
 # unless FTC_WITHOUT names namespaces: then FtchainNet::is_ours() is false,
 # nothing is lost, and the test is to count that as skipped.
 package FtchainNet;
@@ -15,7 +15,7 @@ use strict;
 use warnings;
 
 my $MARK = 'FTC_IN_NAMESPACE';
-my @UNSHARE = qw(unshare --user --map-current-user --net --keep-caps);
+my @UNSHARE = qw(unshare --user --map-current-user --net --mount --keep-caps);
 
 # Commands of the administrator are not in everybody's path.
 sub _run
