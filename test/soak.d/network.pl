@@ -1,6 +1,6 @@
 # Members on hosts of the network laboratory.  First two of them say the same to
-# each other again and again over connections that end, or fall silent, at each
-# byte of it.  Then three of them append all the time while the network is bad in
+# each other, blocks and messages, again and again over connections that end, or
+# fall silent, at each byte of it.  Then three of them append all the time while the network is bad in
 # one way after another; after each it is measured how long it takes until what
 # is appended then has got everywhere.  In the end all agree, every acknowledged
 # entry is in the chain, once, and verify() finds nothing.
@@ -45,10 +45,13 @@ sub cut_everywhere
 			$cutter = $lab->cutter('alpha', $to);
 			return $cutter->place;
 		});
+	my $sent = 0;
 	my $round = sub {
 		my $plan = shift;
 
+		$sent++;
 		$alpha->append('"news"');
+		$alpha->query("SELECT ftchain.send('beta_1', '$_', '{\"n\": $sent}')") foreach qw(queue rows);
 		$alpha->query('CALL ftchain.seal()');
 		$cutter->plan(@$plan) if $plan;
 		# which may fail, or not: the last bytes are of no consequence
@@ -58,6 +61,7 @@ sub cut_everywhere
 		return $alpha->query('SELECT head FROM ftchain.status') eq $beta->query('SELECT head FROM ftchain.status');
 	};
 
+	$beta->query(q(CREATE TABLE landed (id bigserial, n bigint); SELECT ftchain.create_topic('queue'), ftchain.create_topic('rows', deliver_to => 'landed')));
 	$round->(undef) foreach 1 .. 3;
 	my %bytes = $cutter->show;
 	my @plans = shuffle(map { my $way = $_; map { [ $way, $_, 'reset', 1 ] } 0 .. $bytes{$way} } qw(up down));
@@ -77,6 +81,11 @@ sub cut_everywhere
 	note("soak: $cut of " . ($all + @silent) . " byte boundaries of $bytes{up} bytes up and $bytes{down} down, "
 		  . "$now{reset} connections reset, $now{silent} silenced");
 	is($beta->query(q(SELECT count(*) FROM ftchain.entry)), $alpha->query(q(SELECT count(*) FROM ftchain.entry)), 'and each entry once');
+	foreach my $rows (q(SELECT id, (message->>'n')::bigint AS n FROM ftchain.message_in WHERE topic = 'queue'), 'SELECT id, n FROM landed')
+	{
+		is($beta->query("SELECT count(*), min(n), max(n), count(DISTINCT n), count(*) FILTER (WHERE n <= before) FROM (SELECT n, lag(n) OVER (ORDER BY id) AS before FROM ($rows) r) o"),
+			"$sent|1|$sent|$sent|0", "and $sent messages, each once and in order");
+	}
 	$_->is_clean foreach $alpha, $beta;
 	$_->stop foreach $alpha, $beta;
 	return;
