@@ -338,13 +338,32 @@ call_for_line(FtcContact *c, const FtcIdentity *self, const FtcChain *chain, int
 	return called;
 }
 
+/*
+ * Of many streams most have nothing to send.  One that was greeted, and of which
+ * all is acknowledged, is not looked at any closer.
+ */
+static bool
+is_at_rest(FtcContact *c, int stream, const Bitmapset *waiting)
+{
+	FtcLine    *line;
+
+	if (bms_is_member(stream, waiting))
+		return false;
+	line = ftc_line_of(c, 0, (uint16) stream);
+	if (!line->greeted || line->asking || line->out.sender.state != FTC_SENDER_OPEN)
+		return false;
+	line->synced = true;
+	return true;
+}
+
 /* Whose turn it is goes round, so that one busy line does not starve the rest. */
 static void
 call_next(FtcNextCall *next, const FtcIdentity *self)
 {
 	FtcContact *c = next->contact;
 	List	   *chains = ftc_chain_list();
-	List	   *streams = ftc_message_streams(&c->peer.member);
+	Bitmapset  *waiting;
+	List	   *streams = ftc_message_streams(&c->peer.member, &waiting);
 	int			nchains = list_length(chains);
 	int			n = nchains + list_length(streams);
 
@@ -353,6 +372,8 @@ call_next(FtcNextCall *next, const FtcIdentity *self)
 	{
 		int			at = (c->turn + i) % n;
 
+		if (at >= nchains && is_at_rest(c, list_nth_int(streams, at - nchains), waiting))
+			continue;
 		next->called = at < nchains ? call_for_line(c, self, list_nth(chains, at), FTC_STREAM_LEDGER)
 			: call_for_line(c, self, NULL, list_nth_int(streams, at - nchains));
 		if (next->called)

@@ -113,7 +113,7 @@ static FtcStmt number_all = {
 };
 
 static FtcStmt streams_to = {
-	.sql = "SELECT id FROM ftchain.stream_out WHERE member = $1 ORDER BY id",
+	.sql = "SELECT id, numbered > acked FROM ftchain.stream_out WHERE member = $1 ORDER BY id",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
@@ -412,13 +412,20 @@ ftc_message_number(void)
 }
 
 List *
-ftc_message_streams(const FtcHash *member)
+ftc_message_streams(const FtcHash *member, Bitmapset **waiting)
 {
 	uint64		n = ftc_run(&streams_to, ftc_hash_datum(member));
 	List	   *streams = NIL;
 
+	*waiting = NULL;
 	for (uint64 i = 0; i < n; i++)
-		streams = lappend_int(streams, DatumGetInt32(ftc_value(i, 0)));
+	{
+		int32		stream = DatumGetInt32(ftc_value(i, 0));
+
+		streams = lappend_int(streams, stream);
+		if (DatumGetBool(ftc_value(i, 1)))
+			*waiting = bms_add_member(*waiting, stream);
+	}
 	return streams;
 }
 

@@ -12,6 +12,7 @@
 #ifndef FTC_MESSAGE_H
 #define FTC_MESSAGE_H
 
+#include "nodes/bitmapset.h"
 #include "nodes/pg_list.h"
 
 #include "sending.h"
@@ -26,8 +27,8 @@ extern const FtcOutLog ftc_message_log;
 extern void ftc_message_number(void);
 extern bool ftc_message_is_numberable(void);	/* is there anything? */
 
-/* The streams to a member: their numbers, as a list of integers. */
-extern List *ftc_message_streams(const FtcHash *member);
+/* The streams to a member, by their numbers; and which have something not acknowledged. */
+extern List *ftc_message_streams(const FtcHash *member, Bitmapset **waiting);
 
 /* Forget what was acknowledged and is older than it has to be kept. */
 extern void ftc_message_prune(void);
