@@ -256,13 +256,13 @@ take_receive(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 		return malformed(c);
 	if (refused > 0)
 		ftc_line_note_failure(c, psprintf("%lld messages refused: %s", (long long) refused,
-											 ftc_peer_text(result, 0, 4)));
+										  ftc_peer_text(result, 0, 4)));
 	knew = c->call.line->not_taken;
 	c->call.line->not_taken = !ftc_sending_ack(&c->call.line->out, &route, &ack, c->call.order);
 	/* of calls behind one that failed nothing is taken, without a reason */
 	if (c->call.line->not_taken && !(knew && ftc_peer_is_null(result, 0, 4)))
 		ftc_line_note_failure(c, ftc_peer_is_null(result, 0, 4) ? "it does not take messages"
-								 : psprintf("it does not take messages: %s", ftc_peer_text(result, 0, 4)));
+							  : psprintf("it does not take messages: %s", ftc_peer_text(result, 0, 4)));
 	if (c->call.line->out.sender.state == FTC_SENDER_CLOSED)
 		c->call.line->greeted = false;
 	FTC_FAILPOINT("send-before-ack-commit");
