@@ -347,6 +347,8 @@ ftc_courier_take_answer(void *arg)
 	ftc_enter(&scope);
 	if (ftc_peer_failed(c->answer) && c->call.kind == FTC_ASKED_RECEIVE && ftc_peer_is_transient(c->answer))
 		take_transient(c);
+	else if (ftc_peer_failed(c->answer) && c->call.kind == FTC_ASKED_PRESENCE)
+		;						/* it does not know us yet, or the call */
 	else if (ftc_peer_failed(c->answer))
 		ftc_line_leave(c, ftc_peer_message(c->answer));
 	else if (ftc_identity_load(&self))
