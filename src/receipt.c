@@ -3,7 +3,7 @@
  * receipt.c
  *	  Making receipts: proof that an entry is in a block of a chain.
  *
- * The format is told in receipt.h, the checking is in receipt_check.c.
+ * The format is told in core/receipt.h.
  *
  *-------------------------------------------------------------------------
  */
@@ -21,10 +21,10 @@
 #include "core/entry.h"
 #include "core/header.h"
 #include "core/merkle.h"
+#include "core/receipt.h"
 #include "core/state.h"
 #include "datum.h"
 #include "identity.h"
-#include "receipt.h"
 #include "stmt.h"
 #include "store.h"
 
@@ -70,16 +70,6 @@ static FtcStmt points_load = {
 	" JOIN ftchain.block p ON p.id = q.block WHERE m.chain = $1 AND m.height = ANY ($2)",
 	.nargs = 2,
 	.argtypes = {INT4OID, INT8ARRAYOID},
-};
-
-const FtcReceiptBlockNames ftc_receipt_block = {
-	.header = "header",.signature = "signature",.member = "member",
-	.member_index = "member_index",.members = "members",.state_path = "state_path"
-};
-
-const FtcReceiptBlockNames ftc_receipt_head = {
-	.header = "head",.signature = "head_signature",.member = "head_member",
-	.member_index = "head_member_index",.members = "head_members",.state_path = "head_state_path"
 };
 
 static char *

@@ -3,6 +3,8 @@
  * receipt_check.c
  *	  Checking receipts: from their own bytes, without any table.
  *
+ * Here they are read; whether they are good is told by core/receipt.c.
+ *
  * A receipt comes from anywhere.  Whatever is wrong with it is an answer, not an
  * error.
  *
@@ -21,14 +23,8 @@
 
 #include "clock.h"
 #include "compat.h"
-#include "core/entry.h"
-#include "core/header.h"
-#include "core/merkle.h"
-#include "core/pow.h"
-#include "core/sign.h"
-#include "core/state.h"
+#include "core/receipt.h"
 #include "datum.h"
-#include "receipt.h"
 
 PG_FUNCTION_INFO_V1(ftchain_check_receipt);
 
@@ -37,12 +33,6 @@ PG_FUNCTION_INFO_V1(ftchain_check_receipt);
  * ----------------------------------------------------------------
  */
 
-typedef struct Path
-{
-	FtcHash		hashes[FTC_PROOF_MAX];
-	int			n;
-} Path;
-
 /* A field: a string, or a list of hashes. */
 typedef struct Field
 {
@@ -50,7 +40,7 @@ typedef struct Field
 	bool		is_path;
 	bool		seen;
 	char	   *text;			/* of a string, or of a number */
-	Path	   *path;
+	FtcPath    *path;
 } Field;
 
 typedef struct Parse
@@ -130,7 +120,7 @@ on_field(void *arg, char *name, bool isnull)
 static void
 add_hash(Parse *p, const char *text)
 {
-	Path	   *path = p->current->path;
+	FtcPath    *path = p->current->path;
 	bool		ok = true;
 	FtcSlice	bytes = decode_base64(text, &ok);
 
@@ -171,7 +161,7 @@ parse(text *json, Field *fields, int n)
 
 	for (int i = 0; i < n; i++)
 		if (fields[i].is_path)
-			fields[i].path = palloc0(sizeof(Path));
+			fields[i].path = palloc0(sizeof(FtcPath));
 	if (pg_parse_json(ftc_json_lexer(VARDATA_ANY(json), (int) VARSIZE_ANY_EXHDR(json), true), &actions) != JSON_SUCCESS || p.bad)
 		return false;
 	for (int i = 0; i < n; i++)
@@ -179,41 +169,6 @@ parse(text *json, Field *fields, int n)
 			return false;
 	return true;
 }
-
-/* A block that a receipt speaks of. */
-typedef struct Block
-{
-	FtcSlice	header_bytes;
-	FtcSignature signature;
-	FtcSlice	member;
-	uint64		member_index;
-	uint64		members;
-	Path	   *state_path;
-
-	FtcHeader	header;
-	FtcHash		id;
-} Block;
-
-/* A receipt as read. */
-typedef struct Receipt
-{
-	FtcHash		genesis;
-	FtcSlice	leaf;
-	uint64		leaf_index;
-	Path	   *bundle_path;
-	FtcSlice	salt;
-	FtcSlice	payload;
-	FtcSlice	bundle_head;
-	uint64		bundle_index;
-	Path	   *body_path;
-	Block		block;
-	Block		head;
-	Path	   *history_path;
-	Path	   *genesis_path;
-
-	FtcEntry	entry;
-	FtcBundle	bundle;
-} Receipt;
 
 /* The fields in the order in which they are taken. */
 typedef struct Taking
@@ -254,7 +209,7 @@ take_number(Taking *t)
 	return number;
 }
 
-static Path *
+static FtcPath *
 take_path(Taking *t)
 {
 	return (t->at++)->path;
@@ -275,7 +230,7 @@ name_block(Field *fields, const FtcReceiptBlockNames *names)
 }
 
 static void
-take_block(Taking *t, Block *block)
+take_block(Taking *t, FtcReceiptBlock *block)
 {
 	block->header_bytes = take_bytes(t);
 	take_fixed(t, block->signature.b, FTC_SIGNATURE_LEN);
@@ -283,14 +238,10 @@ take_block(Taking *t, Block *block)
 	block->member_index = take_number(t);
 	block->members = take_number(t);
 	block->state_path = take_path(t);
-	if (t->ok)
-		t->ok = ftc_header_decode(&block->header, block->header_bytes) == FTC_OK;
-	if (t->ok)
-		block->id = ftc_header_id(&block->header);
 }
 
 static bool
-read_receipt(text *json, Receipt *r)
+read_receipt(text *json, FtcReceipt *r)
 {
 	Field		fields[OWN_FIELDS + 2 * BLOCK_FIELDS] = {
 		{.name = "version"}, {.name = "genesis"}, {.name = "leaf"}, {.name = "leaf_index"},
@@ -321,119 +272,6 @@ read_receipt(text *json, Receipt *r)
 }
 
 /* ----------------------------------------------------------------
- *		Checking: each gives why not, or NULL
- * ----------------------------------------------------------------
- */
-
-int64
-ftc_receipt_index(const FtcBundle *bundle, uint64 seq)
-{
-	int64		index = 0;
-
-	for (uint32 i = 0; i < bundle->nranges; i++)
-	{
-		FtcRange	range = ftc_bundle_range(bundle, i);
-
-		if (seq < range.first)
-			break;
-		if (seq <= range.last)
-			return index + (int64) (seq - range.first);
-		index += (int64) (range.last - range.first + 1);
-	}
-	return -1;
-}
-
-static bool
-is_in_tree(FtcSlice leaf, uint64 index, uint64 leaves, const Path *path, const FtcHash *root)
-{
-	FtcHash		hash = ftc_merkle_leaf(leaf);
-
-	return ftc_merkle_verify_inclusion(&hash, index, leaves, path->hashes, path->n, root) == FTC_OK;
-}
-
-/* Is the entry the one that the bundle head names at this place? */
-static bool
-is_in_bundle(const Receipt *r)
-{
-	return ftc_hash_equal(&r->entry.origin, &r->bundle.origin) &&
-		r->entry.incarnation == r->bundle.incarnation &&
-		ftc_receipt_index(&r->bundle, r->entry.seq) == (int64) r->leaf_index &&
-		is_in_tree(r->leaf, r->leaf_index, r->bundle.count, r->bundle_path, &r->bundle.root);
-}
-
-static const char *
-check_entry(Receipt *r)
-{
-	FtcHash		hash = ftc_payload_hash(r->salt, r->payload);
-
-	if (ftc_entry_leaf_decode(&r->entry, r->leaf) != FTC_OK)
-		return "malformed leaf";
-	if (ftc_bundle_leaf_decode(&r->bundle, r->bundle_head) != FTC_OK)
-		return "malformed bundle";
-	if (!is_in_bundle(r))
-		return "the entry is not in the bundle";
-	if (!is_in_tree(r->bundle_head, r->bundle_index, r->block.header.leaves, r->body_path,
-					&r->block.header.body))
-		return "the bundle is not in the block";
-	if (r->salt.len != FTC_SALT_LEN || !ftc_hash_equal(&hash, &r->entry.payload_hash))
-		return "the payload is not that of the entry";
-	return NULL;
-}
-
-static const char *
-check_block(const Block *block, const FtcHash *genesis)
-{
-	FtcMember	member;
-
-	if (ftc_member_leaf_decode(&member, block->member) != FTC_OK)
-		return "malformed member";
-	if (!ftc_hash_equal(&member.id, &block->header.proposer) ||
-		!is_in_tree(block->member, block->member_index, block->members, block->state_path,
-					&block->header.state))
-		return "the proposer is not a member in the block's state";
-	if (ftc_verify(&member.key, FTC_DOMAIN_BLOCK, genesis, &block->id, &block->signature) != FTC_OK)
-		return "wrong signature of the block";
-	if (block->header.consensus == FTC_CONSENSUS_POW && block->header.height > 0 &&
-		!ftc_pow_meets(&block->id, block->header.bits))
-		return "too little work";
-	return NULL;
-}
-
-/* Is a block of this height what the head says it is? */
-static bool
-is_in_history(const Block *head, const FtcHash *id, uint64 height, const Path *path)
-{
-	if (height == head->header.height)
-		return ftc_hash_equal(id, &head->id) && path->n == 0;
-	return height < head->header.height &&
-		ftc_merkle_verify_inclusion(id, height, head->header.height, path->hashes, path->n,
-									&head->header.history) == FTC_OK;
-}
-
-static const char *
-check_receipt(text *json, const FtcHash *genesis, const FtcHash *head, Receipt *r)
-{
-	const char *why;
-
-	if (!read_receipt(json, r))
-		return "malformed receipt";
-	if (genesis != NULL && !ftc_hash_equal(genesis, &r->genesis))
-		return "of another chain";
-	if (head != NULL && !ftc_hash_equal(head, &r->head.id))
-		return "of another head";
-	why = check_entry(r);
-	if (why == NULL)
-		why = check_block(&r->block, &r->genesis);
-	if (why == NULL)
-		why = check_block(&r->head, &r->genesis);
-	if (why == NULL && !is_in_history(&r->head, &r->block.id, r->block.header.height, r->history_path))
-		why = "the block is not in the history of the head";
-	if (why == NULL && !is_in_history(&r->head, &r->genesis, 0, r->genesis_path))
-		why = "the genesis is not in the history of the head";
-	return why;
-}
-
-/* ----------------------------------------------------------------
  *		SQL
  * ----------------------------------------------------------------
  */
@@ -442,7 +280,7 @@ Datum
 ftchain_check_receipt(PG_FUNCTION_ARGS)
 {
 	TupleDesc	tupdesc;
-	Receipt    *r = palloc0(sizeof(Receipt));
+	FtcReceipt *r = palloc0(sizeof(FtcReceipt));
 	FtcHash		genesis = ftc_hash_zero;
 	FtcHash		head = ftc_hash_zero;
 	const char *why;
@@ -457,8 +295,9 @@ ftchain_check_receipt(PG_FUNCTION_ARGS)
 		genesis = ftc_arg_hash(PG_GETARG_DATUM(1), "genesis");
 	if (!PG_ARGISNULL(2))
 		head = ftc_arg_hash(PG_GETARG_DATUM(2), "head");
-	why = check_receipt(PG_GETARG_TEXT_PP(0), PG_ARGISNULL(1) ? NULL : &genesis,
-						PG_ARGISNULL(2) ? NULL : &head, r);
+	why = FTC_RECEIPT_MALFORMED;
+	if (read_receipt(PG_GETARG_TEXT_PP(0), r))
+		why = ftc_receipt_check(r, PG_ARGISNULL(1) ? NULL : &genesis, PG_ARGISNULL(2) ? NULL : &head);
 
 	memset(nulls, why != NULL, sizeof(nulls));
 	nulls[0] = false;

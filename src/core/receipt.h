@@ -24,6 +24,8 @@
  * So whoever holds the entry's bundle can give one: where a bundle head is in a
  * body follows from the manifest and its proof, which all members have.
  *
+ * How the json is read is for the caller; the rest is here.
+ *
  * What it proves: that those who hold the keys of the two proposers signed the
  * blocks, and that entry, block and genesis are what head commits to.  Who may
  * propose is told by states that the receipt brings along itself; whoever does
@@ -34,7 +36,11 @@
 #ifndef FTC_RECEIPT_H
 #define FTC_RECEIPT_H
 
-#include "core/bundle.h"
+#include "bundle.h"
+#include "entry.h"
+#include "header.h"
+#include "merkle.h"
+#include "sign.h"
 
 /* The fields that speak of one block. */
 typedef struct FtcReceiptBlockNames
@@ -50,7 +56,56 @@ typedef struct FtcReceiptBlockNames
 extern const FtcReceiptBlockNames ftc_receipt_block;
 extern const FtcReceiptBlockNames ftc_receipt_head;
 
+typedef struct FtcPath
+{
+	FtcHash		hashes[FTC_PROOF_MAX];
+	int			n;
+} FtcPath;
+
+/* A block that a receipt speaks of. */
+typedef struct FtcReceiptBlock
+{
+	FtcSlice	header_bytes;
+	FtcSignature signature;
+	FtcSlice	member;
+	uint64_t	member_index;
+	uint64_t	members;
+	const FtcPath *state_path;
+
+	FtcHeader	header;			/* from here on what ftc_receipt_check() finds */
+	FtcHash		id;
+} FtcReceiptBlock;
+
+/* A receipt as read. */
+typedef struct FtcReceipt
+{
+	FtcHash		genesis;
+	FtcSlice	leaf;
+	uint64_t	leaf_index;
+	const FtcPath *bundle_path;
+	FtcSlice	salt;
+	FtcSlice	payload;
+	FtcSlice	bundle_head;
+	uint64_t	bundle_index;
+	const FtcPath *body_path;
+	FtcReceiptBlock block;
+	FtcReceiptBlock head;
+	const FtcPath *history_path;
+	const FtcPath *genesis_path;
+
+	FtcEntry	entry;			/* from here on what ftc_receipt_check() finds */
+	FtcBundle	bundle;
+} FtcReceipt;
+
+#define FTC_RECEIPT_MALFORMED "malformed receipt"
+
+/*
+ * Why a receipt is not good, NULL if it is; genesis and head are those expected,
+ * NULL for any.
+ */
+extern const char *ftc_receipt_check(FtcReceipt *receipt, const FtcHash *genesis, const FtcHash *head);
+
 /* Which entry of a bundle has this seq, from 0; -1 if none has. */
-extern int64 ftc_receipt_index(const FtcBundle *bundle, uint64 seq);
+extern int64_t ftc_receipt_index(const FtcBundle *bundle, uint64_t seq);
 
 #endif							/* FTC_RECEIPT_H */
