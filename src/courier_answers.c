@@ -154,31 +154,6 @@ take_stream(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 }
 
 /*
- * Who stores the body of a block, with their signatures.  One that is no good
- * is as good as none.  False if some are of nobody that is known here.
- */
-static bool
-take_statements(const FtcChain *chain, const FtcHash *block, FtcSlice stored)
-{
-	FtcReader	at = ftc_reader(stored);
-	bool		known = true;
-
-	while (at.left > 0)
-	{
-		FtcSlice	member = ftc_get_slice(&at, FTC_HASH_LEN);
-		FtcSlice	signature = ftc_get_slice(&at, FTC_SIGNATURE_LEN);
-		uint8		reference[2 * FTC_HASH_LEN];
-
-		if (at.bad)
-			break;
-		memcpy(reference, block->b, FTC_HASH_LEN);
-		memcpy(reference + FTC_HASH_LEN, member.data, FTC_HASH_LEN);
-		known &= ftc_inbox_stored(chain, ftc_slice(reference, sizeof(reference)), signature) != FTC_NOT_A_MEMBER;
-	}
-	return known;
-}
-
-/*
  * A row "block, stored".  The statements come first, so that a body that is
  * known to be stored is not even wanted here; and those of who has left since
  * afterwards, as only the block's state knows them.
@@ -197,10 +172,10 @@ take_row(FtcContact *c, struct pg_result *result, int row, FtcHash *id, FtcHeade
 	if (reason != FTC_OK)
 		return reason;
 	*id = ftc_header_id(header);
-	known = take_statements(&c->call.chain, id, stored);
+	known = ftc_inbox_statements(&c->call.chain, id, stored);
 	reason = (asked_for ? ftc_inbox_body : ftc_inbox_block) (&c->call.chain, &block, &c->peer.member);
 	if (reason == FTC_OK && !known)
-		(void) take_statements(&c->call.chain, id, stored);
+		(void) ftc_inbox_statements(&c->call.chain, id, stored);
 	return reason;
 }
 
@@ -347,8 +322,6 @@ ftc_courier_take_answer(void *arg)
 	ftc_enter(&scope);
 	if (ftc_peer_failed(c->answer) && c->call.kind == FTC_ASKED_RECEIVE && ftc_peer_is_transient(c->answer))
 		take_transient(c);
-	else if (ftc_peer_failed(c->answer) && c->call.kind == FTC_ASKED_PRESENCE)
-		;						/* it does not know us yet, or the call */
 	else if (ftc_peer_failed(c->answer))
 		ftc_line_leave(c, ftc_peer_message(c->answer));
 	else if (ftc_identity_load(&self))

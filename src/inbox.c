@@ -18,7 +18,6 @@
 
 #include "branch.h"
 #include "clock.h"
-#include "core/sha256.h"
 #include "datum.h"
 #include "failpoint.h"
 #include "identity.h"
@@ -236,7 +235,7 @@ notice_own(Arrival *a, const FtcBundle *bundle, FtcSlice head)
 	FtcHash		digest = ftc_bundle_digest(head);
 	FtcIdentity self;
 
-	if (a->source == NULL || !ftc_identity_load(&self) ||
+	if (!ftc_identity_load(&self) ||
 		!ftc_hash_equal(&self.member, &bundle->origin) ||
 		self.incarnation != (int64) bundle->incarnation ||
 		ftc_run(&own_bundle_known, Int32GetDatum(a->chain->id), ftc_hash_datum(&digest)) > 0)
@@ -354,17 +353,6 @@ am_holder(const FtcState *current, const FtcHash *block)
 	return ftc_identity_load(&self) && ftc_place_is_holder(current, block, &self.member);
 }
 
-/* What a member signs that stores a body: the block and itself. */
-static FtcHash
-statement_digest(const FtcHash *block, const FtcHash *member)
-{
-	uint8		bytes[2 * FTC_HASH_LEN];
-
-	memcpy(bytes, block->b, FTC_HASH_LEN);
-	memcpy(bytes + FTC_HASH_LEN, member->b, FTC_HASH_LEN);
-	return ftc_sha256(ftc_slice(bytes, sizeof(bytes)));
-}
-
 static void
 state_stored(const FtcChain *chain, const FtcHash *block)
 {
@@ -374,7 +362,7 @@ state_stored(const FtcChain *chain, const FtcHash *block)
 
 	if (!ftc_identity_load(&self))
 		return;
-	digest = statement_digest(block, &self.member);
+	digest = ftc_rules_statement_digest(block, &self.member);
 	ftc_keys_sign(FTC_DOMAIN_STORED, &chain->genesis, &digest, &signature);
 	if (ftc_run(&replica_put, ftc_hash_datum(block), ftc_hash_datum(&self.member),
 				ftc_signature_datum(&signature)) > 0)
@@ -541,13 +529,34 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 	owner = find_stating(chain, &block, &member);
 	if (owner == NULL)
 		return FTC_NOT_A_MEMBER;
-	digest = statement_digest(&block, &member);
+	digest = ftc_rules_statement_digest(&block, &member);
 	if (ftc_verify(&owner->key, FTC_DOMAIN_STORED, &chain->genesis, &digest, &signed_by) != FTC_OK)
 		return FTC_BAD_SIGNATURE;
 	if (ftc_run(&replica_put, ftc_hash_datum(&block), ftc_hash_datum(&member),
 				ftc_signature_datum(&signed_by)) > 0)
 		(void) ftc_branch_reconsider(chain->id, &block);
 	return FTC_OK;
+}
+
+bool
+ftc_inbox_statements(const FtcChain *chain, const FtcHash *block, FtcSlice statements)
+{
+	FtcReader	at = ftc_reader(statements);
+	bool		known = true;
+
+	while (at.left > 0)
+	{
+		FtcSlice	member = ftc_get_slice(&at, FTC_HASH_LEN);
+		FtcSlice	signature = ftc_get_slice(&at, FTC_SIGNATURE_LEN);
+		uint8		reference[2 * FTC_HASH_LEN];
+
+		if (at.bad)
+			break;
+		memcpy(reference, block->b, FTC_HASH_LEN);
+		memcpy(reference + FTC_HASH_LEN, member.data, FTC_HASH_LEN);
+		known &= ftc_inbox_stored(chain, ftc_slice(reference, sizeof(reference)), signature) != FTC_NOT_A_MEMBER;
+	}
+	return known;
 }
 
 /*

@@ -13,7 +13,7 @@
 
 /*
  * Verify a block and store it; under the chain's lock.  source is the member
- * it came from, NULL for our own.  FTC_OK also if it was known; a body that
+ * it came from, NULL for our own and those of files.  FTC_OK also if it was known; a body that
  * came along is stored if it is wanted here.  What is refused is recorded.  The
  * main chain changes if that makes another branch the best.
  */
@@ -24,8 +24,14 @@ extern FtcReason ftc_inbox_block(const FtcChain *chain, const FtcBlock *block,
 extern FtcReason ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature);
 
 /*
- * The same for a body that was asked for.  Nothing is said of it yet, and it
- * stays on the list of what is wanted, so that the transaction may be lost in a
+ * Statements about a block: member and signature, one after another.  One that is
+ * no good is as good as none.  False if some are of nobody that is known here.
+ */
+extern bool ftc_inbox_statements(const FtcChain *chain, const FtcHash *block, FtcSlice statements);
+
+/*
+ * As ftc_inbox_block(), for a body that was asked for.  Nothing is said of it yet,
+ * and it stays on the list of what is wanted, so that the transaction may be lost in a
  * crash: call ftc_inbox_settle() later.
  */
 extern FtcReason ftc_inbox_body(const FtcChain *chain, const FtcBlock *block, const FtcHash *source);

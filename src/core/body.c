@@ -417,9 +417,8 @@ ftc_body_next(FtcBodyReader *reader, FtcEntry *entry)
 	return FTC_OK;
 }
 
-/* One leaf of a body, whichever its form. */
-static FtcReason
-next_leaf(FtcBodyReader *reader, FtcHash *leaf)
+FtcReason
+ftc_body_next_leaf(FtcBodyReader *reader, FtcHash *leaf, bool *erased)
 {
 	FtcEntry	entry;
 	FtcReason	reason;
@@ -429,10 +428,12 @@ next_leaf(FtcBodyReader *reader, FtcHash *leaf)
 		*leaf = ftc_get_hash(&reader->entries);
 		if (reader->entries.bad)
 			return FTC_BAD_LENGTH;
+		*erased = true;
 		advance(reader);
 		return FTC_OK;
 	}
 	reason = ftc_body_next(reader, &entry);
+	*erased = entry.erased;
 	if (reason == FTC_OK)
 		*leaf = ftc_entry_leaf_hash(&entry);
 	return reason;
@@ -461,8 +462,9 @@ ftc_body_check(FtcSlice body, const FtcHash *root, uint32_t leaves, FtcHash *has
 		for (uint32_t i = 0; i < bundle.count; i++)
 		{
 			FtcHash		leaf;
+			bool		erased;
 
-			reason = next_leaf(&reader, &leaf);
+			reason = ftc_body_next_leaf(&reader, &leaf, &erased);
 			if (reason != FTC_OK)
 				return reason;
 			ftc_frontier_add(&part, &leaf);

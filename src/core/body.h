@@ -109,7 +109,7 @@ extern size_t ftc_body_begin(FtcWriter *writer, FtcBodyForm form, FtcSlice manif
 extern size_t ftc_body_put_entry(FtcWriter *writer, const FtcEntry *entry);
 extern size_t ftc_body_entry_len(const FtcEntry *entry);
 
-/* Reading a full body, an entry at a time. */
+/* Reading a body, an entry at a time. */
 typedef struct FtcBodyReader
 {
 	FtcManifest manifest;
@@ -133,6 +133,9 @@ extern bool ftc_body_more(const FtcBodyReader *reader);
  * computed, unless reader->checked was set after opening.
  */
 extern FtcReason ftc_body_next(FtcBodyReader *reader, FtcEntry *entry);
+
+/* The leaf hash of the next entry, whichever the form; erased: it has no payload. */
+extern FtcReason ftc_body_next_leaf(FtcBodyReader *reader, FtcHash *leaf, bool *erased);
 
 /*
  * Everything a body must be: well formed, of the given root and number of

@@ -8,6 +8,7 @@
 #include "rules.h"
 
 #include "bytes.h"
+#include "sha256.h"
 #include "sign.h"
 
 uint32_t
@@ -294,6 +295,34 @@ ftc_rules_genesis(const FtcHeader *header, const FtcSignature *signature,
 	if (!ftc_hash_equal(&root, &header->state))
 		return FTC_BAD_STATE;
 	return check_signature(header, signature, state, &id);
+}
+
+FtcHash
+ftc_rules_statement_digest(const FtcHash *block, const FtcHash *member)
+{
+	uint8_t		bytes[2 * FTC_HASH_LEN];
+
+	memcpy(bytes, block->b, FTC_HASH_LEN);
+	memcpy(bytes + FTC_HASH_LEN, member->b, FTC_HASH_LEN);
+	return ftc_sha256(ftc_slice(bytes, sizeof(bytes)));
+}
+
+FtcReason
+ftc_rules_statement(const FtcState *state, const FtcHash *genesis, const FtcHash *block, FtcSlice statement)
+{
+	FtcReader	reader = ftc_reader(statement);
+	FtcHash		id = ftc_get_hash(&reader);
+	FtcHash		digest = ftc_rules_statement_digest(block, &id);
+	FtcSignature signature;
+	const FtcMember *member;
+
+	ftc_get_bytes(&reader, signature.b, FTC_SIGNATURE_LEN);
+	if (!ftc_reader_is_done(&reader))
+		return FTC_BAD_LENGTH;
+	member = ftc_state_find(state, &id);
+	if (member == NULL)
+		return FTC_NOT_A_MEMBER;
+	return ftc_verify(&member->key, FTC_DOMAIN_STORED, genesis, &digest, &signature);
 }
 
 /* ----------------------------------------------------------------

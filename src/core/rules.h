@@ -59,6 +59,14 @@ extern FtcReason ftc_rules_manifest(const FtcManifest *manifest, const FtcHeader
 extern FtcReason ftc_rules_genesis(const FtcHeader *header, const FtcSignature *signature,
 								   const FtcManifest *manifest, FtcState *state);
 
+/*
+ * What a member signs that stores a body: the block and itself.  And whether a
+ * statement, member and signature, is of a member of the state, and right.
+ */
+extern FtcHash ftc_rules_statement_digest(const FtcHash *block, const FtcHash *member);
+extern FtcReason ftc_rules_statement(const FtcState *state, const FtcHash *genesis,
+									 const FtcHash *block, FtcSlice statement);
+
 /* The genesis block as a tip, and the tip that a valid child makes. */
 extern void ftc_rules_first_tip(FtcTip *tip, const FtcHeader *genesis, const FtcParams *params);
 extern void ftc_rules_next_tip(FtcTip *child, const FtcTip *parent,
