@@ -155,7 +155,7 @@ COMMENT ON COLUMN ftchain.block.manifest IS 'the block''s controls and bundle he
 COMMENT ON COLUMN ftchain.block.proof IS 'that the manifest is all of them';
 COMMENT ON COLUMN ftchain.block.tip IS 'what a child needs to know: retarget anchor, work, history frontier';
 COMMENT ON COLUMN ftchain.block.work IS 'work of the branch up to here, 32 bytes big endian';
-COMMENT ON COLUMN ftchain.block.source IS 'the member it came from; null if proposed here';
+COMMENT ON COLUMN ftchain.block.source IS 'the member it came from; null if proposed here or imported from a file';
 COMMENT ON COLUMN ftchain.block.received IS 'when it was stored here';
 
 CREATE TABLE ftchain.block_bundle (

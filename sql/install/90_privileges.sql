@@ -22,7 +22,7 @@ GRANT SELECT ON ftchain.message_out, ftchain.message_in, ftchain.dead_letter TO 
 GRANT EXECUTE ON FUNCTION
     ftchain.verify, ftchain.receipt, ftchain.confirmations, ftchain.wait_for, ftchain.place, ftchain.ring, ftchain.members,
     ftchain.chain_status, ftchain.mining_status, ftchain.worker_status, ftchain.peer_status,
-    ftchain.link_stats, ftchain.gaps,
+    ftchain.link_stats, ftchain.gaps, ftchain.export, ftchain.export_file,
     ftchain.incarnation
     TO ftchain_reader;
 GRANT EXECUTE ON FUNCTION
@@ -35,8 +35,10 @@ GRANT EXECUTE ON FUNCTION
     ftchain.clear_twins, ftchain.reset_link_stats
     TO ftchain_admin;
 GRANT EXECUTE ON PROCEDURE
-    ftchain.seal, ftchain.scrub, ftchain.sync, ftchain.add_peer, ftchain.add_member, ftchain.join_chain
+    ftchain.seal, ftchain.scrub, ftchain.sync, ftchain.add_peer, ftchain.add_member, ftchain.join_chain,
+    ftchain.import, ftchain.import_file
     TO ftchain_admin;
+GRANT INSERT, DELETE, TRUNCATE ON ftchain.import_piece TO ftchain_admin;
 GRANT EXECUTE ON FUNCTION
     ftchain.peer_identity, ftchain.peer_genesis, ftchain.peer_hello, ftchain.peer_receive,
     ftchain.peer_blocks, ftchain.peer_block, ftchain.peer_stream, ftchain.peer_presence
