@@ -3,6 +3,7 @@
 #	make && make install	build and install, for the pg_config in PATH
 #	make installcheck		all tests that need a server, once it is installed;
 #							they make servers of their own (not as root)
+#	make tools				the programs that need no server; part of make
 #	make unit fuzz sim		tests that need no server
 #	make check-style		compare the C layout with PostgreSQL's (make indent
 #							mends it, make typedefs renews the list of types)
@@ -30,11 +31,18 @@ top := $(or $(VPATH),$(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST)))))
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" $(top)/ftchain.control)
 
 sources := $(sort $(patsubst $(top)/%,%,$(wildcard $(top)/src/*.c $(top)/src/core/*.c)))
-headers := $(sort $(wildcard $(top)/src/*.h $(top)/src/core/*.h))
+headers := $(sort $(wildcard $(top)/src/*.h $(top)/src/core/*.h $(top)/src/tools/*.h))
+tool_sources := $(sort $(patsubst $(top)/%,%,$(wildcard $(top)/src/tools/*.c)))
 pieces := $(sort $(wildcard $(top)/sql/install/*.sql))
 style_files := $(sort $(shell find $(top)/src $(top)/test -name '*.[ch]'))
 
 OBJS = $(sources:.c=.o)
+
+# Programs of the core alone.  PGXS makes either a library or a program; but what
+# it installs as a script may be anything.
+TOOL_OBJS = $(tool_sources:.c=.o)
+SCRIPTS_built = ftchain_verify
+EXTRA_CLEAN = $(TOOL_OBJS)
 
 DATA_built = sql/ftchain--$(EXTVERSION).sql
 DATA = $(sort $(patsubst $(top)/%,%,$(wildcard $(top)/sql/upgrade/ftchain--*--*.sql)))
@@ -77,12 +85,12 @@ ISOLATION_OPTS = --inputdir=$(srcdir)/test --temp-instance=./tmp_check_iso $(tem
 
 # PGXS makes no directories for objects, and with VPATH a rule cannot: make
 # would find the directory in the source tree and be content.
-$(shell mkdir -p sql $(sort $(dir $(OBJS))))
+$(shell mkdir -p sql $(sort $(dir $(OBJS) $(TOOL_OBJS))))
 
 # make would find built files in the source tree as well, and link the library
 # without them.
 ifneq ($(realpath $(top)),$(realpath $(CURDIR)))
-ifneq ($(wildcard $(addprefix $(top)/,$(OBJS) $(DATA_built))),)
+ifneq ($(wildcard $(addprefix $(top)/,$(OBJS) $(TOOL_OBJS) $(DATA_built))),)
 $(error there is a build in $(top); run "make clean" there before building elsewhere)
 endif
 endif
@@ -94,11 +102,19 @@ endif
 include $(PGXS)
 
 # Some builds of PostgreSQL track no dependencies; a full build is short.
-$(OBJS) $(OBJS:.o=.bc): $(headers) $(top)/Makefile $(top)/ftchain.control
+$(OBJS) $(OBJS:.o=.bc) $(TOOL_OBJS): $(headers) $(top)/Makefile $(top)/ftchain.control
 
 $(DATA_built): $(pieces) $(top)/ftchain.control
 	$(if $(pieces),,$(error no sql/install/*.sql))
 	cat $(pieces) > $@
+
+$(TOOL_OBJS): override CPPFLAGS := -I$(top)/src/core $(CPPFLAGS)
+
+ftchain_verify: $(TOOL_OBJS) $(filter src/core/%,$(OBJS))
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) -ljansson -lcrypto -o $@
+
+.PHONY: tools
+tools: $(SCRIPTS_built)
 
 # Tests that need no server
 

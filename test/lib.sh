@@ -297,7 +297,7 @@ ftc_package_offered()
 
 ftc_package_list()
 {
-	printf '%s\n' gcc make libc6-dev libssl-dev libpq-dev perl procps \
+	printf '%s\n' gcc make libc6-dev libjansson-dev libssl-dev libpq-dev perl procps \
 		"postgresql-$FTC_PG_VERSION" "postgresql-server-dev-$FTC_PG_VERSION"
 	case $1 in
 		demo) ;;
@@ -579,7 +579,7 @@ ftc_sources()
 {
 	[ ! -e "$FTC_SRC/Makefile" ] || return 0
 	tar -C "$FTC_TOP" --mode=u+rwX --exclude-vcs --exclude='*.o' --exclude='*.bc' --exclude='*.so' \
-		--exclude='./sql/ftchain--*.sql' --exclude=./tmp_check --exclude=./tmp_check_iso \
+		--exclude='./sql/ftchain--*.sql' --exclude=./ftchain_verify --exclude=./tmp_check --exclude=./tmp_check_iso \
 		--exclude=./results --exclude=./output_iso -cf - . |
 		ftc_as_user tar -C "$FTC_SRC" --no-same-owner -xf -
 }
