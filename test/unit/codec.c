@@ -10,11 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "audit.h"
 #include "block.h"
 #include "body.h"
+#include "file.h"
 #include "link.h"
 #include "rules.h"
 #include "sha256.h"
+#include "source.h"
 #include "topic.h"
 
 void
@@ -555,6 +558,113 @@ genesis_decode(FtcSlice bytes, FtcWriter *again)
 	return reason;
 }
 
+/* The base of a beginning is bytes in bytes. */
+static FtcReason
+base_decode(FtcSlice bytes)
+{
+	FtcFileBase base;
+	FtcReason	reason = ftc_file_base_decode(&base, bytes);
+	uint8_t    *again;
+
+	if (reason != FTC_OK)
+		return reason;
+	again = malloc(bytes.len);
+	require(again != NULL && ftc_file_base_encode(&base, again, bytes.len) == bytes.len);
+	require(memcmp(again, bytes.data, bytes.len) == 0);
+	free(again);
+	return FTC_OK;
+}
+
+static FtcReason
+content_decode(uint8_t kind, FtcSlice content, FtcWriter *again)
+{
+	FtcFileBegin begin;
+	FtcFileBlock block;
+	FtcFileEnd	end;
+	FtcReason	reason;
+	size_t		size;
+	uint8_t    *out = room(again, &size);
+
+	switch (kind)
+	{
+		case FTC_FILE_BEGIN:
+			reason = ftc_file_begin_decode(&begin, content);
+			if (reason == FTC_OK)
+				again->len += ftc_file_begin_encode(&begin, out, size);
+			if (reason == FTC_OK && begin.base.len > 0)
+				reason = base_decode(begin.base);
+			return reason;
+		case FTC_FILE_BLOCK:
+			reason = ftc_file_block_decode(&block, content);
+			if (reason == FTC_OK)
+				again->len += ftc_file_block_encode(&block, out, size);
+			return reason;
+		default:
+			reason = ftc_file_end_decode(&end, content);
+			if (reason == FTC_OK)
+				again->len += ftc_file_end_encode(&end, out, size);
+			return reason;
+	}
+}
+
+static FtcReason
+piece_decode(FtcSlice bytes, FtcWriter *again)
+{
+	FtcFrame	frame;
+	FtcSlice	content;
+	FtcReason	reason = ftc_file_piece_decode(&frame, &content, bytes);
+
+	return reason != FTC_OK ? reason : content_decode(frame.kind, content, again);
+}
+
+static void
+count_fault(void *arg, const FtcAuditFault *fault)
+{
+	uint64_t   *n = arg;
+
+	require(fault->what != NULL);
+	(*n)++;
+}
+
+/*
+ * The whole verifier.  What it finds nothing wrong with must be made of records
+ * that are the same when they are written again.
+ */
+static FtcReason
+file_decode(FtcSlice bytes, FtcWriter *again)
+{
+	uint64_t	faults = 0;
+	FtcAudit   *audit = ftc_audit_new(NULL, count_fault, &faults);
+	FILE	   *in = fmemopen((void *) bytes.data, bytes.len > 0 ? bytes.len : 1, "rb");
+	FtcSource	source;
+	FtcSourceResult result;
+	uint8_t		kind;
+	FtcSlice	content;
+
+	require(in != NULL);
+	ftc_source_open(&source, in);
+	while ((result = ftc_source_next(&source, &kind, &content)) == FTC_SOURCE_RECORD)
+	{
+		ftc_audit_record(audit, kind, content);
+		if (content_decode(kind, content, again) != FTC_OK)
+			require(faults > 0);
+	}
+	if (result == FTC_SOURCE_BROKEN)
+		ftc_audit_broken(audit, source.why);
+	ftc_audit_end(audit);
+	require(ftc_audit_counts(audit)->faults == faults);
+	/* without what COPY puts between them they are other bytes */
+	if (source.is_copy && faults == 0)
+	{
+		again->len = 0;
+		ftc_put_slice(again, bytes);
+	}
+	ftc_source_close(&source);
+	fclose(in);
+	ftc_audit_free(audit);
+	return faults == 0 ? FTC_OK : FTC_BAD_BODY;
+}
+
 const TestCodec codec_header = {"header", header_decode};
 const TestCodec codec_entry = {"entry", entry_decode};
 const TestCodec codec_bundle = {"bundle", bundle_decode};
@@ -571,3 +681,5 @@ const TestCodec codec_topic = {"topic", topic_decode};
 const TestCodec codec_frontier = {"frontier", frontier_decode};
 const TestCodec codec_tip = {"tip", tip_decode};
 const TestCodec codec_genesis = {"genesis", genesis_decode};
+const TestCodec codec_piece = {"piece", piece_decode};
+const TestCodec codec_file = {"file", file_decode};

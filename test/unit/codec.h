@@ -45,6 +45,10 @@ extern const TestCodec codec_tip;
 /* Header 240, signature 64, manifest. */
 extern const TestCodec codec_genesis;
 
+/* One record of a file; and a whole file, whatever is wrong with what it holds. */
+extern const TestCodec codec_piece;
+extern const TestCodec codec_file;
+
 /*
  * Decode, and compare what is written again with the bytes.  False if they
  * were accepted and differ.

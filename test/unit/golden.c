@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "build.h"
+#include "file_build.h"
 #include "link.h"
 #include "sha256.h"
 #include "topic.h"
@@ -330,6 +331,20 @@ give_ring(const Golden *golden)
 	give(golden, "ring_owners", NULL, ftc_slice(owners, sizeof(owners)));
 }
 
+static void
+give_files(const Golden *golden)
+{
+	TestFile   *whole = file_whole();
+	TestFile   *part = file_part();
+
+	give(golden, "file_begin", &codec_piece, whole->pieces[0]);
+	give(golden, "file_begin_part", &codec_piece, part->pieces[0]);
+	give(golden, "file_block", &codec_piece, whole->pieces[2]);
+	give(golden, "file_block_absent", &codec_piece, whole->pieces[6]);
+	give(golden, "file_end", &codec_piece, whole->pieces[7]);
+	give(golden, "file", &codec_file, file_all(whole));
+}
+
 void
 golden_each(GoldenTake take, void *arg)
 {
@@ -347,4 +362,5 @@ golden_each(GoldenTake take, void *arg)
 	give_state(&golden);
 	give_link(&golden);
 	give_ring(&golden);
+	give_files(&golden);
 }
