@@ -317,7 +317,8 @@ ftc_courier_take_answer(void *arg)
 
 	if (!ftc_step_begin("taking an answer"))
 		return false;
-	if (c->call.kind == FTC_ASKED_BLOCK)
+	/* a body is asked for again, and how far a peer is it says again */
+	if (c->call.kind == FTC_ASKED_BLOCK || c->call.kind == FTC_ASKED_RECEIVE)
 		ftc_step_may_be_lost();
 	ftc_enter(&scope);
 	if (ftc_peer_failed(c->answer) && c->call.kind == FTC_ASKED_RECEIVE && ftc_peer_is_transient(c->answer))

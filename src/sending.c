@@ -15,7 +15,7 @@
 #include "sending.h"
 #include "store.h"
 
-#define MESSAGES_MAX 200
+#define MESSAGES_MAX 1000
 
 /* The log as the core's sender sees it. */
 typedef struct Log

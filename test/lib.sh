@@ -7,7 +7,7 @@
 # installation, and servers of that copy.  Nothing outside the work directory
 # changes, except that Debian packages may be installed.
 #
-#	ftc_packages demo|run	install what is missing
+#	ftc_packages demo|run|bench	install what is missing
 #	ftc_workdir				make the work directory, FTC_WORK
 #	ftc_build VARIANT		build and install release or checked
 #	ftc_use VARIANT			the servers made from now on are of that variant
@@ -301,6 +301,7 @@ ftc_package_list()
 		"postgresql-$FTC_PG_VERSION" "postgresql-server-dev-$FTC_PG_VERSION"
 	case $1 in
 		demo) ;;
+		bench) printf '%s\n' "postgresql-$FTC_PG_VERSION-pgq3" pgqd "postgresql-$FTC_PG_VERSION-pglogical" ;;
 		run) printf '%s\n' clang iproute2 libclang-rt-dev libcmocka-dev libipc-run-perl nftables pg-bsd-indent ;;
 		*) ftc_die "no package list $1" ;;
 	esac
@@ -453,7 +454,7 @@ ftc_packages_missing()
 	done
 }
 
-# ftc_packages demo|run: install what is missing, from Debian packages
+# ftc_packages demo|run|bench: install what is missing, from Debian packages
 ftc_packages()
 {
 	local missing=()

@@ -8,11 +8,12 @@
 # in brackets, the least and the greatest ratio of any one round.
 #
 #	bench_options ROWS QUICK_ROWS ARGUMENT...	BENCH_ROUNDS, _SECONDS, _ROWS, _PARTITION, _QUICK
-#	bench_begin [demo|run]	build, and be ready to make servers; with what packages
+#	bench_begin [demo|run|bench]	build, and be ready to make servers; with what packages
 #	bench_server NAME [CONF LINE...]
 #	bench_sample SUBJECT SIDE VALUE		one measurement of one round
 #	bench_compare SUBJECT UNIT SIDE PEER [FLOOR]
 #	bench_inform SUBJECT UNIT SIDE		a measurement that has no peer
+#	bench_at_most SUBJECT UNIT SIDE MOST	one that has a limit
 #	bench_end				status 3 if a floor was missed
 #
 # Settings, from the environment:
@@ -105,6 +106,22 @@ bench_server()
 		ftc_query "$name" "SELECT string_agg(name || ' ' || current_setting(name), ', ')
 			FROM unnest(ARRAY['fsync', 'synchronous_commit', 'shared_buffers', 'autovacuum', 'wal_level']) AS name"
 	)"
+}
+
+# bench_link FROM TO: FROM reaches TO as foreign server TO
+bench_link()
+{
+	local from=$1 to=$2
+
+	ftc_query "$to" "CREATE ROLE peer_$from LOGIN PASSWORD 'secret' IN ROLE ftchain_peer"
+	ftc_psql "$from" <<-SQL
+		SET client_min_messages = warning;
+		CREATE EXTENSION IF NOT EXISTS postgres_fdw;
+		CREATE SERVER "$to" FOREIGN DATA WRAPPER postgres_fdw
+		    OPTIONS (host '127.0.0.1', port '$(ftc_server_port "$to")', dbname 'postgres');
+		GRANT USAGE ON FOREIGN SERVER "$to" TO ftchain_worker;
+		CREATE USER MAPPING FOR ftchain_worker SERVER "$to" OPTIONS (user 'peer_$from', password 'secret');
+	SQL
 }
 
 # The workers as in production: sealer, courier and keeper.
@@ -277,6 +294,36 @@ bench_inform()
 			print subject
 			show(side, ours, nours, unit)
 		}' "$BENCH_SAMPLES"
+}
+
+# bench_at_most SUBJECT UNIT SIDE MOST
+bench_at_most()
+{
+	local status=0
+
+	awk -v subject="$1" -v unit="$2" -v side="$3" -v most="$4" -v peer= -v bench="$FTC_SCRIPT" \
+		-v results="$BENCH_RESULTS" "$BENCH_AWK"'
+		END {
+			if (nours == 0) {
+				print "no samples of " subject
+				exit 1
+			}
+			for (i = 1; i <= nours; i++)
+				ratio[i] = ours[i] / most
+			r = median(ours, nours) / most
+			verdict = r <= 1 ? "reached" : "FLOOR MISSED"
+			printf "%s: %s %s, at most %s %s: %s\n", subject, figure(median(ours, nours)), unit, most, unit, verdict
+			if (results != "")
+				printf "%s\t%s\t%s\t%s\tat most %s %s\t%s\t%s\t%.2f\t%.2f\t%.2f\t%s\t%s\n", bench, subject, side,
+					figure(median(ours, nours)), most, unit, most, unit, r,
+					least(ratio, nours), greatest(ratio, nours), "<= 1", verdict >>results
+			exit (verdict == "FLOOR MISSED" ? 3 : 0)
+		}' "$BENCH_SAMPLES" || status=$?
+	case $status in
+		0) ;;
+		3) BENCH_MISSED=$((BENCH_MISSED + 1)) ;;
+		*) return "$status" ;;
+	esac
 }
 
 bench_end()
