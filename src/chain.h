@@ -61,7 +61,7 @@ typedef struct FtcChainCache
 
 extern const FtcChainCache *ftc_chain_cached(const char *name); /* outside a scope */
 
-/* Tell every backend that a chain, its members or the identity changed. */
+/* Tell every backend that a chain, its members, the peers or the identity changed. */
 extern void ftc_chain_invalidate(void);
 
 #endif							/* FTC_CHAIN_H */

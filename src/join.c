@@ -156,6 +156,7 @@ store_peer(const char *server, const Introduction *who)
 				errmsg("a database reaches %d peers at most", FTC_SHARED_PEERS),
 				errhint("Members that do not reach each other exchange through others; remove a peer with ftchain.remove_peer()."));
 	ftc_run(&peer_put, CStringGetTextDatum(server), ftc_hash_datum(&who->member), ftc_key_datum(&who->key));
+	ftc_chain_invalidate();
 	ftc_wake_at_commit(FTC_WAKE_COURIER);
 }
 
@@ -187,6 +188,7 @@ ftchain_remove_peer(PG_FUNCTION_ARGS)
 
 	ftc_enter(&scope);
 	removed = ftc_run(&peer_drop, CStringGetTextDatum(server)) > 0;
+	ftc_chain_invalidate();
 	ftc_leave(&scope);
 	PG_RETURN_BOOL(removed);
 }

@@ -4,7 +4,7 @@
  *	  Users' messages on their way out.
  *
  * Whoever sends waits for nobody: a message is a row in the sender's own
- * transaction.  Its position in the stream is given afterwards, by one process
+ * transaction (send.c).  Its position in the stream is given afterwards, by one process
  * at a time, to what has committed between two snapshots, as the sealer finds
  * entries.  So positions have no gaps, and who was sent after another had
  * committed stands behind it.
@@ -13,66 +13,18 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "catalog/pg_foreign_server.h"
 #include "catalog/pg_type.h"
-#include "foreign/foreign.h"
-#include "funcapi.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/memutils.h"
+#include "utils/array.h"
 #include "utils/timestamp.h"
 
-#include "chain.h"
 #include "clock.h"
-#include "compat.h"
-#include "core/sha256.h"
 #include "core/topic.h"
 #include "datum.h"
 #include "failpoint.h"
 #include "guc.h"
-#include "identity.h"
-#include "json.h"
 #include "message.h"
 #include "stmt.h"
 #include "wake.h"
-
-PG_FUNCTION_INFO_V1(ftchain_send);
-PG_FUNCTION_INFO_V1(ftchain_resend);
-
-static FtcStmt peer_member = {
-	.sql = "SELECT member FROM ftchain.peer WHERE server = $1",
-	.nargs = 1,
-	.argtypes = {TEXTOID},
-};
-
-static FtcStmt stream_find = {
-	.sql = "SELECT id, numbered - acked FROM ftchain.stream_out WHERE member = $1 AND topic = $2",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, TEXTOID},
-};
-
-static FtcStmt stream_make = {
-	.sql = "INSERT INTO ftchain.stream_out (member, topic) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, TEXTOID},
-};
-
-static FtcStmt message_put = {
-	.sql = "INSERT INTO ftchain.message_out (stream, seq, xid, incarnation, sent, hash, idempotency_key, message)"
-	" VALUES ($1, nextval('ftchain.message_seq'), pg_current_xact_id(), $2, clock_timestamp(), $3, $4, $5)"
-	" ON CONFLICT (stream, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING RETURNING seq",
-	.nargs = 5,
-	.argtypes = {INT4OID, INT8OID, BYTEAOID, TEXTOID, JSONOID},
-};
-
-static FtcStmt message_of_key = {
-	.sql = "SELECT seq, hash FROM ftchain.message_out WHERE stream = $1 AND idempotency_key = $2",
-	.nargs = 2,
-	.argtypes = {INT4OID, TEXTOID},
-};
 
 static FtcStmt number_state = {
 	.sql = "SELECT snapshot FROM ftchain.number_state",
@@ -206,186 +158,6 @@ static FtcStmt prune_messages = {
 	.nargs = 1,
 	.argtypes = {FLOAT8OID},
 };
-
-/* ----------------------------------------------------------------
- *		Sending
- * ----------------------------------------------------------------
- */
-
-static void
-check_topic(FtcSlice topic)
-{
-	if (topic.len < 1 || topic.len > FTC_NAME_MAX)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("topic has %zu bytes", topic.len),
-				errdetail("It may have from 1 to %d bytes.", FTC_NAME_MAX));
-}
-
-static void
-check_message(FtcSlice message)
-{
-	if (message.len > FTC_TOPIC_MESSAGE_MAX)
-		ereport(ERROR,
-				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				errmsg("message has %zu bytes", message.len),
-				errdetail("It may have up to %d.", FTC_TOPIC_MESSAGE_MAX),
-				errhint("Append large content to a chain, and send where it is."));
-	if (ftc_json_is_too_deep(message))
-		ereport(ERROR,
-				errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				errmsg("message is nested too deeply"),
-				errdetail("It may have up to %d levels.", FTC_JSON_DEPTH_MAX));
-}
-
-/* Who sends there must be allowed to use the server, as with postgres_fdw. */
-static void
-need_server(const char *server)
-{
-	ForeignServer *found = GetForeignServerByName(server, true);
-
-	if (found == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("server \"%s\" does not exist", server));
-	if (object_aclcheck(ForeignServerRelationId, found->serverid, GetUserId(), ACL_USAGE) != ACLCHECK_OK)
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_SERVER, server);
-}
-
-static FtcHash
-need_peer(Datum server)
-{
-	if (ftc_run(&peer_member, server) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("server \"%s\" is not a peer", TextDatumGetCString(server)),
-				errhint("Call ftchain.add_peer() first."));
-	return ftc_hash_value(0, 0);
-}
-
-/* backlog: messages that have a position and were not acknowledged; may be NULL */
-static int32
-find_stream(const FtcHash *member, Datum topic, int64 *backlog)
-{
-	if (ftc_run(&stream_find, ftc_hash_datum(member), topic) == 0)
-		return 0;
-	if (backlog != NULL)
-		*backlog = DatumGetInt64(ftc_value(0, 1));
-	return DatumGetInt32(ftc_value(0, 0));
-}
-
-static int32
-need_stream(const FtcHash *member, Datum topic, int64 *backlog)
-{
-	int32		stream = find_stream(member, topic, backlog);
-
-	if (stream != 0)
-		return stream;
-	ftc_run(&stream_make, ftc_hash_datum(member), topic);
-	return find_stream(member, topic, backlog);
-}
-
-/* The message that was sent with this key; another one must not be taken for it. */
-static int64
-find_sent(int32 stream, Datum key, const FtcHash *hash)
-{
-	FtcHash		sent;
-
-	if (ftc_run(&message_of_key, Int32GetDatum(stream), key) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				errmsg("could not serialize access due to a message sent at the same time with the same idempotency key"));
-	sent = ftc_hash_value(0, 1);
-	if (!ftc_hash_equal(&sent, hash))
-		ereport(ERROR,
-				errcode(ERRCODE_UNIQUE_VIOLATION),
-				errmsg("another message was sent with idempotency key \"%s\"", TextDatumGetCString(key)),
-				errdetail("It has number %lld.", (long long) DatumGetInt64(ftc_value(0, 0))));
-	return DatumGetInt64(ftc_value(0, 0));
-}
-
-/*
- * Nothing is counted for that: how many have a position stands in the row of the
- * stream, and those that have none yet, whatever their stream, are counted in
- * memory when they commit.
- */
-static bool
-is_full(int64 backlog)
-{
-	return ftc_guc_message_backlog_limit >= 0 &&
-		backlog + ftc_wake_sent(false) >= ftc_guc_message_backlog_limit;
-}
-
-/* True if one with that key was sent already: that takes no room.  Else an error. */
-static bool
-need_known(int32 stream, Datum key, bool no_key, Datum topic, Datum server)
-{
-	if (no_key || ftc_run(&message_of_key, Int32GetDatum(stream), key) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				errmsg("too many messages to topic \"%s\" of server \"%s\" wait to be acknowledged",
-					   TextDatumGetCString(topic), TextDatumGetCString(server)),
-				errdetail("\"ftchain.message_backlog_limit\" is %d.", ftc_guc_message_backlog_limit),
-				errhint("See what keeps them in the view ftchain.streams, and send again later."));
-	return true;
-}
-
-static void
-need_not_null(FunctionCallInfo fcinfo, int n, const char *function)
-{
-	for (int i = 0; i < n; i++)
-		if (PG_ARGISNULL(i))
-			ereport(ERROR,
-					errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					errmsg("arguments of %s must not be null", function));
-}
-
-Datum
-ftchain_send(PG_FUNCTION_ARGS)
-{
-	FtcScope	scope;
-	FtcIdentity self;
-	FtcHash		member;
-	FtcHash		hash;
-	FtcSlice	message;
-	TupleDesc	tupdesc;
-	Datum		args[5];
-	bool		nulls[5] = {false};
-	Datum		values[2];
-	bool		no_nulls[2] = {false};
-	bool		created;
-	int32		stream;
-	int64		backlog;
-
-	need_not_null(fcinfo, 3, "ftchain.send");
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	need_server(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	check_topic(ftc_datum_slice(PG_GETARG_DATUM(1)));
-	args[4] = PointerGetDatum(PG_GETARG_TEXT_PP(2));
-	message = ftc_datum_slice(args[4]);
-	check_message(message);
-	hash = ftc_sha256(message);
-
-	ftc_enter(&scope);
-	ftc_identity_need(&self);
-	member = need_peer(PG_GETARG_DATUM(0));
-	stream = need_stream(&member, PG_GETARG_DATUM(1), &backlog);
-	args[0] = Int32GetDatum(stream);
-	args[1] = Int64GetDatum(self.incarnation);
-	args[2] = ftc_hash_datum(&hash);
-	args[3] = PG_ARGISNULL(3) ? (Datum) 0 : PG_GETARG_DATUM(3);
-	nulls[3] = PG_ARGISNULL(3);
-	created = !(is_full(backlog) && need_known(stream, args[3], nulls[3], PG_GETARG_DATUM(1), PG_GETARG_DATUM(0))) &&
-		ftc_stmt_run(&message_put, args, nulls) > 0;
-	values[0] = created ? ftc_value(0, 0) : Int64GetDatum(find_sent(stream, args[3], &hash));
-	values[1] = BoolGetDatum(created);
-	if (created)
-		ftc_wake_note_send();
-	ftc_leave(&scope);
-	FTC_FAILPOINT("message-put");
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, no_nulls)));
-}
 
 /* ----------------------------------------------------------------
  *		Positions
@@ -568,33 +340,3 @@ const FtcOutLog ftc_message_log = {
 	.accepts = stream_accepts,
 	.accept = stream_accept_epoch,
 };
-
-/* A new epoch begins at the oldest message: the receiver knows what it has. */
-Datum
-ftchain_resend(PG_FUNCTION_ARGS)
-{
-	FtcScope	scope;
-	FtcIdentity self;
-	FtcOutLink	link = {0};
-	FtcRoute	route = {.log = &ftc_message_log};
-	uint64		horizon;
-	uint64		end;
-
-	need_not_null(fcinfo, 2, "ftchain.resend");
-	need_server(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	ftc_enter(&scope);
-	ftc_identity_need(&self);
-	route.self = self.member;
-	route.member = need_peer(PG_GETARG_DATUM(0));
-	route.stream = (uint16) find_stream(&route.member, PG_GETARG_DATUM(1), NULL);
-	if (route.stream == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("nothing was ever sent to topic \"%s\" of server \"%s\"",
-					   TextDatumGetCString(PG_GETARG_DATUM(1)), TextDatumGetCString(PG_GETARG_DATUM(0))));
-	message_ends(&route, &horizon, &end);
-	ftc_sending_restart(&link, &route);
-	ftc_wake_at_commit(FTC_WAKE_COURIER);
-	ftc_leave(&scope);
-	PG_RETURN_INT64((int64) (end - horizon));
-}
