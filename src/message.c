@@ -98,7 +98,8 @@ static FtcStmt messages_get = {
 };
 
 static FtcStmt stream_load = {
-	.sql = "SELECT epoch, base, acked, value FROM ftchain.stream_out WHERE id = $1 AND epoch > 0",
+	.sql = "SELECT s.epoch, s.base, s.acked, s.value, coalesce(e.least, 0) FROM ftchain.stream_out s"
+	" LEFT JOIN ftchain.epoch_out e ON e.stream = s.id AND e.epoch = s.epoch WHERE s.id = $1 AND s.epoch > 0",
 	.nargs = 1,
 	.argtypes = {INT4OID},
 };
@@ -109,17 +110,16 @@ static FtcStmt stream_save = {
 	.argtypes = {INT4OID, INT8OID, INT8OID, INT8OID, BYTEAOID},
 };
 
-/* Whatever the receiver lacks by now, it is not to wait for. */
-static FtcStmt stream_accept = {
-	.sql = "UPDATE ftchain.stream_out SET accepted = epoch WHERE id = $1",
-	.nargs = 1,
-	.argtypes = {INT4OID},
-};
-
-static FtcStmt stream_is_accepted = {
-	.sql = "SELECT FROM ftchain.stream_out WHERE id = $1 AND accepted >= $2",
+static FtcStmt stream_give_up = {
+	.sql = "UPDATE ftchain.stream_out SET given_up = greatest(given_up, $2) WHERE id = $1",
 	.nargs = 2,
 	.argtypes = {INT4OID, INT8OID},
+};
+
+static FtcStmt stream_given_up = {
+	.sql = "SELECT given_up FROM ftchain.stream_out WHERE id = $1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
 };
 
 static FtcStmt ranges_done = {
@@ -131,20 +131,32 @@ static FtcStmt ranges_done = {
 };
 
 static FtcStmt epoch_put = {
-	.sql = "INSERT INTO ftchain.epoch_out (stream, epoch, base) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-	.nargs = 3,
-	.argtypes = {INT4OID, INT8OID, INT8OID},
+	.sql = "INSERT INTO ftchain.epoch_out (stream, epoch, base, least, most) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+	.nargs = 5,
+	.argtypes = {INT4OID, INT8OID, INT8OID, INT8OID, INT8OID},
 };
 
-static FtcStmt epoch_get = {
-	.sql = "SELECT base FROM ftchain.epoch_out WHERE stream = $1 AND epoch = $2",
+/* When another one begins: what was acknowledged of it is all that counts. */
+static FtcStmt epoch_close = {
+	.sql = "UPDATE ftchain.epoch_out e SET most = s.acked FROM ftchain.stream_out s"
+	" WHERE s.id = $1 AND e.stream = $1 AND e.epoch = s.epoch AND e.epoch <> $2",
 	.nargs = 2,
 	.argtypes = {INT4OID, INT8OID},
 };
 
-/* The oldest ones, all of which were acknowledged long ago. */
+static FtcStmt epoch_reach = {
+	.sql = "SELECT greatest(least, least(most, base + $3 - 1)) FROM ftchain.epoch_out WHERE stream = $1 AND epoch = $2",
+	.nargs = 3,
+	.argtypes = {INT4OID, INT8OID, INT8OID},
+};
+
+/*
+ * The oldest ones, all of which were acknowledged long ago, and not only in an
+ * epoch before this one: what is sent again is kept until it has come.
+ */
 static FtcStmt prune_ranges = {
 	.sql = "DELETE FROM ftchain.numbered n WHERE n.done <= now() - make_interval(secs => $1)"
+	" AND n.first + (n.high - n.low) <= (SELECT s.acked FROM ftchain.stream_out s WHERE s.id = n.stream)"
 	" AND NOT EXISTS (SELECT FROM ftchain.numbered k WHERE k.stream = n.stream AND k.first < n.first"
 	" AND (k.done IS NULL OR k.done > now() - make_interval(secs => $1)))",
 	.nargs = 1,
@@ -285,47 +297,58 @@ stream_get(const FtcRoute *route, FtcSender *sender)
 	sender->base = (uint64) DatumGetInt64(ftc_value(0, 1));
 	sender->end.next = (uint64) DatumGetInt64(ftc_value(0, 2)) - sender->base + 1;
 	sender->end.value = ftc_hash_value(0, 3);
+	sender->floor = (uint64) DatumGetInt64(ftc_value(0, 4));
 	return true;
+}
+
+static void
+put_epoch(const FtcRoute *route, uint64 epoch, uint64 base, uint64 least, uint64 most)
+{
+	ftc_run(&epoch_put, Int32GetDatum(route->stream), Int64GetDatum((int64) epoch), Int64GetDatum((int64) base),
+			Int64GetDatum((int64) least), Int64GetDatum((int64) most));
 }
 
 static void
 stream_put(const FtcRoute *route, const FtcSender *sender)
 {
+	bool		begins = sender->end.next == 1;
+
+	if (begins)
+		ftc_run(&epoch_close, Int32GetDatum(route->stream), Int64GetDatum((int64) sender->end.epoch));
 	ftc_run(&stream_save, Int32GetDatum(route->stream), Int64GetDatum((int64) sender->end.epoch),
 			Int64GetDatum((int64) sender->base), Int64GetDatum((int64) (sender->base + sender->end.next - 1)),
 			ftc_hash_datum(&sender->end.value));
 	ftc_run(&ranges_done, Int32GetDatum(route->stream));
-	if (sender->end.next == 1)
-		ftc_run(&epoch_put, Int32GetDatum(route->stream), Int64GetDatum((int64) sender->end.epoch),
-				Int64GetDatum((int64) sender->base));
+	if (begins)
+		put_epoch(route, sender->end.epoch, sender->base, sender->floor, PG_INT64_MAX);
 }
 
 static bool
-stream_base_of(const FtcRoute *route, uint64 epoch, uint64 *base)
+stream_reach_of(const FtcRoute *route, uint64 epoch, uint64 next, uint64 *position)
 {
-	if (ftc_run(&epoch_get, Int32GetDatum(route->stream), Int64GetDatum((int64) epoch)) == 0)
+	if (ftc_run(&epoch_reach, Int32GetDatum(route->stream), Int64GetDatum((int64) epoch),
+				Int64GetDatum((int64) Min(next, PG_INT64_MAX / 2))) == 0)
 		return false;
-	*base = (uint64) DatumGetInt64(ftc_value(0, 0));
+	*position = (uint64) DatumGetInt64(ftc_value(0, 0));
 	return true;
 }
 
-/* Beyond all positions */
 static void
-stream_forgot(const FtcRoute *route, uint64 epoch)
+stream_forgot(const FtcRoute *route, uint64 epoch, uint64 position)
 {
-	ftc_run(&epoch_put, Int32GetDatum(route->stream), Int64GetDatum((int64) epoch), Int64GetDatum(PG_INT64_MAX / 2));
+	put_epoch(route, epoch, 0, position, position);
 }
 
 static void
-stream_accept_epoch(const FtcRoute *route)
+give_up(const FtcRoute *route, uint64 position)
 {
-	ftc_run(&stream_accept, Int32GetDatum(route->stream));
+	ftc_run(&stream_give_up, Int32GetDatum(route->stream), Int64GetDatum((int64) position));
 }
 
-static bool
-stream_accepts(const FtcRoute *route, uint64 epoch)
+static uint64
+given_up(const FtcRoute *route)
 {
-	return ftc_run(&stream_is_accepted, Int32GetDatum(route->stream), Int64GetDatum((int64) epoch)) > 0;
+	return ftc_run(&stream_given_up, Int32GetDatum(route->stream)) == 0 ? 0 : (uint64) DatumGetInt64(ftc_value(0, 0));
 }
 
 const FtcOutLog ftc_message_log = {
@@ -335,8 +358,8 @@ const FtcOutLog ftc_message_log = {
 	.attach = message_attach,
 	.load = stream_get,
 	.save = stream_put,
-	.base_of = stream_base_of,
+	.reach_of = stream_reach_of,
 	.forgot = stream_forgot,
-	.accepts = stream_accepts,
-	.accept = stream_accept_epoch,
+	.given_up = given_up,
+	.give_up = give_up,
 };

@@ -81,17 +81,17 @@ value_at(void *arg, uint64 epoch, uint64 base, uint64 seq, FtcHash *value)
 }
 
 static bool
-base_of(void *arg, uint64 epoch, uint64 *base)
+reach_of(void *arg, uint64 epoch, uint64 next, uint64 *position)
 {
 	const Log  *log = arg;
 
-	return log->route->log->base_of != NULL && log->route->log->base_of(log->route, epoch, base);
+	return log->route->log->reach_of != NULL && log->route->log->reach_of(log->route, epoch, next, position);
 }
 
 static FtcLog
 open_log(Log *arg, const FtcOutLink *link, const FtcRoute *route)
 {
-	FtcLog		log = {.arg = arg,.replays = route->log->replays,.value_at = value_at,.base_of = base_of};
+	FtcLog		log = {.arg = arg,.replays = route->log->replays,.value_at = value_at,.reach_of = reach_of};
 
 	arg->route = route;
 	arg->link = link;
@@ -148,14 +148,15 @@ note_resync(const FtcRoute *route, const FtcLinkEnd *receiver)
 static uint64
 position_of(const FtcRoute *route, const FtcSender *sender, const FtcLinkEnd *receiver)
 {
-	uint64		base = sender->base;
+	uint64		position;
 
 	if (receiver->epoch == 0)
 		return 1;
-	if (receiver->epoch != sender->end.epoch &&
-		(route->log->base_of == NULL || !route->log->base_of(route, receiver->epoch, &base)))
+	if (receiver->epoch == sender->end.epoch)
+		return sender->base + receiver->next;
+	if (route->log->reach_of == NULL || !route->log->reach_of(route, receiver->epoch, receiver->next, &position))
 		return 0;
-	return base + receiver->next;
+	return position + 1;
 }
 
 /*
@@ -175,13 +176,13 @@ ftc_sending_hello(FtcOutLink *link, const FtcRoute *route, const FtcAck *says)
 	FtcHeard	heard;
 
 	load_link(link, route, &log);
-	log.accepted = route->log->accepts != NULL && route->log->accepts(route, link->sender.end.epoch);
+	log.given_up = route->log->given_up == NULL ? 0 : route->log->given_up(route);
 	before = link->sender.end;
 	if (ack.end.epoch > EPOCH_MAX && ack.end.epoch > before.epoch)
 		ack.end.epoch = 0;
 	heard = ftc_sender_hello(&link->sender, &log, &ack);
 	if (heard == FTC_HEARD_RESTARTED && ack.end.epoch > before.epoch && route->log->forgot != NULL)
-		route->log->forgot(route, ack.end.epoch);
+		route->log->forgot(route, ack.end.epoch, link->sender.floor);
 	if (heard == FTC_HEARD_RESTARTED && says->end.epoch > 0)
 		note_restart(route, link->sender.end.epoch, &before, &says->end);
 	link->stopped = heard == FTC_HEARD_RESYNC;
@@ -190,8 +191,6 @@ ftc_sending_hello(FtcOutLink *link, const FtcRoute *route, const FtcAck *says)
 	if (link->stopped && !was_stopped)
 		note_resync(route, &says->end);
 	save_link(link, route, heard);
-	if (heard == FTC_HEARD_RESTARTED && log.accepted)
-		route->log->accept(route);
 }
 
 void
@@ -202,7 +201,7 @@ ftc_sending_restart(FtcOutLink *link, const FtcRoute *route)
 
 	load_link(link, route, &log);
 	save_link(link, route, ftc_sender_restart(&link->sender, &log, link->sender.end.epoch + 1));
-	route->log->accept(route);
+	route->log->give_up(route, link->sender.base);
 }
 
 /* The messages that come next, without what comes along. */

@@ -43,22 +43,22 @@ typedef struct FtcOutLog
 	/* Fills in what comes along with n of them. */
 	void		(*attach) (const FtcRoute *route, FtcMessage *messages, int n);
 
-	/* Where the link was left: end and base.  False if it is new. */
+	/* Where the link was left: end, base and floor.  False if it is new. */
 	bool		(*load) (const FtcRoute *route, FtcSender *sender);
 	void		(*save) (const FtcRoute *route, const FtcSender *sender);
 
-	/* Where an epoch began; NULL if it does not matter. */
-	bool		(*base_of) (const FtcRoute *route, uint64 epoch, uint64 *base);
+	/* As FtcLog has it; NULL if it does not matter, as the next ones. */
+	bool		(*reach_of) (const FtcRoute *route, uint64 epoch, uint64 next, uint64 *position);
 
 	/*
-	 * An epoch that the sender began and has forgotten: what the receiver has
-	 * of it is more than the sender remembers.  NULL if it does not matter.
+	 * The receiver is in an epoch that the sender began and has forgotten,
+	 * and has all up to that position.
 	 */
-	void		(*forgot) (const FtcRoute *route, uint64 epoch);
+	void		(*forgot) (const FtcRoute *route, uint64 epoch, uint64 position);
 
-	/* An operator has begun this epoch.  NULL if none can. */
-	bool		(*accepts) (const FtcRoute *route, uint64 epoch);
-	void		(*accept) (const FtcRoute *route);
+	/* Up to where an operator does not mind what the receiver lacks. */
+	uint64		(*given_up) (const FtcRoute *route);
+	void		(*give_up) (const FtcRoute *route, uint64 position);
 } FtcOutLog;
 
 /* The end of a link, as the courier has it in memory.  All zeros is new. */
@@ -82,7 +82,10 @@ typedef struct FtcOutLink
 	}			values[FTC_FLIGHT_MAX];
 } FtcOutLink;
 
-/* Begin a new epoch, as an operator wants it; of a log that one can accept. */
+/*
+ * Begin a new epoch, as an operator wants it, whatever the receiver lacks of what
+ * is not kept any more.
+ */
 extern void ftc_sending_restart(FtcOutLink *link, const FtcRoute *route);
 
 /* The receiver says how far it is, on a new connection. */

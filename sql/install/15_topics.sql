@@ -10,7 +10,7 @@ CREATE TABLE ftchain.stream_out (
     acked bigint NOT NULL DEFAULT 0,
     value bytea NOT NULL DEFAULT '',
     acked_at timestamptz,
-    accepted bigint NOT NULL DEFAULT 0,
+    given_up bigint NOT NULL DEFAULT 0,
     UNIQUE (member, topic)
 );
 COMMENT ON TABLE ftchain.stream_out IS 'a topic at a member that messages are sent to, and how far it has acknowledged them';
@@ -23,18 +23,22 @@ COMMENT ON COLUMN ftchain.stream_out.base IS 'position before the first message 
 COMMENT ON COLUMN ftchain.stream_out.acked IS 'position of the last message acknowledged';
 COMMENT ON COLUMN ftchain.stream_out.value IS 'the link''s chain value after that message';
 COMMENT ON COLUMN ftchain.stream_out.acked_at IS 'when the last acknowledgement came';
-COMMENT ON COLUMN ftchain.stream_out.accepted IS 'epoch that resend() began, whatever the receiver may lack from before';
+COMMENT ON COLUMN ftchain.stream_out.given_up IS 'position up to which resend() has given up what the receiver may lack';
 
 CREATE TABLE ftchain.epoch_out (
     stream integer NOT NULL,
     epoch bigint NOT NULL,
     base bigint NOT NULL,
+    least bigint NOT NULL,
+    most bigint NOT NULL,
     PRIMARY KEY (stream, epoch)
 );
-COMMENT ON TABLE ftchain.epoch_out IS 'where each epoch of a stream began';
+COMMENT ON TABLE ftchain.epoch_out IS 'where each epoch of a stream began, and what a receiver has that says to be in it';
 COMMENT ON COLUMN ftchain.epoch_out.stream IS 'number of the stream';
 COMMENT ON COLUMN ftchain.epoch_out.epoch IS 'the epoch';
 COMMENT ON COLUMN ftchain.epoch_out.base IS 'position before its first message';
+COMMENT ON COLUMN ftchain.epoch_out.least IS 'the receiver had all up to this position when it began';
+COMMENT ON COLUMN ftchain.epoch_out.most IS 'position of the last message acknowledged when the next epoch began: what is beyond does not count';
 
 CREATE SEQUENCE ftchain.message_seq;
 COMMENT ON SEQUENCE ftchain.message_seq IS 'numbers of messages sent by this database';

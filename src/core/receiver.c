@@ -128,12 +128,21 @@ ftc_receiver_hold(FtcReceiver *receiver, uint64_t seq, uint64_t bytes)
 	return true;
 }
 
+/* The next one may be held and could not be taken: it is to come again. */
 void
 ftc_receiver_say(const FtcReceiver *receiver, FtcAck *ack)
 {
 	ack->end = receiver->end;
 	ack->room_messages = FTC_RECEIVE_AHEAD;
 	ack->room_bytes = FTC_RECEIVE_BYTES - receiver->held_bytes;
-	ack->n = receiver->n;
-	memcpy(ack->sacks, receiver->held, sizeof(ack->sacks));
+	ack->n = 0;
+	for (int i = 0; i < receiver->n; i++)
+	{
+		FtcSeqRange range = receiver->held[i];
+
+		if (range.first == receiver->end.next)
+			range.first++;
+		if (range.first <= range.last)
+			ack->sacks[ack->n++] = range;
+	}
 }

@@ -34,7 +34,7 @@ extern FtcLinkVerdict ftc_receiver_judge(const FtcReceiver *receiver, uint64_t e
 /* A message that opens an epoch: nothing is held any more.  start: value_0. */
 extern void ftc_receiver_open(FtcReceiver *receiver, uint64_t epoch, const FtcHash *start);
 
-/* The next one was applied, also if it was held. */
+/* The next one was applied; if it was held, with so many bytes. */
 extern void ftc_receiver_advance(FtcReceiver *receiver, const FtcHash *id, const FtcHash *digest, uint64_t bytes);
 
 /* One was put aside.  False if it is there already, or finds no room. */

@@ -26,7 +26,8 @@ ftc_sender_init(FtcSender *sender, const FtcLinkEnd *end, uint64_t base)
 void
 ftc_sender_cut(FtcSender *sender)
 {
-	sender->state = FTC_SENDER_CLOSED;
+	if (sender->state != FTC_SENDER_RESYNC)
+		sender->state = FTC_SENDER_CLOSED;
 	sender->n = 0;
 	sender->fresh = sender->end.next;
 	sender->greeted = sender->moved = sender->order;
@@ -40,21 +41,23 @@ ftc_sender_cut(FtcSender *sender)
  */
 
 /* The epoch opens here; what the receiver has of it is nothing. */
-static void
-open_epoch(FtcSender *sender, const FtcLog *log, uint64_t epoch)
+static FtcHeard
+open_epoch(FtcSender *sender, const FtcLog *log, uint64_t epoch, uint64_t reach)
 {
 	ftc_sender_cut(sender);
+	sender->state = FTC_SENDER_CLOSED;
 	sender->base = (log->replays ? log->horizon : log->end) - 1;
+	sender->floor = reach;
 	sender->end.epoch = epoch;
 	sender->end.next = sender->fresh = 1;
 	(void) log->value_at(log->arg, epoch, sender->base, 1, &sender->end.value);
+	return FTC_HEARD_RESTARTED;
 }
 
 FtcHeard
 ftc_sender_restart(FtcSender *sender, const FtcLog *log, uint64_t epoch)
 {
-	open_epoch(sender, log, epoch);
-	return FTC_HEARD_RESTARTED;
+	return open_epoch(sender, log, epoch, log->horizon - 1);
 }
 
 /* The seq after the last message there is. */
@@ -65,24 +68,25 @@ end_of(const FtcSender *sender, const FtcLog *log)
 }
 
 /*
- * Does what the receiver has go at least up to that position?  Only then is
- * nothing missing if it is sent all from there on.  What it has of an epoch that
- * we do not know was sent by us before we were set back: more than we remember.
+ * The position up to which the receiver surely has all.  What is beyond what it
+ * has acknowledged in this epoch need not be ours: either end may have been set
+ * back, and have gone on in another way.  If we do not know its epoch, it is from
+ * before we were set back; it has what is not kept any more, since that was
+ * acknowledged even before.
  */
-static bool
-reaches(const FtcSender *sender, const FtcLog *log, const FtcLinkEnd *receiver, uint64_t position)
+static uint64_t
+reach_of(const FtcSender *sender, const FtcLog *log, const FtcLinkEnd *receiver)
 {
-	uint64_t	base;
+	uint64_t	position;
 
-	if (position <= 1 || log->accepted || receiver->epoch > sender->end.epoch)
-		return true;
-	if (receiver->epoch == 0)
-		return false;
-	if (receiver->epoch == sender->end.epoch)
-		base = sender->base;
-	else if (log->base_of == NULL || !log->base_of(log->arg, receiver->epoch, &base))
-		return false;
-	return receiver->next >= position || base >= position - receiver->next;
+	if (receiver->epoch > sender->end.epoch)
+		position = log->horizon - 1;
+	else if (receiver->epoch == sender->end.epoch && receiver->epoch > 0)
+		position = MAX(sender->floor, sender->base + MIN(receiver->next, sender->end.next) - 1);
+	else if (receiver->epoch == 0 || log->reach_of == NULL ||
+			 !log->reach_of(log->arg, receiver->epoch, receiver->next, &position))
+		position = 0;
+	return MAX(position, log->given_up);
 }
 
 /*
@@ -104,14 +108,14 @@ agrees(const FtcSender *sender, const FtcLog *log, const FtcLinkEnd *receiver)
 static FtcHeard
 begin_anew(FtcSender *sender, const FtcLog *log, const FtcLinkEnd *receiver)
 {
-	uint64_t	epoch = MAX(sender->end.epoch, receiver->epoch) + 1;
+	uint64_t	reach = reach_of(sender, log, receiver);
 
-	if (log->replays && !reaches(sender, log, receiver, log->horizon))
+	if (log->replays && reach + 1 < log->horizon)
 	{
 		sender->state = FTC_SENDER_RESYNC;
 		return FTC_HEARD_RESYNC;
 	}
-	return ftc_sender_restart(sender, log, epoch);
+	return open_epoch(sender, log, MAX(sender->end.epoch, receiver->epoch) + 1, reach);
 }
 
 static void
@@ -128,7 +132,9 @@ move_to(FtcSender *sender, uint64_t next, const FtcHash *value)
 		return FTC_HEARD_NOTHING;
 	sender->end.next = next;
 	sender->end.value = *value;
+	sender->fresh = MAX(sender->fresh, next);
 	sender->moved = sender->order;
+	sender->refusals = 0;
 	return FTC_HEARD_MOVED;
 }
 
@@ -140,7 +146,7 @@ ftc_sender_hello(FtcSender *sender, const FtcLog *log, const FtcAck *says)
 
 	ftc_sender_cut(sender);
 	if (receiver->epoch < sender->end.epoch && sender->end.next == 1 &&
-		(!log->replays || reaches(sender, log, receiver, sender->base + 1)) &&
+		(!log->replays || reach_of(sender, log, receiver) >= sender->base) &&
 		sender->base + 1 >= log->horizon)
 		;						/* an epoch of ours that it has not seen yet */
 	else if (receiver->epoch == sender->end.epoch && sender->end.epoch > 0 && agrees(sender, log, receiver))
@@ -208,14 +214,27 @@ room(const FtcSender *sender)
 	return flying == 0 ? MAX(most, 1) : flying < most ? most - flying : 0;
 }
 
+/*
+ * If one before it is still under way, and left before it did, that is what the
+ * receiver waits for.
+ */
 static bool
-next_lost(const FtcSender *sender, FtcGrant *grant)
+must_wait(const FtcSender *sender, int i)
+{
+	for (int j = 0; j < i; j++)
+		if (is_flying(&sender->flight[j]) && sender->flight[j].order < sender->flight[i].order)
+			return true;
+	return false;
+}
+
+static bool
+next_lost(const FtcSender *sender, uint64_t limit, FtcGrant *grant)
 {
 	for (int i = 0; i < sender->n; i++)
 	{
 		const FtcSegment *segment = &sender->flight[i];
 
-		if (!segment->lost)
+		if (!segment->lost || segment->first >= limit || must_wait(sender, i))
 			continue;
 		grant->first = segment->first;
 		grant->messages = segment->next - segment->first;
@@ -236,7 +255,7 @@ ftc_sender_next(const FtcSender *sender, const FtcLog *log, uint64_t now, FtcGra
 
 	if (sender->state != FTC_SENDER_OPEN || now < sender->hold_until || bytes == 0)
 		return false;
-	if (next_lost(sender, grant))
+	if (next_lost(sender, limit, grant))
 		return true;
 	if (sender->fresh >= end || sender->fresh >= limit || sender->n == FTC_FLIGHT_MAX)
 		return false;
@@ -311,7 +330,10 @@ lose(FtcSender *sender, FtcSegment *segment)
 	narrow(sender, segment->order);
 }
 
-/* What left well before something that has come by now will not come. */
+/*
+ * What left well before something that has come by now will not come, whether
+ * that was taken or not.
+ */
 static void
 lose_overtaken(FtcSender *sender, uint64_t order, uint64_t sent_at)
 {
@@ -363,13 +385,24 @@ settle_flight(FtcSender *sender, const FtcAck *ack)
 	return bytes;
 }
 
-/* The first segment may be taken in part: the rest of it is one of its own. */
+/*
+ * The first segment may be taken in part: the rest of it is one of its own.  If
+ * it has come, and the receiver, who has all before it, has not taken it, it is
+ * to come again.
+ */
 static void
-trim_first(FtcSender *sender)
+settle_first(FtcSender *sender)
 {
-	for (int i = 0; i < sender->n; i++)
-		if (sender->flight[i].first < sender->end.next)
-			sender->flight[i].first = sender->end.next;
+	FtcSegment *first = &sender->flight[0];
+
+	if (sender->n == 0)
+		return;
+	first->first = MAX(first->first, sender->end.next);
+	if (first->has_come)
+	{
+		first->has_come = false;
+		first->lost = true;
+	}
 }
 
 /* What the answer says of the way: a round trip, unless it was sent twice. */
@@ -382,14 +415,20 @@ measure(FtcSender *sender, const FtcSegment *segment, uint64_t now)
 
 /*
  * The receiver took nothing of it, and says why to the shell; it is there, so
- * it may later.
+ * it may later.  It is asked ever more seldom.
  */
 static void
 hold_back(FtcSender *sender, FtcSegment *segment, uint64_t now)
 {
+	uint64_t	wait = ftc_rtt_timeout(&sender->rtt);
+
 	segment->lost = true;
-	ftc_rtt_back_off(&sender->rtt);
-	sender->hold_until = now + ftc_rtt_timeout(&sender->rtt);
+	if (now < sender->hold_until)
+		return;
+	for (uint32_t i = 0; i < sender->refusals && wait < FTC_RTO_MAX; i++)
+		wait *= 2;
+	sender->hold_until = now + MIN(wait, FTC_RTO_MAX);
+	sender->refusals++;
 }
 
 static bool
@@ -401,7 +440,8 @@ is_doubtful(const FtcSender *sender, const FtcLog *log, const FtcAck *ack, uint6
 		return receiver->epoch > sender->end.epoch;
 	if (receiver->next < sender->end.next)
 		return order > sender->moved;	/* else it is old news */
-	return receiver->next > sender->fresh ||
+	/* it may have more than was sent on this connection, but not another */
+	return receiver->next > end_of(sender, log) ||
 		!log->value_at(log->arg, sender->end.epoch, sender->base, receiver->next, value) ||
 		!ftc_hash_equal(value, &receiver->value);
 }
@@ -414,6 +454,7 @@ ftc_sender_ack(FtcSender *sender, const FtcLog *log, const FtcAck *ack, uint64_t
 	FtcHeard	heard = FTC_HEARD_NOTHING;
 	FtcHash		value;
 	uint64_t	bytes;
+	uint64_t	next = 1;		/* it takes, of this epoch */
 
 	if (sender->state != FTC_SENDER_OPEN || order <= sender->greeted)
 		return FTC_HEARD_NOTHING;
@@ -427,21 +468,25 @@ ftc_sender_ack(FtcSender *sender, const FtcLog *log, const FtcAck *ack, uint64_t
 		answered = *segment;
 		measure(sender, segment, now);
 	}
-	if (ack->end.epoch == sender->end.epoch && ack->end.next >= sender->end.next)
+	if (ack->end.epoch == sender->end.epoch)
+		next = ack->end.next;
+	if (ack->end.epoch == sender->end.epoch && next >= sender->end.next)
 	{
 		take_room(sender, ack);
 		heard = move_to(sender, ack->end.next, &value);
 		bytes = settle_flight(sender, ack);
-		trim_first(sender);
+		settle_first(sender);
 		widen(sender, bytes);
-		if (bytes > 0 && segment != NULL)
-			lose_overtaken(sender, order, answered.sent_at);
+		if (bytes > 0)
+			sender->progress_at = now;
 	}
+	if (segment != NULL)
+		lose_overtaken(sender, order, answered.sent_at);
 	segment = find_segment(sender, order);
 	if (segment != NULL && !segment->has_come && !segment->lost)
 	{
 		/* something before it was lost, so it could not be taken */
-		if (heard == FTC_HEARD_MOVED || segment->first > ack->end.next)
+		if (heard == FTC_HEARD_MOVED || segment->first > next)
 			lose(sender, segment);
 		else
 			hold_back(sender, segment, now);
@@ -482,11 +527,22 @@ oldest_flying(const FtcSender *sender)
 	return oldest;
 }
 
+/*
+ * When what is under way is overdue.  As long as some of it comes the rest may
+ * just stand in line behind it (RFC 6298, 5.3).
+ */
+static uint64_t
+overdue_at(const FtcSender *sender)
+{
+	const FtcSegment *oldest = oldest_flying(sender);
+
+	return oldest == NULL ? UINT64_MAX : MAX(oldest->sent_at, sender->progress_at) + ftc_rtt_timeout(&sender->rtt);
+}
+
 uint64_t
 ftc_sender_deadline(const FtcSender *sender, uint64_t now)
 {
-	const FtcSegment *oldest = oldest_flying(sender);
-	uint64_t	deadline = oldest == NULL ? UINT64_MAX : oldest->sent_at + ftc_rtt_timeout(&sender->rtt);
+	uint64_t	deadline = overdue_at(sender);
 
 	if (sender->state == FTC_SENDER_OPEN && sender->hold_until > now)
 		deadline = MIN(deadline, sender->hold_until);
@@ -496,9 +552,7 @@ ftc_sender_deadline(const FtcSender *sender, uint64_t now)
 bool
 ftc_sender_timeout(FtcSender *sender, uint64_t now)
 {
-	const FtcSegment *oldest = oldest_flying(sender);
-
-	if (oldest == NULL || now < oldest->sent_at + ftc_rtt_timeout(&sender->rtt))
+	if (now < overdue_at(sender))
 		return false;
 	sender->timeouts++;
 	for (int i = 0; i < sender->n; i++)

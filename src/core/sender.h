@@ -46,16 +46,19 @@ typedef struct FtcLog
 	uint64_t	end;			/* position after the last */
 	bool		replays;		/* a new epoch begins at the horizon, not at
 								 * the end */
-	bool		accepted;		/* an operator has begun this epoch, whatever
-								 * the receiver lacks */
+	uint64_t	given_up;		/* up to there an operator has said that the
+								 * receiver may lack what it lacks */
 
 	/*
 	 * The chain value of an epoch before seq.  False if it cannot be told.
 	 */
 	bool		(*value_at) (void *arg, uint64_t epoch, uint64_t base, uint64_t seq, FtcHash *value);
 
-	/* Where an epoch before this one began.  False if that is not known. */
-	bool		(*base_of) (void *arg, uint64_t epoch, uint64_t *base);
+	/*
+	 * The position up to which a receiver has all, for sure, that is at seq
+	 * next of an epoch before this one.  False if nothing is known of it.
+	 */
+	bool		(*reach_of) (void *arg, uint64_t epoch, uint64_t next, uint64_t *position);
 } FtcLog;
 
 typedef enum FtcSenderState
@@ -83,6 +86,8 @@ typedef struct FtcSender
 	/* to be kept with the log */
 	FtcLinkEnd	end;			/* next: the first not acknowledged */
 	uint64_t	base;			/* position before seq 1 */
+	uint64_t	floor;			/* position up to which the receiver had all
+								 * when the epoch began */
 
 	/* of this connection */
 	FtcSenderState state;
@@ -91,6 +96,7 @@ typedef struct FtcSender
 	uint64_t	greeted;		/* order at the last hello: what was sent up
 								 * to there is over */
 	uint64_t	moved;			/* order when end.next last moved */
+	uint64_t	progress_at;	/* when something last was known to have come */
 	uint64_t	hold_until;		/* send nothing before */
 	uint64_t	room_messages;	/* beyond end.next, at the receiver */
 	uint64_t	room_bytes;
@@ -98,6 +104,7 @@ typedef struct FtcSender
 	FtcSegment	flight[FTC_FLIGHT_MAX]; /* by first */
 
 	/* of the path, so it outlives a connection */
+	uint32_t	refusals;		/* since end.next last moved */
 	FtcRtt		rtt;
 	uint64_t	window;			/* bytes */
 	uint64_t	threshold;		/* where slow start ends */
@@ -114,12 +121,12 @@ typedef enum FtcHeard
 {
 	FTC_HEARD_NOTHING,
 	FTC_HEARD_MOVED,			/* end has moved: save it */
-	FTC_HEARD_RESTARTED,		/* a new epoch: save end and base */
+	FTC_HEARD_RESTARTED,		/* a new epoch: save end, base and floor */
 	FTC_HEARD_RESYNC,			/* see FTC_SENDER_RESYNC: tell it */
 	FTC_HEARD_DOUBT				/* ends differ: say hello again */
 } FtcHeard;
 
-/* Takes end and base from the caller, who kept them; all else begins anew. */
+/* Takes end and base from the caller, who kept them, as floor; all else begins anew. */
 extern void ftc_sender_init(FtcSender *sender, const FtcLinkEnd *end, uint64_t base);
 
 /* The receiver says how far it is, in answer to hello. */
@@ -149,7 +156,10 @@ extern FtcHeard ftc_sender_ack(FtcSender *sender, const FtcLog *log, const FtcAc
 /* Its call failed, and may succeed another time: at once, if it is the first. */
 extern void ftc_sender_failed(FtcSender *sender, uint64_t order, uint64_t now);
 
-/* The connection is gone, and with it whatever was under way. */
+/*
+ * The connection is gone, and with it whatever was under way.  RESYNC stays: it is
+ * not for a connection to end it.
+ */
 extern void ftc_sender_cut(FtcSender *sender);
 
 /* When to look again, later than now, though nothing has come: UINT64_MAX if never. */

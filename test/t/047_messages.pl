@@ -59,6 +59,22 @@ END
 	return;
 }
 
+# All of a topic is acknowledged, and then not kept any more.  The keeper looks
+# soon after it has started.
+sub no_longer_kept
+{
+	my ($topic) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$alpha->comes_to("SELECT waiting FROM ftchain.streams WHERE topic = '$topic'", 'all is acknowledged', '0');
+	$alpha->configure('ftchain.message_retention' => '0');
+	$alpha->restart;
+	$alpha->comes_to("SELECT count(*) FROM ftchain.message_out WHERE stream = (SELECT id FROM ftchain.stream_out WHERE topic = '$topic')",
+		'and is not kept any more', '0', 60);
+	$alpha->configure('ftchain.message_retention' => undef);
+	return;
+}
+
 sub forget
 {
 	$beta->query('DELETE FROM ftchain.message_in');
@@ -244,13 +260,7 @@ has_all('orders', 10, 'before the last backup');
 set_aside($beta);
 send_some(10, 'orders');
 has_all('orders', 20, 'after it');
-$alpha->comes_to(q(SELECT waiting FROM ftchain.streams WHERE topic = 'orders'), 'all is acknowledged', '0');
-# the keeper looks soon after it has started
-$alpha->configure('ftchain.message_retention' => '0');
-$alpha->restart;
-$alpha->comes_to('SELECT count(*) FROM ftchain.message_out WHERE stream = (SELECT id FROM ftchain.stream_out WHERE topic = \'orders\')',
-	'and is not kept any more', '0', 60);
-$alpha->configure('ftchain.message_retention' => undef);
+no_longer_kept('orders');
 set_back($beta);
 send_some(5, 'orders');
 $alpha->comes_to(q(SELECT count(*) FROM ftchain.incident WHERE kind = 'link stopped'), 'the stream has stopped', '1', 30);
@@ -259,6 +269,16 @@ $alpha->gives(q(SELECT ftchain.resend('beta', 'orders')), '5', 'what is there ca
 has_all('orders', 15, 'sent again');
 send_some(5, 'orders');
 has_all('orders', 20, 'and it goes on after that');
+
+# what was given up is what was gone then, and not what goes later
+set_aside($beta);
+send_some(5, 'orders');
+has_all('orders', 25, 'after another backup');
+no_longer_kept('orders');
+set_back($beta);
+send_some(5, 'orders');
+$alpha->comes_to(q(SELECT count(*) FROM ftchain.incident WHERE kind = 'link stopped'), 'the stream has stopped again', '2', 30);
+$beta->gives(q(SELECT count(*) FROM ftchain.message_in WHERE topic = 'orders'), '20', 'again nothing is left out silently');
 
 foreach my $node ($alpha, $beta)
 {
