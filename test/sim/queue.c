@@ -6,7 +6,9 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "sim.h"
+#include "queue.h"
+
+#include <stdlib.h>
 
 static bool
 is_before(const Event *a, const Event *b)
@@ -21,7 +23,7 @@ queue_put(Queue *queue, Event event)
 
 	if (queue->n > queue->size)
 	{
-		queue->size = Max(1024, 2 * queue->size);
+		queue->size = queue->size == 0 ? 1024 : 2 * queue->size;
 		queue->events = realloc(queue->events, queue->size * sizeof(Event));
 	}
 	event.order = queue->order++;

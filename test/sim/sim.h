@@ -40,6 +40,7 @@
 #include "choice.h"
 #include "entry.h"
 #include "link.h"
+#include "queue.h"
 #include "random.h"
 #include "ring.h"
 #include "rules.h"
@@ -160,7 +161,7 @@ extern Settings settings_of(uint64_t seed);
 extern void settings_switch(Settings *s, Fault fault, bool on);
 
 /* ----------------------------------------------------------------
- *		queue.c
+ *		Events: queue.h
  * ----------------------------------------------------------------
  */
 
@@ -176,28 +177,6 @@ typedef enum EventKind
 } EventKind;
 
 typedef struct Packet Packet;
-
-typedef struct Event
-{
-	uint64_t	time;
-	uint64_t	order;			/* among those of one time */
-	EventKind	kind;
-	uint32_t	member;
-	uint64_t	what;			/* by kind */
-	Packet	   *packet;
-} Event;
-
-typedef struct Queue
-{
-	Event	   *events;
-	size_t		n;
-	size_t		size;
-	uint64_t	order;
-} Queue;
-
-extern void queue_put(Queue *queue, Event event);
-extern bool queue_take(Queue *queue, Event *event);
-extern void queue_free(Queue *queue);
 
 /* ----------------------------------------------------------------
  *		ledger.c: what is the same for all, since ids are hashes
