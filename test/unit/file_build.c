@@ -186,15 +186,19 @@ fold(Building *b, FtcSlice leaf)
 }
 
 static void
-build_rest(Building *b, TestBlock blocks[2])
+build_rest(Building *b, TestBlock blocks[2], TestForgery forgery, FtcSlice control)
 {
 	static const uint64_t theirs[] = {5, 6, 8};
 	static const uint64_t ours[] = {4, 5, 9};
+	static const uint64_t again[] = {3, 5, 9};
 	TestPerson *people = b->chain->people;
 	TestBody   *body = body_new();
 
 	body_add_bundle(body, &people[7], 1, theirs, lengthof(theirs), &b->chain->id);
-	body_add_bundle(body, &people[0], 2, ours, lengthof(ours), &b->chain->id);
+	body_add_bundle(body, &people[0], forgery == TEST_BUNDLE_SKIPPED ? 3 : 2,
+					forgery == TEST_SEQ_TWICE ? again : ours, lengthof(ours), &b->chain->id);
+	if (forgery == TEST_CONTROL_TWICE)
+		body_add_control(body, control);
 	blocks[0] = next_block(b, body, 7);
 	body = body_new();
 	body_add_bundle(body, &people[7], 2, ours, 1, &b->chain->id);
@@ -202,19 +206,27 @@ build_rest(Building *b, TestBlock blocks[2])
 }
 
 TestFile *
-file_whole(void)
+file_forged(TestForgery forgery)
 {
 	Building	b = {0};
 	TestBlock	blocks[5];
+	FtcSlice	leaf;
 
 	found(&b);
-	fold(&b, build_start(&b, blocks));
-	build_rest(&b, blocks + 3);
+	leaf = build_start(&b, blocks);
+	fold(&b, leaf);
+	build_rest(&b, blocks + 3, forgery, leaf);
 	begin(&b, 0, 5, ftc_slice(NULL, 0));
 	put_block(&b, &b.chain->genesis, true);
 	for (int i = 0; i < 5; i++)
 		put_block(&b, &blocks[i], i < 4);
 	return finish(&b);
+}
+
+TestFile *
+file_whole(void)
+{
+	return file_forged(TEST_SOUND);
 }
 
 TestFile *
@@ -274,7 +286,7 @@ file_part(void)
 	leaf = build_start(&b, blocks);
 	begin(&b, 4, 5, base_bytes(&b, &blocks[2], leaf));
 	fold(&b, leaf);
-	build_rest(&b, blocks + 3);
+	build_rest(&b, blocks + 3, TEST_SOUND, leaf);
 	put_block(&b, &blocks[3], true);
 	put_block(&b, &blocks[4], false);
 	return finish(&b);

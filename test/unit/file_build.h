@@ -33,6 +33,17 @@ extern TestFile *file_whole(void);
 extern TestFile *file_start(void);
 extern TestFile *file_part(void);
 
+/* The whole, with block 4 signed by all and against what is before it. */
+typedef enum TestForgery
+{
+	TEST_SOUND,
+	TEST_BUNDLE_SKIPPED,
+	TEST_SEQ_TWICE,
+	TEST_CONTROL_TWICE
+} TestForgery;
+
+extern TestFile *file_forged(TestForgery forgery);
+
 /* The pieces from one to another, one after the other. */
 extern FtcSlice file_join(const TestFile *file, uint32_t from, uint32_t to);
 extern FtcSlice file_all(const TestFile *file);

@@ -209,6 +209,17 @@ test_order(void **state)
 	assert_string_equal(said.all, "- another chain\n");
 }
 
+/* Whoever has the keys can sign it; the branch says that it is wrong. */
+static void
+test_forged(void **state)
+{
+	(void) state;
+	check_first(file_all(file_forged(TEST_SOUND)), "");
+	check_first(file_all(file_forged(TEST_BUNDLE_SKIPPED)), "4 bundle out of order");
+	check_first(file_all(file_forged(TEST_SEQ_TWICE)), "4 entry twice");
+	check_first(file_all(file_forged(TEST_CONTROL_TWICE)), "4 control");
+}
+
 /* Every byte less is noticed. */
 static void
 test_truncated(void **state)
@@ -361,6 +372,7 @@ main(void)
 		test(test_parts),
 		test(test_base),
 		test(test_order),
+		test(test_forged),
 		test(test_truncated),
 		test(test_bits),
 		test(test_names),
