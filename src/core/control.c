@@ -108,7 +108,7 @@ ftc_params_check(const FtcParams *params)
 		params->reorg_limit < 1 || params->reorg_limit > 1000000 ||
 		params->epoch_blocks < 1 || params->epoch_blocks > 1000000 ||
 		params->settle_blocks < 1 || params->settle_blocks > params->reorg_limit ||
-		params->replicas < 1 || params->replicas > 100 ||
+		params->replicas < 1 || params->replicas > FTC_REPLICAS_MAX ||
 		params->stored_quorum < 1 || params->stored_quorum > params->replicas ||
 		params->governors < 1 || params->governors > FTC_SIGNERS_MAX ||
 		params->flags != 0 || params->name.len == 0)

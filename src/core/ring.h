@@ -16,6 +16,10 @@
  *
  * A ring is a pure function of members, weights and zones.
  *
+ * Positions are spread evenly, as words of digests.  So where the circle is cut
+ * into twice as many equal buckets as there are points, a key's bucket mostly
+ * begins at its point.  The same cut sorts the points.
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef FTC_RING_H
@@ -25,25 +29,24 @@
 
 #define FTC_RING_POINTS		512 /* per unit of weight; a multiple of 4 */
 
+/* Members, and so zones as well, are counted in 16 bits. */
+_Static_assert(FTC_MEMBERS_MAX <= UINT16_MAX, "the index of a member has 16 bits");
+
 typedef struct FtcRingMember
 {
 	FtcHash		id;
 	uint32_t	weight;
-	uint32_t	zone;			/* equal numbers are one zone */
+	uint16_t	zone;			/* equal numbers are one zone */
 } FtcRingMember;
-
-typedef struct FtcRingPoint
-{
-	uint64_t	position;
-	uint32_t	member;			/* index into members */
-} FtcRingPoint;
 
 typedef struct FtcRing
 {
 	const FtcRingMember *members;	/* the caller's; ascending by id */
 	uint32_t	nmembers;
-	FtcRingPoint *points;		/* ascending */
 	uint32_t	npoints;
+	uint64_t   *position;		/* of each point; ascending */
+	uint16_t   *owner;			/* of each point, as an index into members */
+	uint16_t   *zone;			/* of each member */
 	uint32_t   *bucket;			/* first point at or above each high part */
 	uint32_t	bucket_bits;
 	uint32_t	nzones;			/* that have a point */
@@ -52,16 +55,16 @@ typedef struct FtcRing
 
 extern uint64_t ftc_ring_key(const FtcHash *id);
 
-/* Points and buckets that a ring over these members needs. */
-extern uint32_t ftc_ring_count_points(const FtcRingMember *members, uint32_t n);
-extern uint32_t ftc_ring_count_buckets(uint32_t npoints);
+/* Bytes of memory that a ring over these members needs, and to build it. */
+extern size_t ftc_ring_size(const FtcRingMember *members, uint32_t n);
+extern size_t ftc_ring_scratch_size(const FtcRingMember *members, uint32_t n);
 
 /*
- * Build in the caller's memory: points and bucket as counted above, scratch
- * as many points again.
+ * Build in the caller's memory, aligned to eight bytes.  There are
+ * FTC_MEMBERS_MAX members at most, of FTC_WEIGHTS_MAX in all.
  */
 extern void ftc_ring_build(FtcRing *ring, const FtcRingMember *members, uint32_t n,
-						   FtcRingPoint *points, uint32_t *bucket, FtcRingPoint *scratch);
+						   void *memory, void *scratch);
 
 /* The first point clockwise from key; the ring is not empty. */
 extern uint32_t ftc_ring_lookup(const FtcRing *ring, uint64_t key);
@@ -71,5 +74,8 @@ extern uint32_t ftc_ring_lookup(const FtcRing *ring, uint64_t key);
  * there are: min(r, members with weight).
  */
 extern uint32_t ftc_ring_owners(const FtcRing *ring, uint64_t key, uint32_t r, uint32_t *owners);
+
+/* The same for the keys of the arc that ends in a point. */
+extern uint32_t ftc_ring_owners_at(const FtcRing *ring, uint32_t point, uint32_t r, uint32_t *owners);
 
 #endif							/* FTC_RING_H */

@@ -144,6 +144,7 @@ ftc_state_decode(FtcState *state, FtcSlice bytes)
 	FtcSlice	leaf = ftc_get_slice(&reader, ftc_get_u16(&reader));
 	FtcReason	reason = get_params_leaf(state, leaf);
 	uint8_t		voters[VOTERS_LEAF_LEN];
+	uint32_t	weights = 0;
 
 	state->nmembers = 0;
 	if (reason != FTC_OK)
@@ -167,6 +168,9 @@ ftc_state_decode(FtcState *state, FtcSlice bytes)
 		if (state->nmembers > 0 &&
 			ftc_hash_compare(&state->members[state->nmembers - 1].id, &member.id) >= 0)
 			return FTC_NOT_CANONICAL;
+		weights += member.weight;
+		if (weights > FTC_WEIGHTS_MAX)
+			return FTC_OUT_OF_RANGE;
 		state->members[state->nmembers++] = member;
 	}
 	return ftc_reader_is_done(&reader) ? FTC_OK : FTC_BAD_LENGTH;
@@ -278,6 +282,20 @@ ftc_state_authorise(const FtcState *state, const FtcControl *control, const FtcH
 	return FTC_OK;
 }
 
+/*
+ * Rings take memory by the weights of all members together, so these are
+ * bounded: can this much be added?
+ */
+static bool
+has_room_for(const FtcState *state, uint32_t weight)
+{
+	uint64_t	sum = weight;
+
+	for (uint32_t i = 0; i < state->nmembers; i++)
+		sum += state->members[i].weight;
+	return sum <= FTC_WEIGHTS_MAX;
+}
+
 static bool
 add_member(FtcState *state, const FtcControl *control)
 {
@@ -286,7 +304,8 @@ add_member(FtcState *state, const FtcControl *control)
 	FtcMember  *member = &state->members[at];
 
 	if (ftc_state_find(state, &id) != NULL ||
-		state->nmembers >= state->capacity || state->nmembers >= FTC_MEMBERS_MAX)
+		state->nmembers >= state->capacity || state->nmembers >= FTC_MEMBERS_MAX ||
+		!has_room_for(state, control->weight))
 		return false;
 	memmove(member + 1, member, (state->nmembers - at) * sizeof(*member));
 	state->nmembers++;
@@ -327,7 +346,9 @@ set_member(FtcState *state, const FtcControl *control)
 	FtcMember  *member = &state->members[member_position(state, &control->member)];
 
 	if (ftc_state_find(state, &control->member) == NULL ||
-		((control->flags & FTC_MEMBER_GOVERNOR) == 0 && !is_dispensable(state, member)))
+		((control->flags & FTC_MEMBER_GOVERNOR) == 0 && !is_dispensable(state, member)) ||
+		(control->weight > member->weight &&
+		 !has_room_for(state, control->weight - member->weight)))
 		return false;
 	member->weight = control->weight;
 	member->flags = control->flags;

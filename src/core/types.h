@@ -32,6 +32,8 @@
 #define FTC_LEAVES_MAX		(1 << 20)	/* leaves of one body tree */
 #define FTC_MEMBERS_MAX		10000	/* members of one chain */
 #define FTC_WEIGHT_MAX		1000	/* weight of one member */
+#define FTC_WEIGHTS_MAX		32768	/* weights of a chain's members, in all */
+#define FTC_REPLICAS_MAX	100 /* owners of a body */
 #define FTC_TIME_MAX		INT64_C(253402300799999999) /* 9999-12-31, us */
 
 typedef struct FtcHash

@@ -281,8 +281,6 @@ make_ring(World *w)
 {
 	FtcState   *s = &w->state;
 	FtcRingMember *members = world_alloc(w, s->nmembers * sizeof(FtcRingMember));
-	FtcRingPoint *points;
-	uint32_t	n;
 
 	if (w->settings.light)
 		return;
@@ -292,10 +290,9 @@ make_ring(World *w)
 		members[i].weight = s->members[i].weight;
 		members[i].zone = i % 2;
 	}
-	n = ftc_ring_count_points(members, s->nmembers);
-	points = world_alloc(w, 2 * n * sizeof(FtcRingPoint));
-	ftc_ring_build(&w->ring, members, s->nmembers, points,
-				   world_alloc(w, ftc_ring_count_buckets(n) * sizeof(uint32_t)), points + n);
+	ftc_ring_build(&w->ring, members, s->nmembers,
+				   world_alloc(w, ftc_ring_size(members, s->nmembers)),
+				   world_alloc(w, ftc_ring_scratch_size(members, s->nmembers)));
 }
 
 /* Its body is left out: its id is what the members agree on. */

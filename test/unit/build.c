@@ -539,11 +539,8 @@ FtcRing *
 ring_of(const FtcRingMember *members, uint32_t n)
 {
 	FtcRing    *ring = keep(sizeof(*ring));
-	uint32_t	npoints = ftc_ring_count_points(members, n);
-	FtcRingPoint *points = keep(npoints * sizeof(*points));
-	FtcRingPoint *scratch = keep(npoints * sizeof(*scratch));
-	uint32_t   *bucket = keep(ftc_ring_count_buckets(npoints) * sizeof(*bucket));
 
-	ftc_ring_build(ring, members, n, points, bucket, scratch);
+	ftc_ring_build(ring, members, n, keep(ftc_ring_size(members, n)),
+				   keep(ftc_ring_scratch_size(members, n)));
 	return ring;
 }

@@ -4,6 +4,7 @@
  *	  Write the samples of our own formats.
  *
  *		make_vectors			as lines "name hex", for ftchain_bytes.txt
+ *		make_vectors --ring		the table of owners, for ring_owners.txt
  *		make_vectors DIRECTORY	each as a file DIRECTORY/codec/name, from which
  *								the fuzzers start
  *
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "golden.h"
+#include "ring_table.h"
 
 static void
 print_line(void *arg, const char *name, const TestCodec *codec, FtcSlice bytes)
@@ -50,10 +52,12 @@ main(int argc, char **argv)
 {
 	if (argc > 2)
 	{
-		fprintf(stderr, "usage: make_vectors [DIRECTORY]\n");
+		fprintf(stderr, "usage: make_vectors [--ring | DIRECTORY]\n");
 		return 2;
 	}
-	if (argc == 2)
+	if (argc == 2 && strcmp(argv[1], "--ring") == 0)
+		ring_table_write(stdout);
+	else if (argc == 2)
 		golden_each(write_file, argv[1]);
 	else
 	{

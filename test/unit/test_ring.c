@@ -11,6 +11,7 @@
 
 #include "build.h"
 #include "ring.h"
+#include "ring_table.h"
 #include "sha256.h"
 
 static int
@@ -29,7 +30,7 @@ random_members(TestRandom *random, uint32_t n, uint32_t most_weight, uint32_t nz
 	{
 		members[i].id = random_hash(random);
 		members[i].weight = (uint32_t) random_below(random, most_weight + 1);
-		members[i].zone = (uint32_t) random_below(random, nzones) * 1000;
+		members[i].zone = (uint16_t) (random_below(random, nzones) * 1000);
 	}
 	qsort(members, n, sizeof(*members), compare_members);
 	return members;
@@ -46,7 +47,7 @@ equal_members(uint32_t n, uint32_t weight, uint32_t nzones)
 	for (uint32_t i = 0; i < n; i++)
 	{
 		members[i].weight = weight;
-		members[i].zone = i % nzones;
+		members[i].zone = (uint16_t) (i % nzones);
 	}
 	return members;
 }
@@ -74,8 +75,8 @@ naive_distance(const FtcRing *ring, uint32_t member, uint64_t key)
 	uint64_t	least = UINT64_MAX;
 
 	for (uint32_t i = 0; i < ring->npoints; i++)
-		if (ring->points[i].member == member && ring->points[i].position - key < least)
-			least = ring->points[i].position - key;
+		if (ring->owner[i] == member && ring->position[i] - key < least)
+			least = ring->position[i] - key;
 	return least;
 }
 
@@ -162,15 +163,14 @@ test_points(void **state)
 				int			found = 0;
 
 				for (uint32_t at = 0; at < ring->npoints; at++)
-					found += ring->points[at].member == m && ring->points[at].position == position;
+					found += ring->owner[at] == m && ring->position[at] == position;
 				assert_int_equal(found, 1);
 			}
 			total += count;
 		}
 		assert_int_equal(ring->npoints, total);
-		assert_int_equal(ftc_ring_count_points(members, n), total);
 		for (uint32_t at = 1; at < total; at++)
-			assert_true(ring->points[at - 1].position < ring->points[at].position);
+			assert_true(ring->position[at - 1] < ring->position[at]);
 	}
 }
 
@@ -196,7 +196,7 @@ static uint32_t
 naive_lookup(const FtcRing *ring, uint64_t key)
 {
 	for (uint32_t at = 0; at < ring->npoints; at++)
-		if (ring->points[at].position >= key)
+		if (ring->position[at] >= key)
 			return at;
 	return 0;
 }
@@ -222,7 +222,7 @@ test_lookup(void **state)
 		for (uint32_t at = 0; at < ring->npoints; at++)
 			for (int beside = -1; beside <= 1; beside++)
 			{
-				uint64_t	key = ring->points[at].position + (uint64_t) beside;
+				uint64_t	key = ring->position[at] + (uint64_t) beside;
 
 				assert_int_equal(ftc_ring_lookup(ring, key),
 								 beside > 0 ? (at + 1) % ring->npoints : at);
@@ -241,15 +241,15 @@ test_crowded(void **state)
 
 	(void) state;
 	for (uint32_t b = 0; b <= UINT32_C(1) << ring->bucket_bits; b++)
-		ring->bucket[b] = b <= 512 ? 0 : ring->npoints;
+		ring->bucket[b] = b <= UINT32_C(1) << (ring->bucket_bits - 1) ? 0 : ring->npoints;
 	for (uint32_t at = 0; at < ring->npoints; at++)
 	{
-		ring->points[at].position = (UINT64_C(1) << 63) + at / 2 * 2;
-		ring->points[at].member = at % 2;
+		ring->position[at] = (UINT64_C(1) << 63) + at / 2 * 2;
+		ring->owner[at] = at % 2;
 	}
 	for (uint32_t at = 0; at < ring->npoints; at++)
 	{
-		uint64_t	position = ring->points[at].position;
+		uint64_t	position = ring->position[at];
 		uint32_t	owners[2];
 
 		assert_int_equal(ftc_ring_lookup(ring, position), at / 2 * 2);
@@ -295,9 +295,9 @@ test_owners(void **state)
 		check_owners(ring, UINT64_MAX);
 		if (ring->npoints > 0)
 		{
-			check_owners(ring, ring->points[0].position);
-			check_owners(ring, ring->points[ring->npoints - 1].position);
-			check_owners(ring, ring->points[ring->npoints - 1].position + 1);
+			check_owners(ring, ring->position[0]);
+			check_owners(ring, ring->position[ring->npoints - 1]);
+			check_owners(ring, ring->position[ring->npoints - 1] + 1);
 		}
 	}
 }
@@ -451,6 +451,125 @@ test_shares(void **state)
 	}
 }
 
+/* ---- the published table */
+
+/* A ring of the table, while it is read. */
+typedef struct Table
+{
+	FtcRingMember members[128];
+	uint32_t	n;
+	uint32_t	copies;
+	FtcRing    *ring;			/* NULL until the first key */
+	int			keys;
+} Table;
+
+/* They come in any order, and are sorted. */
+static void
+read_member(Table *table, TestLines *lines)
+{
+	FtcRingMember *member = &table->members[table->n++];
+
+	assert_int_equal(lines->nfields, 4);
+	assert_true(table->n <= lengthof(table->members));
+	member->id = unhex_hash(lines->field[1]);
+	member->weight = (uint32_t) atoi(lines->field[2]);
+	member->zone = (uint16_t) atoi(lines->field[3] + 1);
+	table->ring = NULL;
+}
+
+static void
+check_key(Table *table, TestLines *lines)
+{
+	uint64_t	key = strtoull(lines->field[1], NULL, 16);
+	uint32_t	owners[8];
+	uint32_t	expected[8];
+	uint32_t	n;
+
+	if (table->ring == NULL)
+	{
+		qsort(table->members, table->n, sizeof(table->members[0]), compare_members);
+		table->ring = ring_of(table->members, table->n);
+	}
+	n = ftc_ring_owners(table->ring, key, table->copies, owners);
+	assert_int_equal(lines->nfields, n + 2);
+	assert_int_equal(naive_owners(table->ring, key, table->copies, expected), n);
+	for (uint32_t i = 0; i < n; i++)
+	{
+		FtcHash		id = unhex_hash(lines->field[i + 2]);
+
+		assert_hash_equal(&id, &table->members[owners[i]].id);
+		assert_int_equal(owners[i], expected[i]);
+	}
+	table->keys++;
+}
+
+static void
+test_table(void **state)
+{
+	TestLines	lines = lines_open(RING_TABLE_FILE);
+	Table	   *table = keep(sizeof(*table));
+	int			rings = 0;
+
+	(void) state;
+	while (lines_next(&lines))
+		if (strcmp(lines.field[0], "member") == 0)
+			read_member(table, &lines);
+		else if (strcmp(lines.field[0], "key") == 0)
+			check_key(table, &lines);
+		else
+		{
+			assert_string_equal(lines.field[0], "ring");
+			table->n = 0;
+			table->copies = (uint32_t) atoi(lines.field[2]);
+			rings++;
+		}
+	lines_close(&lines);
+	assert_int_equal(rings, 8);
+	assert_int_equal(table->keys, 268);
+}
+
+/* ---- the largest */
+
+static void
+check_large(const FtcRing *ring, TestRandom *random)
+{
+	for (uint32_t at = 1; at < ring->npoints; at++)
+		assert_true(ring->position[at - 1] < ring->position[at] ||
+					(ring->position[at - 1] == ring->position[at] && ring->owner[at - 1] < ring->owner[at]));
+	for (int i = 0; i < 2000; i++)
+	{
+		uint64_t	key = random_u64(random);
+		uint32_t	at = ftc_ring_lookup(ring, key);
+		uint32_t	owners[3];
+
+		assert_true(ring->position[at] >= key || at == 0);
+		assert_true(at > 0 ? ring->position[at - 1] < key
+					: key <= ring->position[0] || key > ring->position[ring->npoints - 1]);
+		assert_int_equal(ftc_ring_owners(ring, key, 3, owners), 3);
+		assert_int_equal(owners[0], ring->owner[at]);
+		for (int j = 0; j < 3; j++)
+			assert_int_not_equal(ring->members[owners[j]].zone, ring->members[owners[(j + 1) % 3]].zone);
+	}
+}
+
+/* As many members as there may be; and one that weighs as much as it may. */
+static void
+test_large(void **state)
+{
+	TestRandom	random = random_from(8);
+	FtcRingMember *members = equal_members(FTC_MEMBERS_MAX, 1, 7);
+	FtcRing    *ring;
+
+	(void) state;
+	members[17].weight = FTC_WEIGHT_MAX;
+	members[18].weight = 0;
+	ring = ring_of(members, FTC_MEMBERS_MAX);
+	assert_int_equal(ring->npoints, (FTC_MEMBERS_MAX - 2 + FTC_WEIGHT_MAX) * FTC_RING_POINTS);
+	assert_int_equal(ring->nowners, FTC_MEMBERS_MAX - 1);
+	assert_int_equal(ring->nzones, 7);
+	check_large(ring, &random);
+}
+
 int
 main(void)
 {
@@ -466,6 +585,8 @@ main(void)
 		test(test_more_weight),
 		test(test_fewer_members),
 		test(test_shares),
+		test(test_table),
+		test(test_large),
 	};
 
 	return cmocka_run_group_tests_name("ring", tests, NULL, NULL);

@@ -704,6 +704,39 @@ test_add_limits(void **state)
 	assert_int_equal(some.nmembers, FTC_MEMBERS_MAX);
 }
 
+/* Together members weigh as much as a ring may, and not more. */
+static void
+test_weights(void **state)
+{
+	FtcState	some = crowd(40);
+	FtcMember  *members = keep(41 * sizeof(FtcMember));
+	FtcControl	control = control_add(&people[7], 0, "zone", &chain);
+	FtcControl	set = control_about(FTC_CONTROL_SET_MEMBER, &people[7], 1);
+
+	(void) state;
+	memcpy(members, some.members, 40 * sizeof(FtcMember));
+	some.members = members;
+	some.capacity = 41;
+	for (uint32_t i = 0; i < 40; i++)
+		members[i].weight = i < 32 ? FTC_WEIGHT_MAX : 0;
+	control.weight = FTC_WEIGHTS_MAX - 32 * FTC_WEIGHT_MAX + 1;
+	assert_false(ftc_state_apply(&some, &control));
+	control.weight--;
+	apply(&some, &control);
+	check_reason(&codec_state, encoded(&some), FTC_OK);
+
+	/* less is always possible, more only up to there */
+	set.flags = 0;
+	set.weight = control.weight + 1;
+	assert_false(ftc_state_apply(&some, &set));
+	set.weight = 5;
+	apply(&some, &set);
+	set.weight = control.weight;
+	apply(&some, &set);
+	member_of(&some, 7)->weight++;
+	check_reason(&codec_state, encoded(&some), FTC_OUT_OF_RANGE);
+}
+
 /* A member keeps its id with a new key; the new key's own id stays free. */
 static void
 test_rekey(void **state)
@@ -1084,6 +1117,7 @@ main(void)
 		test(test_thresholds),
 		test(test_add),
 		test(test_add_limits),
+		test(test_weights),
 		test(test_rekey),
 		test(test_remove),
 		test(test_set),
