@@ -117,3 +117,98 @@ ROLLBACK;
 -- all is as it was
 SELECT count(*) FROM ftchain.members('a');
 SELECT * FROM ftchain.verify('a');
+
+-- Loads, and moves before they are made.
+SELECT query, pg_temp.refused('SELECT * FROM ftchain.' || query) FROM unnest(ARRAY[
+    $$place('a')$$,
+    $$place('a', sha256(''), 0)$$,
+    $$place('a', height => 99)$$,
+    $$place('a', height => -1)$$,
+    $$ring_load('nowhere')$$,
+    $$ring_load(NULL)$$,
+    $$ring_moves('nowhere')$$,
+    $$ring_moves(NULL)$$,
+    $$ring_moves('a', add => '{NULL}')$$,
+    $$ring_moves('a', remove => '{nobody}')$$,
+    $$ring_moves('a', remove => '{\\x00}')$$,
+    $$ring_moves('a', reweight => '[1]')$$,
+    $$ring_moves('a', reweight => '{"nobody": 1}')$$,
+    $$ring_moves('a', reweight => '{"x": "1"}')$$,
+    $$ring_moves('a', add => '{x}', reweight => '{"x": 1001}')$$,
+    $$ring_moves('a', add => '{x}', reweight => '{"x": -1}')$$,
+    $$ring_moves('a', add => '{x}', reweight => '{"x": 1e10}')$$,
+    $$ring_moves('a', add => '{x}', set_zone => '{"x": 1}')$$,
+    $$ring_moves('a', add => '{x}', set_zone => '{"x": {"y": 1}}')$$,
+    $$ring_moves('a', add => ARRAY['x'], set_zone => jsonb_build_object('x', repeat('z', 64)))$$,
+    $$ring_moves('a', add => '{x,x}')$$,
+    $$ring_svg('nowhere')$$,
+    $$ring_svg(NULL)$$]) AS query;
+SELECT p.member = i.member AS self FROM ftchain.place('a', height => 0) p, ftchain.identity i;
+SELECT length(ftchain.append('a', '1')::text) > 0 AS appended;
+CALL ftchain.seal('a');
+SELECT fair, share, load, owned, owned_bytes > 0 AS some_bytes, held, owned_bytes = held_bytes AS all_bytes, missing FROM ftchain.ring_load('a');
+-- alone: a newcomer gets a copy of each body, a second one takes some of both
+SELECT from_name, to_name, share, bodies, bytes > 0 AS some_bytes, optimum FROM ftchain.ring_moves('a', add => '{x}');
+SELECT from_name, to_name, share FROM ftchain.ring_moves('a', add => '{x}', remove => ARRAY[current_database()::text]);
+SELECT count(*) FROM ftchain.ring_moves('a');
+SELECT count(*) FROM ftchain.ring_moves('a', add => '{x}', reweight => '{"x": 0}');
+-- names and ids mean the same
+SELECT a.share = b.share AS same FROM ftchain.ring_moves('a', add => '{x}', remove => ARRAY[current_database()::text]) a,
+       ftchain.ring_moves('a', add => '{x}', remove => ARRAY[(SELECT member::text FROM ftchain.identity)]) b;
+BEGIN;
+ALTER TABLE ftchain.epoch_state DISABLE TRIGGER guard;
+UPDATE ftchain.epoch_state s SET content = pg_temp.with_members(s.content, (SELECT array_agg(m) FROM member m))
+  FROM ftchain.chain c JOIN ftchain.main_chain m ON m.chain = c.id JOIN ftchain.block b ON b.id = m.block, ftchain.decode_header(b.header) h
+ WHERE c.name = 'a' AND h.state = s.root;
+-- by weights, and in zones; max/mean is the greatest load
+SELECT l.name, l.zone, l.weight, round(l.fair::numeric, 4) AS fair, l.share BETWEEN 0 AND 1 AS possible FROM ftchain.ring_load('a') l JOIN member o ON o.name = l.name ORDER BY o.n;
+SELECT round(sum(fair)::numeric, 9) AS fair, round(sum(share)::numeric, 9) AS copies, sum(owned) AS owned, sum(missing) AS missing FROM ftchain.ring_load('a');
+-- what moves is what the one that goes or comes owns, and no more
+SELECT bool_and(from_name = 'm12') AS from_it, round((sum(m.share) / max(m.optimum))::numeric, 9) AS against_optimum, bool_and(l.share - m.optimum < 1e-9) AS all_of_it
+  FROM ftchain.ring_moves('a', remove => '{m12}') m, ftchain.ring_load('a') l WHERE l.name = 'm12';
+SELECT bool_and(to_name = 'x') AS to_it, round((sum(share) / max(optimum))::numeric, 9) AS against_optimum FROM ftchain.ring_moves('a', add => '{x}', set_zone => '{"x": "west"}');
+SELECT bool_and(to_name = 'm1') AS to_it, round((sum(share) / max(optimum))::numeric, 9) AS against_optimum FROM ftchain.ring_moves('a', reweight => '{"m1": 2}');
+SELECT bool_and(from_name = 'm7') AS from_it, round((sum(share) / max(optimum))::numeric, 9) AS against_optimum FROM ftchain.ring_moves('a', reweight => '{"m7": 0}');
+SELECT count(*) > 0 AS moves, sum(share) >= max(optimum) AS at_least FROM ftchain.ring_moves('a', set_zone => '{"m1": "west"}');
+-- keys say the same as arcs, within chance
+SELECT abs(avg((p.name IS NOT NULL)::int) - max(l.share)) < 0.05 AS as_predicted
+  FROM generate_series(1, 2000) i LEFT JOIN LATERAL (SELECT name FROM ftchain.place('a', sha256(i::text::bytea)) WHERE name = 'm6') p ON true, ftchain.ring_load('a') l WHERE l.name = 'm6';
+-- a picture: XML, the same each time, and what is in names does no harm
+SELECT xml_is_well_formed_document(ftchain.ring_svg('a')) AS well_formed, ftchain.ring_svg('a') = ftchain.ring_svg('a') AS same, ftchain.ring_svg('a') LIKE '<svg xmlns=%>m14<%' AS named;
+UPDATE member SET name = '<&">'']]>' || chr(1), zone = '<!--' WHERE n = 2;
+UPDATE ftchain.epoch_state s SET content = pg_temp.with_members(s.content, (SELECT array_agg(m) FROM member m))
+  FROM ftchain.chain c JOIN ftchain.main_chain m ON m.chain = c.id JOIN ftchain.block b ON b.id = m.block, ftchain.decode_header(b.header) h
+ WHERE c.name = 'a' AND h.state = s.root;
+SELECT xml_is_well_formed_document(ftchain.ring_svg('a')) AS well_formed;
+ROLLBACK;
+SELECT xml_is_well_formed_document(ftchain.ring_svg('idle')) AS well_formed, xml_is_well_formed_document(ftchain.ring_svg('a')) AS alone;
+
+-- Verbs: alone on the chain a change counts from the next block on.
+SELECT query, pg_temp.refused('SELECT ftchain.' || query) FROM unnest(ARRAY[
+    $$reweight('nowhere', 'x', 1)$$,
+    $$reweight(NULL, 'x', 1)$$,
+    $$reweight('a', NULL::text, 1)$$,
+    $$reweight('a', NULL::bytea, 1)$$,
+    $$reweight('a', 'nobody', 1)$$,
+    $$reweight('a', sha256(''), 1)$$,
+    $$reweight('a', '\x00'::bytea, 1)$$,
+    $$reweight('a', current_database(), NULL)$$,
+    $$reweight('a', current_database(), 1001)$$,
+    $$reweight('a', current_database(), -1)$$,
+    $$set_zone('a', current_database(), NULL)$$,
+    $$set_zone('a', current_database(), repeat('z', 64))$$,
+    $$remove_member('a', 'nobody')$$,
+    $$leave('nowhere')$$,
+    $$leave(NULL)$$,
+    $$leave('a')$$]) AS query;
+SELECT length(ftchain.reweight('a', current_database()::text, 7)) AS control, length(ftchain.set_zone('a', (SELECT member FROM ftchain.identity), 'there')) AS another;
+SELECT zone, weight, change, change_height FROM ftchain.members('a');
+-- in a block they count from the next one on
+CALL ftchain.seal('a');
+SELECT zone, weight, change, change_height FROM ftchain.members('a');
+SELECT length(ftchain.reweight('a', (SELECT member::text FROM ftchain.identity), 0)) AS by_id;
+CALL ftchain.seal('a');
+SELECT count(*) AS owners FROM ftchain.place('a', sha256(''));
+SELECT weight, points, share FROM ftchain.ring('a');
+SELECT fair, share, load, owned, held FROM ftchain.ring_load('a');
+SELECT * FROM ftchain.verify('a');

@@ -74,6 +74,49 @@ ftc_bodies_came(const FtcChain *chain, const FtcHash *block)
 	note_unsettled(unsettled_of(chain), block);
 }
 
+/* ----------------------------------------------------------------
+ *		The budget for what moves
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * Bytes that may be asked for now, of bodies that moved.  How long one is shows
+ * when it has come; until then it counts as the others did.
+ */
+static bool heeded = false;
+static int64 credit = 0;
+static uint64 credit_at = 0;
+static int64 usual_length = 65536;
+
+void
+ftc_bodies_heed_budget(void)
+{
+	heeded = true;
+}
+
+/* May one be asked for?  Else *when is the time when one may. */
+static bool
+may_move(uint64 now, uint64 *when)
+{
+	int64		rate = (int64) ftc_guc_move_budget * 1024;	/* a second */
+
+	if (!heeded || rate == 0)
+		return true;
+	/* what was not used for a second is gone */
+	credit = Min(rate, credit + (int64) (Min(now - credit_at, USECS_PER_HOUR) * (double) rate / USECS_PER_SEC));
+	credit_at = now;
+	*when = now + (uint64) (Max(1 - credit, 0) * (double) USECS_PER_SEC / rate) + 1000;
+	return credit > 0;
+}
+
+void
+ftc_bodies_moved(size_t bytes)
+{
+	credit += usual_length - (int64) bytes;
+	if (bytes > 0)
+		usual_length += ((int64) bytes - usual_length) / 8;
+}
+
 static bool
 is_asked_for(const FtcHash *block)
 {
@@ -97,22 +140,29 @@ ftc_bodies_begin_pass(FtcLine *line)
 	line->again_at = 0;
 }
 
+/* More may be asked for then, in another pass. */
+static void
+wait_until(FtcLine *line, uint64 when)
+{
+	line->skipped = true;
+	if (line->again_at == 0 || line->again_at > when)
+		line->again_at = when;
+}
+
 /* Some are skipped: another peer is being asked, or others may store them yet. */
 static void
 skip(FtcLine *line, uint64 now)
 {
-	line->skipped = true;
-	if (line->again_at == 0 || line->again_at > now + FTC_BODIES_PATIENCE_US)
-		line->again_at = now + FTC_BODIES_PATIENCE_US;
+	wait_until(line, now + FTC_BODIES_PATIENCE_US);
 }
 
 /* True if there is one to ask for; those that are settled are set aside. */
 static bool
-look_on(FtcContact *c, Unsettled *u)
+look_on(FtcContact *c, Unsettled *u, bool moved)
 {
 	FtcHash		settled[FTC_WANTED_LOOK];
 	int			n = 0;
-	bool		found = ftc_inbox_next_wanted(&c->call.chain, &c->call.line->wanted, settled, &n);
+	bool		found = ftc_inbox_next_wanted(&c->call.chain, moved, &c->call.line->wanted, settled, &n);
 
 	for (int i = 0; i < n; i++)
 		note_unsettled(u, &settled[i]);
@@ -137,13 +187,19 @@ ftc_bodies_next(FtcContact *c)
 	for (; now - start < LOOK_US && u->n < SETTLE_MANY; now = ftc_clock_steady())
 	{
 		FtcWanted	before = line->wanted;
-		bool		found = look_on(c, u);
+		uint64		when = now;
+		bool		moved = may_move(now, &when);
+		bool		found = look_on(c, u, moved);
 
 		if (found && !is_asked_for(&line->wanted.block))
 		{
+			if (line->wanted.moved)
+				credit -= usual_length;
 			line->passed = false;
 			return true;
 		}
+		if (!moved)
+			wait_until(line, when);
 		if (!found && line->wanted.height == before.height &&
 			ftc_hash_equal(&line->wanted.block, &before.block))
 		{

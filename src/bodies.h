@@ -21,6 +21,13 @@ extern void ftc_bodies_begin_pass(FtcLine *line);
  */
 extern bool ftc_bodies_next(FtcContact *c);
 
+/*
+ * Bodies that only moved are asked for within ftchain.move_budget from now on;
+ * and one of them came, with so many bytes.
+ */
+extern void ftc_bodies_heed_budget(void);
+extern void ftc_bodies_moved(size_t bytes);
+
 /* A body is stored, or need not be. */
 extern void ftc_bodies_came(const FtcChain *chain, const FtcHash *block);
 

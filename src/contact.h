@@ -74,6 +74,7 @@ typedef struct FtcAsked
 	uint64		called_at;
 	bool		alone;			/* the line has to wait for it */
 	FtcHash		block;			/* asked for */
+	bool		moved;			/* within the budget for what moves */
 	uint64		order;			/* of the segment sent */
 } FtcAsked;
 

@@ -172,6 +172,7 @@ ftc_courier_turn(void)
 
 	if (!ftc_contact_list())
 		return 1000;
+	ftc_bodies_heed_budget();
 	(void) ftc_step_try(number_messages, NULL, &more);
 	for (int i = 0; i < FTC_SHARED_PEERS && !ftc_worker_must_leave(); i++)
 		if (ftc_contacts[i] != NULL)

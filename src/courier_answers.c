@@ -265,6 +265,8 @@ take_block(FtcContact *c, struct pg_result *result)
 	FtcHash		id;
 	FtcReason	reason;
 
+	if (c->call.moved)
+		ftc_bodies_moved(ftc_peer_bytes(result, 0, 0).len);
 	if (ftc_peer_is_null(result, 0, 0))
 		return true;			/* it does not have it: somebody else may */
 	if (!is_block(ftc_peer_bytes(result, 0, 0), &c->call.block))

@@ -140,6 +140,7 @@ call_block(FtcContact *c)
 	if (ftc_contact_count(c, FTC_ASKED_BLOCK) >= BODIES_MAX || !ftc_bodies_next(c))
 		return false;
 	c->call.block = c->call.line->wanted.block;
+	c->call.moved = c->call.line->wanted.moved;
 	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
 	ftc_peer_arg_bytes(&args, ftc_slice(c->call.block.b, FTC_HASH_LEN));
 	send_call(c, FTC_ASKED_BLOCK, FTC_CALL_BLOCK, &args);

@@ -27,6 +27,7 @@ int			ftc_guc_mining_duty = 100;
 int			ftc_guc_mining_kernel = FTC_KERNEL_AUTO;
 int			ftc_guc_mining_nice = 10;
 int			ftc_guc_mining_workers = 0;
+int			ftc_guc_move_budget = 51200;
 int			ftc_guc_scrub_interval = 3600;
 int			ftc_guc_seal_bytes = 4096;
 int			ftc_guc_seal_delay = 1000;
@@ -83,6 +84,11 @@ define_ints(void)
 							"0 lets the sealer mine by itself.",
 							&ftc_guc_mining_workers, 0, 0, FTC_SHARED_MINERS,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.move_budget",
+							"Bytes a second that are fetched of bodies which move because members have changed; 0 is no limit.",
+							"What blocks wait for is never held back.",
+							&ftc_guc_move_budget, 51200, 0, INT_MAX / 1024,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("ftchain.scrub_interval",
 							"Time between two scrubs of all that is stored; 0 turns them off.",
 							NULL, &ftc_guc_scrub_interval, 3600, 0, INT_MAX / 1000,

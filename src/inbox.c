@@ -29,10 +29,12 @@
 #include "stmt.h"
 #include "wake.h"
 
+#define HEIGHTS_AT_ONCE 500
+
 static FtcStmt wanted_put = {
-	.sql = "INSERT INTO ftchain.wanted (block, chain, height) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-	.nargs = 3,
-	.argtypes = {BYTEAOID, INT4OID, INT8OID},
+	.sql = "INSERT INTO ftchain.wanted (block, chain, height, moved) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, INT4OID, INT8OID, BOOLOID},
 };
 
 static FtcStmt wanted_drop = {
@@ -42,10 +44,11 @@ static FtcStmt wanted_drop = {
 };
 
 static FtcStmt wanted_next = {
-	.sql = "SELECT block, height, since < now() - interval '500 ms' FROM ftchain.wanted"
-	" WHERE chain = $1 AND (height, block) > ($2, $3) ORDER BY height, block LIMIT " CppAsString2(FTC_WANTED_LOOK),
-	.nargs = 3,
-	.argtypes = {INT4OID, INT8OID, BYTEAOID},
+	.sql = "SELECT block, height, since < now() - interval '500 ms', moved FROM ftchain.wanted"
+	" WHERE chain = $1 AND (height, block) > ($2, $3) AND (NOT moved OR $4)"
+	" ORDER BY height, block LIMIT " CppAsString2(FTC_WANTED_LOOK),
+	.nargs = 4,
+	.argtypes = {INT4OID, INT8OID, BYTEAOID, BOOLOID},
 };
 
 static FtcStmt main_without_body = {
@@ -54,6 +57,17 @@ static FtcStmt main_without_body = {
 	" AND NOT EXISTS (SELECT FROM ftchain.wanted w WHERE w.block = m.block)",
 	.nargs = 1,
 	.argtypes = {INT4OID},
+};
+
+/* Bodies that are here and that this database has never said to store. */
+static FtcStmt held_unstated = {
+	.sql = "SELECT m.block FROM ftchain.main_chain m WHERE m.chain = $1 AND m.height BETWEEN $2 AND $3"
+	" AND EXISTS (SELECT FROM ftchain.block_bundle b WHERE b.block = m.block)"
+	" AND NOT EXISTS (SELECT FROM ftchain.replica r WHERE r.block = m.block AND r.member = $4)"
+	" AND NOT EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
+	" WHERE b.block = m.block AND u.ids IS NULL)",
+	.nargs = 4,
+	.argtypes = {INT4OID, INT8OID, INT8OID, BYTEAOID},
 };
 
 static FtcStmt incomplete_siblings = {
@@ -404,7 +418,7 @@ static void
 want_body(const Arrival *a)
 {
 	ftc_run(&wanted_put, ftc_hash_datum(&a->id), Int32GetDatum(a->chain->id),
-			Int64GetDatum((int64) a->header.height));
+			Int64GetDatum((int64) a->header.height), BoolGetDatum(false));
 	ftc_wake_at_commit(FTC_WAKE_COURIER);
 }
 
@@ -597,19 +611,21 @@ ftc_inbox_settle(const FtcChain *chain, const FtcHash *blocks, int n)
  * the block could not be built on otherwise.
  */
 bool
-ftc_inbox_next_wanted(const FtcChain *chain, FtcWanted *at, FtcHash *settle, int *nsettle)
+ftc_inbox_next_wanted(const FtcChain *chain, bool moved, FtcWanted *at, FtcHash *settle, int *nsettle)
 {
 	FtcState   *current;
 	uint64		n;
 	FtcWanted	rows[FTC_WANTED_LOOK];
 	bool		patient[FTC_WANTED_LOOK];
 
-	n = ftc_run(&wanted_next, Int32GetDatum(chain->id), Int64GetDatum(at->height), ftc_hash_datum(&at->block));
+	n = ftc_run(&wanted_next, Int32GetDatum(chain->id), Int64GetDatum(at->height), ftc_hash_datum(&at->block),
+				BoolGetDatum(moved));
 	for (uint64 i = 0; i < n; i++)
 	{
 		rows[i].block = ftc_hash_value(i, 0);
 		rows[i].height = DatumGetInt64(ftc_value(i, 1));
 		patient[i] = !DatumGetBool(ftc_value(i, 2));
+		rows[i].moved = DatumGetBool(ftc_value(i, 3));
 	}
 	if (n == 0)
 		return false;
@@ -633,6 +649,7 @@ typedef struct Looked
 {
 	int32		chain;
 	FtcHash		state;
+	int64		height;			/* up to which it was said what is here */
 } Looked;
 
 static Looked looked[64];
@@ -662,8 +679,34 @@ ftc_inbox_want_missing(const FtcChain *chain)
 	for (uint64 i = 0; i < n; i++)
 		if (am_holder(current, &blocks[i]))
 			wanted += ftc_run(&wanted_put, ftc_hash_datum(&blocks[i]), Int32GetDatum(chain->id),
-							  Int64GetDatum(heights[i]));
+							  Int64GetDatum(heights[i]), BoolGetDatum(true));
 	last->chain = chain->id;
 	last->state = root;
+	last->height = 0;
 	return wanted;
+}
+
+bool
+ftc_inbox_state_held(const FtcChain *chain)
+{
+	Looked	   *last = &looked[chain->id % lengthof(looked)];
+	FtcState   *current;
+	FtcIdentity self;
+	FtcHash    *blocks;
+	uint64		n;
+
+	if (last->chain != chain->id || last->height > ftc_store_main_height(chain->id) || !ftc_identity_load(&self))
+		return false;
+	ftc_chain_lock(chain->id);
+	current = ftc_branch_current_state(chain->id);
+	n = ftc_run(&held_unstated, Int32GetDatum(chain->id), Int64GetDatum(last->height),
+				Int64GetDatum(last->height + HEIGHTS_AT_ONCE - 1), ftc_hash_datum(&self.member));
+	blocks = palloc(Max(n, 1) * sizeof(FtcHash));
+	for (uint64 i = 0; i < n; i++)
+		blocks[i] = ftc_hash_value(i, 0);
+	for (uint64 i = 0; i < n; i++)
+		if (am_holder(current, &blocks[i]))
+			state_stored(chain, &blocks[i]);
+	last->height += HEIGHTS_AT_ONCE;
+	return true;
 }

@@ -47,18 +47,26 @@ typedef struct FtcWanted
 {
 	int64		height;			/* -1: before the first */
 	FtcHash		block;
+	bool		moved;			/* it is stored by others, and in no hurry */
 } FtcWanted;
 
 /*
  * Is there one after this place that is due?  Goes on to it, or over up to
  * FTC_WANTED_LOOK that are not; stays where it is if there are none at all.
+ * Without moved, those that only moved are as if they were not there.
  * Those that ftc_inbox_settle() would take off the list are added to settle,
  * which must have room for as many.
  */
 #define FTC_WANTED_LOOK 20
-extern bool ftc_inbox_next_wanted(const FtcChain *chain, FtcWanted *at, FtcHash *settle, int *nsettle);
+extern bool ftc_inbox_next_wanted(const FtcChain *chain, bool moved, FtcWanted *at,
+								  FtcHash *settle, int *nsettle);
 
-/* Put every body on the list that should be here under the state and is not. */
+/*
+ * When members have changed: put every body on the list that should be here
+ * under the state and is not; and say of those that are here already that they
+ * are stored, some of them, until that gives false.
+ */
 extern int64 ftc_inbox_want_missing(const FtcChain *chain);
+extern bool ftc_inbox_state_held(const FtcChain *chain);
 
 #endif							/* FTC_INBOX_H */

@@ -19,7 +19,7 @@
 #include "core/block.h"
 #include "datum.h"
 #include "identity.h"
-#include "keys.h"
+#include "membership.h"
 #include "peer.h"
 #include "shared.h"
 #include "step.h"
@@ -30,7 +30,6 @@
 PG_FUNCTION_INFO_V1(ftchain_add_peer);
 PG_FUNCTION_INFO_V1(ftchain_remove_peer);
 PG_FUNCTION_INFO_V1(ftchain_add_member);
-PG_FUNCTION_INFO_V1(ftchain_remove_member);
 PG_FUNCTION_INFO_V1(ftchain_join_chain);
 
 static FtcStmt peer_put = {
@@ -50,12 +49,6 @@ static FtcStmt peer_drop = {
 	.sql = "DELETE FROM ftchain.peer WHERE server = $1",
 	.nargs = 1,
 	.argtypes = {TEXTOID},
-};
-
-static FtcStmt control_queue = {
-	.sql = "INSERT INTO ftchain.pending_control (id, chain, leaf) VALUES ($1, $2, $3)",
-	.nargs = 3,
-	.argtypes = {BYTEAOID, INT4OID, BYTEAOID},
 };
 
 /* What a database says of itself. */
@@ -194,63 +187,9 @@ ftchain_remove_peer(PG_FUNCTION_ARGS)
 }
 
 /* ----------------------------------------------------------------
- *		Control entries
+ *		Members
  * ----------------------------------------------------------------
  */
-
-static void
-need_governor(const FtcChain *chain, const FtcState *state, const FtcIdentity *self)
-{
-	const FtcMember *member = ftc_state_find(state, &self->member);
-
-	if (member == NULL || (member->flags & FTC_MEMBER_GOVERNOR) == 0)
-		ereport(ERROR,
-				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				errmsg("this database is not a governor of chain \"%s\"", chain->name),
-				errhint("Governors are shown by ftchain.members()."));
-	if (state->params.governors > 1)
-		ereport(ERROR,
-				errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				errmsg("chain \"%s\" asks for %d signatures of governors", chain->name,
-					   state->params.governors));
-}
-
-/* Sign a control entry and queue it for the next block; gives its id. */
-static FtcHash
-queue_control(const FtcChain *chain, const FtcIdentity *self, FtcControl *control)
-{
-	uint8	   *signer = palloc(FTC_HASH_LEN + FTC_SIGNATURE_LEN);
-	FtcSignature signature;
-	FtcControl	check;
-	FtcSlice	core;
-	FtcSlice	leaf;
-	FtcHash		digest;
-	FtcHash		id;
-	FtcReason	reason;
-
-	control->not_after = INT64_MAX;
-	if (!pg_strong_random(control->nonce, sizeof(control->nonce)))
-		ereport(ERROR,
-				errcode(ERRCODE_INTERNAL_ERROR),
-				errmsg("could not generate random values"));
-	FTC_ENCODE(core, ftc_control_core_encode, control);
-	digest = ftc_control_digest(core);
-	ftc_keys_sign(FTC_DOMAIN_CONTROL, &chain->genesis, &digest, &signature);
-	memcpy(signer, self->member.b, FTC_HASH_LEN);
-	memcpy(signer + FTC_HASH_LEN, signature.b, FTC_SIGNATURE_LEN);
-	control->nsigners = 1;
-	control->signers = ftc_slice(signer, FTC_HASH_LEN + FTC_SIGNATURE_LEN);
-	FTC_ENCODE(leaf, ftc_control_leaf_encode, control);
-	reason = ftc_control_leaf_decode(&check, leaf);
-	if (reason == FTC_OK)
-		reason = ftc_state_authorise(ftc_branch_current_state(chain->id), &check, &chain->genesis);
-	if (reason != FTC_OK)
-		ftc_refuse(reason, "control entry");
-	id = digest;
-	ftc_run(&control_queue, ftc_hash_datum(&id), Int32GetDatum(chain->id), ftc_slice_datum(leaf));
-	ftc_wake_at_commit(FTC_WAKE_SEALER);
-	return id;
-}
 
 /* The genesis id of a chain that we govern. */
 static void
@@ -262,7 +201,7 @@ find_governed(const char *name, FtcChain *chain)
 	ftc_enter(&scope);
 	ftc_chain_need(chain, name);
 	ftc_identity_need(&self);
-	need_governor(chain, ftc_branch_current_state(chain->id), &self);
+	ftc_membership_need_governor(chain, ftc_branch_current_state(chain->id), &self);
 	ftc_leave(&scope);
 	chain->name = pstrdup(name);
 }
@@ -279,8 +218,8 @@ ftchain_add_member(PG_FUNCTION_ARGS)
 {
 	char	   *name = text_arg(fcinfo, 0, "chain");
 	char	   *server = text_arg(fcinfo, 1, "server");
-	char	   *zone = text_arg(fcinfo, 2, "zone");
-	int32		weight = PG_ARGISNULL(3) ? 1 : PG_GETARG_INT32(3);
+	FtcSlice	zone = ftc_membership_zone(text_arg(fcinfo, 2, "zone"));
+	uint32		weight = ftc_membership_weight(PG_ARGISNULL(3) ? 1 : PG_GETARG_INT32(3));
 	FtcControl	control = {.kind = FTC_CONTROL_ADD_MEMBER,.algorithm = FTC_ALGORITHM_ED25519};
 	Introduction who;
 	FtcScope	scope;
@@ -288,16 +227,6 @@ ftchain_add_member(PG_FUNCTION_ARGS)
 	FtcIdentity self;
 	FtcPeer		peer;
 
-	if (weight < 0 || weight > FTC_WEIGHT_MAX)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"weight\" is out of range: %d", weight),
-				errdetail("It may be from 0 to %d.", FTC_WEIGHT_MAX));
-	if (strlen(zone) > FTC_NAME_MAX)
-		ereport(ERROR,
-				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("zone has %zu bytes", strlen(zone)),
-				errdetail("It may have up to %d bytes.", FTC_NAME_MAX));
 	ftc_procedure_begin(fcinfo, "ftchain.add_member");
 	find_governed(name, &chain);
 	ftc_peer_open(&peer, server, GetUserId());
@@ -306,9 +235,9 @@ ftchain_add_member(PG_FUNCTION_ARGS)
 
 	control.key = who.key;
 	control.possession = who.possession;
-	control.weight = (uint32) weight;
+	control.weight = weight;
 	control.flags = flags_arg(fcinfo, 4, 5);
-	control.zone = ftc_text_slice(zone);
+	control.zone = zone;
 	control.name = ftc_text_slice(server);
 	ftc_enter(&scope);
 	ftc_identity_need(&self);
@@ -318,41 +247,10 @@ ftchain_add_member(PG_FUNCTION_ARGS)
 				errmsg("the database behind server \"%s\" is a member of chain \"%s\" already",
 					   server, chain.name));
 	store_peer(server, &who);
-	(void) queue_control(&chain, &self, &control);
+	(void) ftc_membership_queue(&chain, &self, &control);
 	ftc_leave(&scope);
 	ftc_procedure_end();
 	PG_RETURN_VOID();
-}
-
-Datum
-ftchain_remove_member(PG_FUNCTION_ARGS)
-{
-	char	   *name = text_arg(fcinfo, 0, "chain");
-	FtcControl	control = {.kind = FTC_CONTROL_REMOVE_MEMBER};
-	FtcScope	scope;
-	FtcChain	chain;
-	FtcIdentity self;
-	FtcState   *state;
-	FtcHash		id;
-
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("\"member\" must not be null"));
-	control.member = ftc_arg_hash(PG_GETARG_DATUM(1), "member");
-	ftc_enter(&scope);
-	ftc_chain_need(&chain, name);
-	ftc_identity_need(&self);
-	state = ftc_branch_current_state(chain.id);
-	if (ftc_state_find(state, &control.member) == NULL)
-		ereport(ERROR,
-				errcode(ERRCODE_UNDEFINED_OBJECT),
-				errmsg("chain \"%s\" has no member %s", name, ftc_hash_hex(&control.member)));
-	if (!ftc_hash_equal(&control.member, &self.member))
-		need_governor(&chain, state, &self);
-	id = queue_control(&chain, &self, &control);
-	ftc_leave(&scope);
-	PG_RETURN_DATUM(ftc_hash_datum(&id));
 }
 
 /* ----------------------------------------------------------------

@@ -30,6 +30,7 @@
 
 #define SLICE_BLOCKS 500
 #define REPAIR_EVERY_US (2 * USECS_PER_SEC)
+#define MOVES_EVERY_US (2 * USECS_PER_SEC)
 #define TIDY_EVERY_US (60 * USECS_PER_SEC)
 #define OUTBOX_KEEP 10000
 #define OUTBOX_MOST 1000000
@@ -53,6 +54,7 @@ static uint64 repair_at = 0;
 static int	repair_failures = 0;
 static int32 repair_chain = 0;	/* where repairing is */
 static int64 repair_height = -1;
+static uint64 moves_at = 0;
 static uint64 tidy_at = 0;
 
 /*
@@ -203,13 +205,37 @@ repair_some(void)
 	repair_at = ftc_clock_steady() + (REPAIR_EVERY_US << repair_failures);
 }
 
+/* True if there is more of it at once. */
+static bool
+look_for_moves(void *arg)
+{
+	FtcScope	scope;
+	ListCell   *cell;
+	bool		more = false;
+
+	if (!ftc_step_begin("looking for bodies that should be here"))
+		return false;
+	ftc_enter(&scope);
+	foreach(cell, is_somebody() ? ftc_chain_list() : NIL)
+	{
+		FtcChain   *chain = lfirst(cell);
+
+		if (ftc_inbox_want_missing(chain) > 0)
+			ftc_wake_at_commit(FTC_WAKE_COURIER);
+		more |= ftc_inbox_state_held(chain);
+	}
+	ftc_leave(&scope);
+	ftc_step_end();
+	return more;
+}
+
 static bool
 tidy(void *arg)
 {
 	FtcScope	scope;
 	ListCell   *cell;
 
-	if (!ftc_step_begin("looking for missing bodies and for what need not be kept"))
+	if (!ftc_step_begin("looking for what need not be kept"))
 		return false;
 	ftc_enter(&scope);
 	if (is_somebody())
@@ -218,8 +244,6 @@ tidy(void *arg)
 	{
 		FtcChain   *chain = lfirst(cell);
 
-		if (ftc_inbox_want_missing(chain) > 0)
-			ftc_wake_at_commit(FTC_WAKE_COURIER);
 		ftc_outbox_prune(chain->id, OUTBOX_KEEP, OUTBOX_MOST);
 	}
 	ftc_leave(&scope);
@@ -232,6 +256,7 @@ ftc_keeper_turn(void)
 {
 	uint64		now = ftc_clock_steady();
 	bool		more = false;
+	bool		moves = false;	/* there are more to look for */
 
 	if (!scrubbing && ftc_guc_scrub_interval > 0 &&
 		now - scrubbed_at > (uint64) ftc_guc_scrub_interval * USECS_PER_SEC)
@@ -245,11 +270,17 @@ ftc_keeper_turn(void)
 		scrubbing = false;
 	if (now >= repair_at)
 		repair_some();
+	if (now >= moves_at)
+	{
+		more = false;
+		moves = ftc_step_try(look_for_moves, NULL, &more) && more;
+		moves_at = moves ? 0 : now + MOVES_EVERY_US;
+	}
 	if (now >= tidy_at)
 	{
 		(void) ftc_step_try(tidy, NULL, &more);
 		tidy_at = now + TIDY_EVERY_US;
 	}
 	ftc_worker_progress(scrubbing ? "scrubbing" : "idle");
-	return scrubbing ? 1 : 1000;
+	return scrubbing || moves ? 1 : 1000;
 }

@@ -37,7 +37,7 @@ static FtcStmt pending_number = {
 static FtcStmt pending_controls = {
 	.sql = "SELECT p.leaf FROM ftchain.pending_control p WHERE p.chain = $1 AND NOT EXISTS"
 	" (SELECT FROM ftchain.control c JOIN ftchain.main_chain m ON m.block = c.block WHERE c.id = p.id)"
-	" ORDER BY p.added, p.id LIMIT 100",
+	" ORDER BY p.number LIMIT 100",
 	.nargs = 1,
 	.argtypes = {INT4OID},
 };

@@ -254,12 +254,14 @@ CREATE TABLE ftchain.pending_control (
     id bytea PRIMARY KEY,
     chain integer NOT NULL,
     leaf bytea NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY,
     added timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE ftchain.pending_control IS 'control entries made here, to be put in a block';
 COMMENT ON COLUMN ftchain.pending_control.id IS 'SHA-256 of what its signers signed';
 COMMENT ON COLUMN ftchain.pending_control.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.pending_control.leaf IS 'its bytes';
+COMMENT ON COLUMN ftchain.pending_control.number IS 'in which order they were made, and go into a block';
 COMMENT ON COLUMN ftchain.pending_control.added IS 'when it was made';
 
 CREATE TABLE ftchain.seal_state (
@@ -378,6 +380,7 @@ CREATE TABLE ftchain.wanted (
     block bytea PRIMARY KEY,
     chain integer NOT NULL,
     height bigint NOT NULL,
+    moved boolean NOT NULL DEFAULT false,
     since timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX wanted_height ON ftchain.wanted (chain, height);
@@ -385,6 +388,7 @@ COMMENT ON TABLE ftchain.wanted IS 'bodies this database should hold and does no
 COMMENT ON COLUMN ftchain.wanted.block IS 'block id';
 COMMENT ON COLUMN ftchain.wanted.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.wanted.height IS 'height of the block';
+COMMENT ON COLUMN ftchain.wanted.moved IS 'it is stored elsewhere and should be here since members have changed: fetched within ftchain.move_budget';
 COMMENT ON COLUMN ftchain.wanted.since IS 'since when';
 
 CREATE TABLE ftchain.damage (

@@ -86,17 +86,35 @@ COMMENT ON FUNCTION ftchain.repair(text, boolean) IS 'put right what scrubbing f
 
 -- Placement.
 
-CREATE FUNCTION ftchain.place(chain text, key bytea)
+CREATE FUNCTION ftchain.place(chain text, key bytea DEFAULT NULL, height bigint DEFAULT NULL)
     RETURNS TABLE ("position" integer, member bytea, name text, zone text)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_place';
-COMMENT ON FUNCTION ftchain.place(text, bytea) IS 'the owners of a key, such as a block id, in their order on the ring';
+COMMENT ON FUNCTION ftchain.place(text, bytea, bigint) IS 'the owners of a key, such as a block id, or of the block at a height, in their order on the ring';
 
 CREATE FUNCTION ftchain.ring(chain text)
     RETURNS TABLE (member bytea, name text, zone text, weight integer, points integer, share double precision)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_ring';
 COMMENT ON FUNCTION ftchain.ring(text) IS 'the members on the consistent-hash ring of a chain and the share of keys each owns first';
 
+CREATE FUNCTION ftchain.ring_load(chain text)
+    RETURNS TABLE (member bytea, name text, zone text, weight integer, fair double precision, share double precision,
+                   load double precision, owned bigint, owned_bytes bigint, held bigint, held_bytes bigint, missing bigint)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_ring_load';
+COMMENT ON FUNCTION ftchain.ring_load(text) IS 'what the ring gives to each member of a chain: its share of the copies, bodies owned and held';
+
+CREATE FUNCTION ftchain.ring_moves(chain text, add text[] DEFAULT NULL, remove text[] DEFAULT NULL,
+        reweight jsonb DEFAULT NULL, set_zone jsonb DEFAULT NULL)
+    RETURNS TABLE (from_name text, from_member bytea, to_name text, to_member bytea, share double precision,
+                   bodies bigint, bytes bigint, optimum double precision)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_ring_moves';
+COMMENT ON FUNCTION ftchain.ring_moves(text, text[], text[], jsonb, jsonb) IS 'what copies a change of members would move from whom to whom, without making it; without arguments, what moves by the changes under way';
+
+CREATE FUNCTION ftchain.ring_svg(chain text) RETURNS text
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_ring_svg';
+COMMENT ON FUNCTION ftchain.ring_svg(text) IS 'the ring of a chain as a picture: who owns what, in which zone, and how it is';
+
 CREATE FUNCTION ftchain.members(chain text)
-    RETURNS TABLE (member bytea, name text, zone text, weight integer, governor boolean, full_copy boolean, public_key bytea)
+    RETURNS TABLE (member bytea, name text, zone text, weight integer, governor boolean, full_copy boolean, public_key bytea,
+                   change text, change_height bigint)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_members';
-COMMENT ON FUNCTION ftchain.members(text) IS 'the members of a chain in the state its next block builds on';
+COMMENT ON FUNCTION ftchain.members(text) IS 'the members of a chain in the state its next block builds on, and what is about to change';

@@ -17,6 +17,30 @@ CREATE FUNCTION ftchain.remove_member(chain text, member bytea) RETURNS bytea
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_remove_member';
 COMMENT ON FUNCTION ftchain.remove_member(text, bytea) IS 'remove a member, by a control entry signed by this governor or by the member itself; gives the id of the control entry';
 
+CREATE FUNCTION ftchain.remove_member(chain text, member text) RETURNS bytea
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_remove_member';
+COMMENT ON FUNCTION ftchain.remove_member(text, text) IS 'the same for the member of that name';
+
+CREATE FUNCTION ftchain.leave(chain text) RETURNS bytea
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_leave';
+COMMENT ON FUNCTION ftchain.leave(text) IS 'end the membership of this database, by a control entry that it signs itself; gives the id of the control entry';
+
+CREATE FUNCTION ftchain.reweight(chain text, member text, weight integer) RETURNS bytea
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_reweight';
+COMMENT ON FUNCTION ftchain.reweight(text, text, integer) IS 'give a member another share of the copies, 0 for none of them, by a control entry signed by this governor; gives its id';
+
+CREATE FUNCTION ftchain.reweight(chain text, member bytea, weight integer) RETURNS bytea
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_reweight';
+COMMENT ON FUNCTION ftchain.reweight(text, bytea, integer) IS 'the same for the member of that id';
+
+CREATE FUNCTION ftchain.set_zone(chain text, member text, zone text) RETURNS bytea
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_set_zone';
+COMMENT ON FUNCTION ftchain.set_zone(text, text, text) IS 'say that a member is in another zone, by a control entry signed by this governor; gives its id';
+
+CREATE FUNCTION ftchain.set_zone(chain text, member bytea, zone text) RETURNS bytea
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_set_zone';
+COMMENT ON FUNCTION ftchain.set_zone(text, bytea, text) IS 'the same for the member of that id';
+
 CREATE PROCEDURE ftchain.join_chain(server text, chain text, genesis bytea DEFAULT NULL)
     LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_join_chain';
 COMMENT ON PROCEDURE ftchain.join_chain(text, text, bytea) IS 'take part in a chain that the database behind a foreign server knows; pass the genesis id that you were told, or it is taken on trust and shown';

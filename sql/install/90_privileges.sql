@@ -20,7 +20,8 @@ GRANT SELECT ON ALL TABLES IN SCHEMA ftchain TO ftchain_reader;
 REVOKE SELECT ON ftchain.message_out, ftchain.message_in, ftchain.dead_letter FROM ftchain_reader;
 GRANT SELECT ON ftchain.message_out, ftchain.message_in, ftchain.dead_letter TO ftchain_admin;
 GRANT EXECUTE ON FUNCTION
-    ftchain.verify, ftchain.receipt, ftchain.confirmations, ftchain.wait_for, ftchain.place, ftchain.ring, ftchain.members,
+    ftchain.verify, ftchain.receipt, ftchain.confirmations, ftchain.wait_for, ftchain.place, ftchain.ring, ftchain.ring_load,
+    ftchain.ring_moves, ftchain.ring_svg, ftchain.members,
     ftchain.chain_status, ftchain.mining_status, ftchain.worker_status, ftchain.peer_status,
     ftchain.link_stats, ftchain.gaps, ftchain.export, ftchain.export_file,
     ftchain.incarnation
@@ -30,7 +31,10 @@ GRANT EXECUTE ON FUNCTION
     ftchain.recv, ftchain.ack(text, bigint), ftchain.ack(text, bigint[]), ftchain.retry
     TO ftchain_writer;
 GRANT EXECUTE ON FUNCTION
-    ftchain.create_identity, ftchain.create_chain, ftchain.remove_peer, ftchain.remove_member,
+    ftchain.create_identity, ftchain.create_chain, ftchain.remove_peer, ftchain.leave,
+    ftchain.remove_member(text, text), ftchain.remove_member(text, bytea),
+    ftchain.reweight(text, text, integer), ftchain.reweight(text, bytea, integer),
+    ftchain.set_zone(text, text, text), ftchain.set_zone(text, bytea, text),
     ftchain.repair, ftchain.start, ftchain.stop, ftchain.create_topic, ftchain.drop_topic,
     ftchain.clear_twins, ftchain.reset_link_stats
     TO ftchain_admin;
@@ -47,4 +51,4 @@ GRANT EXECUTE ON FUNCTION
 -- The extension's own statements run as this role, whoever calls.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ftchain TO ftchain_worker;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA ftchain TO ftchain_worker;
-GRANT EXECUTE ON FUNCTION ftchain.chain_status TO ftchain_worker;
+GRANT EXECUTE ON FUNCTION ftchain.chain_status, ftchain.peer_status TO ftchain_worker;
