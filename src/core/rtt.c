@@ -39,7 +39,8 @@ ftc_rtt_back_off(FtcRtt *rtt)
 uint64_t
 ftc_rtt_timeout(const FtcRtt *rtt)
 {
-	uint64_t	timeout = rtt->smoothed == 0 ? FTC_RTO_START : rtt->smoothed + 4 * rtt->variation;
+	uint64_t	slack = 4 * rtt->variation > FTC_RTO_SLACK ? 4 * rtt->variation : FTC_RTO_SLACK;
+	uint64_t	timeout = rtt->smoothed == 0 ? FTC_RTO_START : rtt->smoothed + slack;
 
 	if (timeout < FTC_RTO_MIN)
 		timeout = FTC_RTO_MIN;

@@ -17,6 +17,8 @@
 #define FTC_RTO_MIN		UINT64_C(200000)	/* the RFC has 1 s; a call to a
 											 * server takes ms */
 #define FTC_RTO_MAX		UINT64_C(15000000)
+#define FTC_RTO_SLACK	UINT64_C(50000) /* the RFC's G: even a line that was
+										 * steady for long is late at times */
 
 typedef struct FtcRtt
 {
@@ -35,7 +37,10 @@ extern void ftc_rtt_sample(FtcRtt *rtt, uint64_t took);
 /* Nothing came in time: wait twice as long, until something is measured again. */
 extern void ftc_rtt_back_off(FtcRtt *rtt);
 
-/* RTO = SRTT + 4 RTTVAR, doubled as often, from FTC_RTO_MIN to FTC_RTO_MAX. */
+/*
+ * RTO = SRTT + 4 RTTVAR, or FTC_RTO_SLACK if that is more; doubled as often, from
+ * FTC_RTO_MIN to FTC_RTO_MAX.
+ */
 extern uint64_t ftc_rtt_timeout(const FtcRtt *rtt);
 
 /* A wait of about so long, 3/4 to 5/4: so that many do not knock in step. */

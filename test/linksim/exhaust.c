@@ -716,6 +716,9 @@ search(Search *x, uint64_t sum)
 
 		for (int which = 0; which < n && may_happen(x, state, (Happening) what) && !x->failed; which++)
 		{
+			/* an answer to hello is of the hello that was said last */
+			if (what == IS_DOUBLED && state->flying[which].hello)
+				continue;
 			*next = *state;
 			x->nsteps++;
 			describe(state, (Happening) what, which, x->path[x->depth], sizeof(x->path[0]));

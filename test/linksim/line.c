@@ -178,6 +178,7 @@ take_hello(World *w, const FtcAck *ack)
 	}
 	w->greeted = true;
 	w->failures = 0;
+	w->refusals = 0;
 }
 
 static void

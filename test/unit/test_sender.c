@@ -574,6 +574,10 @@ test_rtt(void **state)
 	for (int i = 0; i < 100; i++)
 		ftc_rtt_sample(&rtt, MS);
 	assert_int_equal(ftc_rtt_timeout(&rtt), FTC_RTO_MIN);
+	/* a steady line leaves no variation, and a call may be a little late */
+	for (int i = 0; i < 100; i++)
+		ftc_rtt_sample(&rtt, 300 * MS);
+	assert_in_range(ftc_rtt_timeout(&rtt), 345 * MS, 355 * MS);
 	for (uint64_t i = 0; i < 1000; i++)
 		assert_in_range(ftc_jitter(1000, i * 7919), 750, 1250);
 }
