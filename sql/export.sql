@@ -229,3 +229,4 @@ RESET ROLE;
 DROP ROLE regress_ftchain_reader, regress_ftchain_admin;
 COPY (SELECT 1) TO PROGRAM 'rm -f a.ftchain';
 DROP TABLE public.piece, public.part;
+DROP EXTENSION ftchain;

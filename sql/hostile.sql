@@ -163,7 +163,7 @@ SELECT protocol_spoken FROM ftchain.peer_identity(1, '\x000000000000000000000000
 SELECT pg_catalog.length(ftchain.peer_genesis('nowhere'));
 SELECT genesis FROM ftchain.chain \gset
 SELECT head_height FROM ftchain.peer_hello(1, :'genesis', :'genesis');
-SELECT epoch, next FROM ftchain.peer_receive(:'genesis', :'genesis', '{}', '');
+SELECT epoch, next FROM ftchain.peer_receive(:'genesis', :'genesis', :'genesis', '{}', '');
 SELECT pg_catalog.int8larger(0, 1) FROM ftchain.peer_blocks(:'genesis', '{}', 2);
 SELECT pg_catalog.octet_length(block) IS NOT NULL FROM ftchain.peer_block(:'genesis', :'genesis');
 SELECT worker FROM ftchain.worker_status() WHERE false;

@@ -196,29 +196,30 @@ SELECT query, pg_temp.refused('SELECT * FROM ftchain.' || replace(query, 'GENESI
     $$peer_blocks(GENESIS, '{}', 0)$$, $$peer_blocks(GENESIS, '{}', 1001)$$, $$peer_blocks(GENESIS, '{}', -1)$$, $$peer_blocks('\x00', '{}', 1)$$,
     $$peer_blocks(sha256('x'), '{}', 1)$$, $$peer_blocks(GENESIS, NULL, 1)$$,
     $$peer_block(GENESIS, '')$$, $$peer_block(GENESIS, NULL)$$, $$peer_block(sha256('x'), sha256('x'))$$,
-    $$peer_receive(GENESIS, sha256('x'), NULL, '')$$, $$peer_receive(GENESIS, sha256('x'), '{}', '')$$]) query;
+    $$peer_receive(GENESIS, sha256('x'), sha256('x'), NULL, '')$$, $$peer_receive(GENESIS, sha256('x'), sha256('x'), '{}', '')$$]) query;
 -- Messages are taken in a transaction of their own only.
 \set VERBOSITY sqlstate
-SELECT ftchain.peer_receive(:'genesis', '', '{}', '');
-SELECT ftchain.peer_receive(sha256('x'), sha256('x'), '{}', '');
-SELECT ftchain.peer_receive(:'genesis', sha256('x'), ARRAY['']::bytea[], '');
-SELECT ftchain.peer_receive(:'genesis', sha256('x'), ARRAY[NULL]::bytea[], '');
-SELECT ftchain.peer_receive(:'genesis', sha256('x'), ARRAY['\x00']::bytea[], '');
-SELECT ftchain.peer_receive(:'genesis', sha256('x'), ARRAY[decode(repeat('00', 200), 'hex')], '');
-SELECT ftchain.peer_receive(:'genesis', sha256('x'), ARRAY[decode(repeat('ff', 200), 'hex')], '');
-SELECT ftchain.peer_receive(:'genesis', sha256('x'), array_fill('\x00'::bytea, ARRAY[1001]), '');
+SELECT ftchain.peer_receive(:'genesis', '', sha256('x'), '{}', '');
+SELECT ftchain.peer_receive(sha256('x'), sha256('x'), sha256('x'), '{}', '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), '', '{}', '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), sha256('x'), ARRAY['']::bytea[], '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), sha256('x'), ARRAY[NULL]::bytea[], '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), sha256('x'), ARRAY['\x00']::bytea[], '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), sha256('x'), ARRAY[decode(repeat('00', 200), 'hex')], '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), sha256('x'), ARRAY[decode(repeat('ff', 200), 'hex')], '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), sha256('x'), array_fill('\x00'::bytea, ARRAY[1001]), '');
 \set VERBOSITY terse
 BEGIN;
-SELECT ftchain.peer_receive(:'genesis', sha256('x'), '{}', '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), sha256('x'), '{}', '');
 ROLLBACK;
 SET default_transaction_isolation = 'repeatable read';
-SELECT ftchain.peer_receive(:'genesis', sha256('x'), '{}', '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), sha256('x'), '{}', '');
 SET default_transaction_isolation = 'serializable';
-SELECT ftchain.peer_receive(:'genesis', sha256('x'), '{}', '');
+SELECT ftchain.peer_receive(:'genesis', sha256('x'), sha256('x'), '{}', '');
 RESET default_transaction_isolation;
 \set VERBOSITY default
 -- an empty call, from whoever it is, changes nothing
-SELECT epoch, next, refused, reason FROM ftchain.peer_receive(:'genesis', sha256('x'), '{}', '');
+SELECT epoch, next, refused, reason FROM ftchain.peer_receive(:'genesis', sha256('x'), sha256('x'), '{}', '');
 RESET ROLE;
 SELECT count(*) FROM ftchain.link_in;
 SELECT count(*) FROM ftchain.incident;

@@ -47,14 +47,33 @@ get_link_end(struct pg_result *result, int at, FtcLinkEnd *end)
 	return true;
 }
 
-/* This version's receivers take no more than a call of what they hold. */
+static bool
+get_count(struct pg_result *result, int column, uint64 *count)
+{
+	int64		value;
+
+	if (!ftc_peer_int(result, 0, column, &value) || value < 0)
+		return false;
+	*count = (uint64) value;
+	return true;
+}
+
+/* What it says of its end, from column at on. */
 static bool
 get_ack(struct pg_result *result, int at, FtcAck *ack)
 {
-	ack->room_messages = FTC_CALL_MESSAGES_MAX;
-	ack->room_bytes = 2 * FTC_CALL_BYTES;
-	ack->n = 0;
-	return get_link_end(result, at, &ack->end);
+	memset(ack, 0, sizeof(*ack));
+	return get_link_end(result, at, &ack->end) &&
+		get_count(result, at + 3, &ack->room_messages) && get_count(result, at + 4, &ack->room_bytes) &&
+		!ftc_peer_is_null(result, 0, at + 5) && ftc_sacks_decode(ack, ftc_peer_bytes(result, 0, at + 5)) == FTC_OK;
+}
+
+static bool
+get_fate(struct pg_result *result, int at, FtcFate *fate)
+{
+	return get_count(result, at, &fate->taken) && get_count(result, at + 1, &fate->early) &&
+		get_count(result, at + 2, &fate->duplicates) && get_count(result, at + 3, &fate->dropped) &&
+		get_count(result, at + 4, &fate->refused);
 }
 
 FtcRoute
@@ -224,20 +243,19 @@ take_receive(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 {
 	FtcAck		ack;
 	FtcRoute	route = ftc_courier_route(c, self);
-	int64		refused;
 	bool		knew;
 
-	if (ftc_peer_rows(result) != 1 || !get_ack(result, 0, &ack) || !ftc_peer_int(result, 0, 3, &refused))
+	if (ftc_peer_rows(result) != 1 || !get_ack(result, 0, &ack) || !get_fate(result, 6, &ack.fate))
 		return malformed(c);
-	if (refused > 0)
-		ftc_line_note_failure(c, psprintf("%lld messages refused: %s", (long long) refused,
-										  ftc_peer_text(result, 0, 4)));
+	if (ack.fate.refused > 0)
+		ftc_line_note_failure(c, psprintf("%llu messages refused: %s", (unsigned long long) ack.fate.refused,
+										  ftc_peer_text(result, 0, 11)));
 	knew = c->call.line->not_taken;
 	c->call.line->not_taken = !ftc_sending_ack(&c->call.line->out, &route, &ack, c->call.order);
 	/* of calls behind one that failed nothing is taken, without a reason */
-	if (c->call.line->not_taken && !(knew && ftc_peer_is_null(result, 0, 4)))
-		ftc_line_note_failure(c, ftc_peer_is_null(result, 0, 4) ? "it does not take messages"
-							  : psprintf("it does not take messages: %s", ftc_peer_text(result, 0, 4)));
+	if (c->call.line->not_taken && !(knew && ftc_peer_is_null(result, 0, 11)))
+		ftc_line_note_failure(c, ftc_peer_is_null(result, 0, 11) ? "it does not take messages"
+							  : psprintf("it does not take messages: %s", ftc_peer_text(result, 0, 11)));
 	if (c->call.line->out.sender.state == FTC_SENDER_CLOSED)
 		c->call.line->greeted = false;
 	FTC_FAILPOINT("send-before-ack-commit");
@@ -283,12 +301,23 @@ take_block(FtcContact *c, struct pg_result *result)
 	return true;
 }
 
-/* Two transactions were in each other's way: if it stays so, that is shown. */
+/* One call that fails by chance says nothing of the others: if it stays so, that is shown. */
 static void
-take_transient(FtcContact *c)
+take_failure(FtcContact *c)
 {
-	c->call.line->not_taken = !ftc_sending_failed(&c->call.line->out, c->call.order);
-	if (c->call.line->not_taken)
+	bool		is_receive = c->call.kind == FTC_ASKED_RECEIVE;
+	bool		not_taken = is_receive && !ftc_sending_failed(&c->call.line->out, c->call.order);
+
+	/* it does not know us yet, or the call */
+	if (c->call.kind == FTC_ASKED_PRESENCE)
+		return;
+	if (!is_receive || !ftc_peer_is_transient(c->answer))
+	{
+		ftc_line_leave(c, ftc_peer_message(c->answer));
+		return;
+	}
+	c->call.line->not_taken = not_taken;
+	if (not_taken)
 		ftc_line_note_failure(c, ftc_peer_message(c->answer));
 }
 
@@ -323,10 +352,8 @@ ftc_courier_take_answer(void *arg)
 	if (c->call.kind == FTC_ASKED_BLOCK || c->call.kind == FTC_ASKED_RECEIVE)
 		ftc_step_may_be_lost();
 	ftc_enter(&scope);
-	if (ftc_peer_failed(c->answer) && c->call.kind == FTC_ASKED_RECEIVE && ftc_peer_is_transient(c->answer))
-		take_transient(c);
-	else if (ftc_peer_failed(c->answer))
-		ftc_line_leave(c, ftc_peer_message(c->answer));
+	if (ftc_peer_failed(c->answer))
+		take_failure(c);
 	else if (ftc_identity_load(&self))
 		switch (c->call.kind)
 		{

@@ -124,6 +124,7 @@ call_receive(FtcContact *c, const FtcIdentity *self)
 	FTC_FAILPOINT("send-before-call");
 	ftc_peer_arg_bytes(&args, ftc_slice(route.genesis.b, FTC_HASH_LEN));
 	ftc_peer_arg_bytes(&args, ftc_slice(self->member.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(out.before.b, FTC_HASH_LEN));
 	ftc_peer_arg_array(&args, out.messages, out.n);
 	ftc_peer_arg_bytes(&args, ftc_slice(out.account.b, FTC_SIGNATURE_LEN));
 	c->call.order = ftc_sending_sent(&c->call.line->out, &out);

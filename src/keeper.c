@@ -15,6 +15,7 @@
 #include "branch.h"
 #include "chain.h"
 #include "clock.h"
+#include "early.h"
 #include "guc.h"
 #include "identity.h"
 #include "inbox.h"
@@ -239,7 +240,10 @@ tidy(void *arg)
 		return false;
 	ftc_enter(&scope);
 	if (is_somebody())
+	{
 		ftc_message_prune();
+		ftc_early_prune();
+	}
 	foreach(cell, is_somebody() ? ftc_chain_list() : NIL)
 	{
 		FtcChain   *chain = lfirst(cell);

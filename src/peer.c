@@ -80,7 +80,7 @@ const FtcCall ftc_call_hello = {
 };
 
 const FtcCall ftc_call_receive = {
-	.sql = "SELECT * FROM ftchain.peer_receive($1::bytea, $2::bytea, $3::bytea[], $4::bytea)",
+	.sql = "SELECT * FROM ftchain.peer_receive($1::bytea, $2::bytea, $3::bytea, $4::bytea[], $5::bytea)",
 	.most = FTC_ANSWER_SHORT,
 };
 
@@ -840,13 +840,17 @@ ftc_peer_message(struct pg_result *result)
 	return tame(primary != NULL ? primary : pchomp(PQresultErrorMessage(result)));
 }
 
-/* Two transactions were in each other's way. */
+/* Two transactions were in each other's way, or one waited too long. */
 bool
 ftc_peer_is_transient(struct pg_result *result)
 {
+	static const char *const states[] = {"40001", "40P01", "55P03"};
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
-	return state != NULL && (strcmp(state, "40001") == 0 || strcmp(state, "40P01") == 0);
+	for (int i = 0; state != NULL && i < (int) lengthof(states); i++)
+		if (strcmp(state, states[i]) == 0)
+			return true;
+	return false;
 }
 
 int

@@ -15,9 +15,11 @@
 #include "utils/guc.h"
 
 #include "branch.h"
+#include "clock.h"
 #include "core/sha256.h"
 #include "core/sign.h"
 #include "datum.h"
+#include "early.h"
 #include "failpoint.h"
 #include "inbox.h"
 #include "protocol.h"
@@ -44,29 +46,15 @@ static FtcStmt link_in_get = {
 static FtcStmt link_in_set = {
 	.sql = "UPDATE ftchain.link_in SET epoch = $3, next = $4, value = $5, received = received + $6,"
 	" duplicates = duplicates + $7, refused = refused + $8, last_reason = coalesce($9, last_reason),"
-	" behind = behind OR $10, received_at = now() WHERE chain = $1 AND member = $2",
-	.nargs = 10,
-	.argtypes = {INT4OID, BYTEAOID, INT8OID, INT8OID, BYTEAOID, INT8OID, INT8OID, INT8OID, TEXTOID, BOOLOID},
+	" behind = behind OR $10, early = early + $11, received_at = now() WHERE chain = $1 AND member = $2",
+	.nargs = 11,
+	.argtypes = {INT4OID, BYTEAOID, INT8OID, INT8OID, BYTEAOID, INT8OID, INT8OID, INT8OID, TEXTOID, BOOLOID, INT8OID},
 };
 
 /* ----------------------------------------------------------------
  *		The ledger's stream
  * ----------------------------------------------------------------
  */
-
-void
-ftc_receive_ledger_end(int32 chain, const FtcHash *sender, FtcLinkEnd *end)
-{
-	end->epoch = 0;
-	end->next = 1;
-	memset(&end->value, 0, sizeof(end->value));
-	if (ftc_run(&link_in_get, Int32GetDatum(chain), ftc_hash_datum(sender)) == 0 ||
-		DatumGetInt64(ftc_value(0, 0)) == 0)
-		return;
-	end->epoch = (uint64) DatumGetInt64(ftc_value(0, 0));
-	end->next = (uint64) DatumGetInt64(ftc_value(0, 1));
-	end->value = ftc_hash_value(0, 2);
-}
 
 /* The lock of the chain keeps the link where it is. */
 static void
@@ -78,19 +66,28 @@ ledger_lock(FtcIntake *r)
 static void
 ledger_load(FtcIntake *r)
 {
-	ftc_receive_ledger_end(r->chain.id, &r->sender, &r->end);
+	FtcLinkEnd	end = {.next = 1};
+
+	if (ftc_run(&link_in_get, Int32GetDatum(r->chain.id), ftc_hash_datum(&r->sender)) > 0 &&
+		DatumGetInt64(ftc_value(0, 0)) > 0)
+	{
+		end.epoch = (uint64) DatumGetInt64(ftc_value(0, 0));
+		end.next = (uint64) DatumGetInt64(ftc_value(0, 1));
+		end.value = ftc_hash_value(0, 2);
+	}
+	ftc_receiver_init(&r->link, &end);
 }
 
 static void
 ledger_save(const FtcIntake *r)
 {
 	Datum		args[] = {
-		Int32GetDatum(r->chain.id), ftc_hash_datum(&r->sender), Int64GetDatum((int64) r->end.epoch),
-		Int64GetDatum((int64) r->end.next), ftc_hash_datum(&r->end.value),
+		Int32GetDatum(r->chain.id), ftc_hash_datum(&r->sender), Int64GetDatum((int64) r->link.end.epoch),
+		Int64GetDatum((int64) r->link.end.next), ftc_hash_datum(&r->link.end.value),
 		Int64GetDatum(r->applied), Int64GetDatum(r->duplicates), Int64GetDatum(r->refused),
-		CStringGetTextDatum(r->reason == NULL ? "" : r->reason), BoolGetDatum(r->behind)
+		CStringGetTextDatum(r->reason == NULL ? "" : r->reason), BoolGetDatum(r->behind), Int64GetDatum(r->early)
 	};
-	bool		nulls[10] = {false};
+	bool		nulls[11] = {false};
 
 	nulls[8] = r->reason == NULL;
 	ftc_run(&link_in_make, Int32GetDatum(r->chain.id), ftc_hash_datum(&r->sender));
@@ -178,7 +175,7 @@ ledger_apply(FtcIntake *r, const FtcMessage *messages, int n)
 	return n;
 }
 
-static const FtcInLog ledger_log = {
+const FtcInLog ftc_ledger_log = {
 	.lock = ledger_lock,
 	.load = ledger_load,
 	.save = ledger_save,
@@ -187,36 +184,33 @@ static const FtcInLog ledger_log = {
 };
 
 /* ----------------------------------------------------------------
- *		Taking messages
+ *		A call
  * ----------------------------------------------------------------
  */
 
-static void
-restart_link(FtcIntake *r, uint64 epoch)
-{
-	r->end.epoch = epoch;
-	r->end.next = 1;
-	r->end.value = ftc_link_start(&r->genesis, &r->sender, &r->self.member, r->stream, epoch);
-}
-
-static void
-advance_link(FtcLinkEnd *end, const FtcMessage *message)
-{
-	end->value = ftc_link_advance(&end->value, &message->id, &message->digest);
-	end->next++;
-}
-
-/* The arguments of a call, taken apart. */
+/* The arguments of a call, taken apart: a segment of the link. */
 typedef struct Call
 {
 	int			n;
 	FtcMessage *messages;
+	FtcSlice   *bytes;			/* of each */
+	FtcHash    *values;			/* the link's before each, and after the last */
 	Datum		account;
-	FtcMessage *fresh;			/* those of them that are new */
-	FtcLinkEnd	end;			/* of the link after these */
+	bool		accounted;		/* the account was found right */
+	FtcKey		key;			/* by this key */
 } Call;
 
-/* All of one stream; each with the digest that it should have. */
+/* Each with the digest that it should have, of one stream and epoch, without gaps. */
+static FtcReason
+check_place(const FtcMessage *message, const FtcMessage *before)
+{
+	if (message->stream != before->stream)
+		return FTC_WRONG_LINK;
+	if (message->epoch != before->epoch)
+		return FTC_WRONG_EPOCH;
+	return message->seq == before->seq + 1 ? FTC_OK : FTC_WRONG_SEQ;
+}
+
 static void
 decode_messages(FtcIntake *r, Call *call, ArrayType *array)
 {
@@ -227,86 +221,227 @@ decode_messages(FtcIntake *r, Call *call, ArrayType *array)
 	if (call->n > FTC_CALL_MESSAGES_MAX)
 		ftc_refuse(FTC_TOO_MANY, "call");
 	call->messages = palloc(Max(call->n, 1) * sizeof(FtcMessage));
-	call->fresh = palloc(Max(call->n, 1) * sizeof(FtcMessage));
+	call->bytes = palloc(Max(call->n, 1) * sizeof(FtcSlice));
 	for (int i = 0; i < call->n; i++)
 	{
-		FtcReason	reason = nulls[i] ? FTC_BAD_LENGTH
-		: ftc_message_decode(&call->messages[i], ftc_datum_slice(elements[i]));
+		FtcMessage *message = &call->messages[i];
+		FtcReason	reason = FTC_BAD_LENGTH;
 
-		if (reason == FTC_OK && i > 0 && call->messages[i].stream != r->stream)
-			reason = FTC_WRONG_LINK;
+		if (!nulls[i])
+		{
+			call->bytes[i] = ftc_datum_slice(elements[i]);
+			reason = ftc_message_decode(message, call->bytes[i]);
+		}
+		if (reason == FTC_OK && i > 0)
+			reason = check_place(message, message - 1);
 		if (reason != FTC_OK)
 			ftc_refuse(reason, "message");
-		r->stream = call->messages[i].stream;
 	}
+	r->stream = call->n > 0 ? call->messages[0].stream : FTC_STREAM_LEDGER;
+}
+
+static void
+follow_chain(Call *call, const FtcHash *before)
+{
+	call->values = palloc((call->n + 1) * sizeof(FtcHash));
+	call->values[0] = *before;
+	for (int i = 0; i < call->n; i++)
+		call->values[i + 1] = ftc_link_advance(&call->values[i], &call->messages[i].id, &call->messages[i].digest);
+}
+
+static FtcHash
+start_of(const FtcIntake *r, uint64 epoch)
+{
+	return ftc_link_start(&r->genesis, &r->sender, &r->self.member, r->stream, epoch);
 }
 
 /*
- * The messages that are new, in order; where a gap or another epoch stands,
- * the rest is not taken.  call->end is where the link is after them, r->end where
- * it is before the first.
+ * The sender signs for the place of the messages in this very link: so nobody
+ * else can have put anything aside here, nor take what was sent to somebody else
+ * for that.  It need be found right once, unless the sender's key changes.
  */
-static int
-sort_out(FtcIntake *r, Call *call)
-{
-	FtcLinkEnd	start = r->end;
-	int			taken = 0;
-
-	for (int i = 0; i < call->n; i++)
-	{
-		const FtcMessage *message = &call->messages[i];
-
-		switch (ftc_link_receive(&r->end, message))
-		{
-			case FTC_LINK_NEW_EPOCH:
-				restart_link(r, message->epoch);
-				start = r->end;
-				/* FALLTHROUGH */
-			case FTC_LINK_APPLY:
-				advance_link(&r->end, message);
-				call->fresh[taken++] = *message;
-				break;
-			case FTC_LINK_DUPLICATE:
-				r->duplicates++;
-				break;
-			case FTC_LINK_GAP:
-			case FTC_LINK_HOLD:
-			case FTC_LINK_STALE:
-				i = call->n;
-				break;
-		}
-	}
-	call->end = r->end;
-	r->end = start;
-	return taken;
-}
-
-/* The sender signs for the chain value, hence for every message before it. */
 static void
-check_account(const FtcIntake *r, const FtcInLog *log, const Call *call)
+check_account(const FtcIntake *r, const FtcInLog *log, Call *call)
 {
+	uint64		first = call->messages[0].seq;
+	FtcHash		start = start_of(r, call->messages[0].epoch);
+	FtcHash		account = ftc_link_account(&start, first, first + call->n, &call->values[0], &call->values[call->n]);
 	FtcSignature signature;
 	FtcKey		key;
 
 	if (!log->key(r, &key))
 		ftc_refuse(FTC_NOT_A_MEMBER, "sender");
+	if (call->accounted && memcmp(call->key.b, key.b, FTC_KEY_LEN) == 0)
+		return;
 	if (!ftc_datum_signature(call->account, &signature) ||
-		ftc_verify(&key, FTC_DOMAIN_ACCOUNT, &r->genesis, &call->end.value, &signature) != FTC_OK)
+		ftc_verify(&key, FTC_DOMAIN_ACCOUNT, &r->genesis, &account, &signature) != FTC_OK)
 		ftc_refuse(FTC_BAD_SIGNATURE, "account of a link");
+	call->accounted = true;
+	call->key = key;
 }
 
-/* Which messages are new; an error if the sender has not signed for them. */
-static int
+/* ----------------------------------------------------------------
+ *		Taking messages
+ * ----------------------------------------------------------------
+ */
+
+#define LATER_US (1 * USECS_PER_SEC)	/* for what was put aside, in one call */
+
+static void
+drop_message(FtcIntake *r, FtcReason reason)
+{
+	r->dropped++;
+	if (r->reason == NULL)
+		r->reason = ftc_reason_text(reason);
+}
+
+/* Is there anything new in it?  What is to be said of the rest is counted. */
+static bool
+has_news(FtcIntake *r, const Call *call)
+{
+	bool		news = false;
+
+	r->duplicates = r->dropped = 0;
+	for (int i = 0; i < call->n; i++)
+		switch (ftc_receiver_judge(&r->link, call->messages[i].epoch, call->messages[i].seq, call->bytes[i].len))
+		{
+			case FTC_LINK_NEW_EPOCH:
+				return true;
+			case FTC_LINK_APPLY:
+			case FTC_LINK_HOLD:
+				news = true;
+				break;
+			case FTC_LINK_DUPLICATE:
+				r->duplicates++;
+				break;
+			case FTC_LINK_GAP:
+				drop_message(r, call->messages[i].epoch > r->link.end.epoch ? FTC_WRONG_EPOCH : FTC_WRONG_SEQ);
+				break;
+			case FTC_LINK_STALE:
+				drop_message(r, FTC_WRONG_EPOCH);
+				break;
+		}
+	return news;
+}
+
+/* Only who has signed for something new gets past this. */
+static bool
 examine(FtcIntake *r, const FtcInLog *log, Call *call)
 {
-	int			n;
-
 	log->load(r);
-	r->duplicates = 0;
-	n = sort_out(r, call);
-	if (n > 0)
-		check_account(r, log, call);
-	return n;
+	ftc_early_load(r);
+	r->reason = NULL;
+	if (!has_news(r, call))
+		return false;
+	check_account(r, log, call);
+	return true;
+}
+
+/* True if all of them were taken. */
+static bool
+apply_all(FtcIntake *r, const FtcInLog *log, const FtcMessage *messages, int n)
+{
+	int			taken = log->apply(r, messages, n);
+
+	for (int i = 0; i < taken; i++)
+		ftc_receiver_advance(&r->link, &messages[i].id, &messages[i].digest,
+							 ftc_message_encode(&messages[i], NULL, 0));
+	r->applied += taken;
+	r->link.stopped = r->stopped;
+	return taken == n;
+}
+
+/*
+ * Those that are next by now and wait here.  A limit, since whoever filled the gap
+ * waits for the answer; the sender sends the next one again then.
+ */
+static void
+apply_early(FtcIntake *r, const FtcInLog *log)
+{
+	uint64		start = ftc_clock_steady();
+
+	while (ftc_receiver_has_next(&r->link) && ftc_clock_steady() - start < LATER_US)
+	{
+		FtcMessage *messages;
+		int			n = ftc_early_next(r, &messages);
+
+		if (n == 0)
+		{
+			/* they do not follow what was taken, or are gone */
+			ftc_early_drop(r);
+			r->reason = ftc_reason_text(FTC_WRONG_CHAIN_VALUE);
+			return;
+		}
+		FTC_FAILPOINT("receive-early");
+		if (!apply_all(r, log, messages, n))
+			return;
+	}
+}
+
+/* Of the call, what is beyond the next one. */
+static void
+put_aside(FtcIntake *r, const Call *call)
+{
+	for (int i = 0; i < call->n; i++)
+	{
+		const FtcMessage *message = &call->messages[i];
+
+		if (message->seq < r->link.end.next)
+			continue;
+		switch (ftc_receiver_judge(&r->link, message->epoch, message->seq, call->bytes[i].len))
+		{
+			case FTC_LINK_HOLD:
+				if (!ftc_early_put(r, message->seq, &call->values[i], call->bytes[i]))
+				{
+					drop_message(r, FTC_TOO_MANY);
+					break;
+				}
+				(void) ftc_receiver_hold(&r->link, message->seq, call->bytes[i].len);
+				r->early++;
+				break;
+			case FTC_LINK_DUPLICATE:
+				r->duplicates++;
+				break;
+			case FTC_LINK_APPLY:
+				/* its turn had come, and it could not be taken */
+				r->dropped++;
+				break;
+			default:
+				drop_message(r, FTC_WRONG_SEQ);
+				break;
+		}
+	}
+}
+
+/* A segment that is signed for, under the lock. */
+static void
+take_segment(FtcIntake *r, const FtcInLog *log, const Call *call)
+{
+	uint64		first = call->messages[0].seq;
+	int			known;
+
+	if (call->messages[0].epoch > r->link.end.epoch)
+	{
+		FtcHash		start = start_of(r, call->messages[0].epoch);
+
+		ftc_receiver_open(&r->link, call->messages[0].epoch, &start);
+	}
+	known = first < r->link.end.next ? (int) Min(r->link.end.next - first, (uint64) call->n) : 0;
+	r->duplicates = known;
+	r->dropped = 0;
+	if (first + known == r->link.end.next && known < call->n)
+	{
+		if (!ftc_hash_equal(&call->values[known], &r->link.end.value))
+		{
+			/* its histories differ: it will say hello */
+			for (int i = known; i < call->n; i++)
+				drop_message(r, FTC_WRONG_CHAIN_VALUE);
+			return;
+		}
+		if (apply_all(r, log, call->messages + known, call->n - known))
+			apply_early(r, log);
+	}
+	put_aside(r, call);
 }
 
 /*
@@ -316,18 +451,23 @@ examine(FtcIntake *r, const FtcInLog *log, Call *call)
 static void
 take_in(FtcIntake *r, const FtcInLog *log, Call *call)
 {
-	int			n;
-
-	if (examine(r, log, call) == 0)
+	if (!examine(r, log, call))
 		return;
 	log->lock(r);
-	n = examine(r, log, call);
-	if (n == 0)
+	if (!examine(r, log, call))
 		return;
-	r->applied = log->apply(r, call->fresh, n);
-	for (int i = 0; i < r->applied; i++)
-		advance_link(&r->end, &call->fresh[i]);
+	take_segment(r, log, call);
+	if (r->has_early)
+		ftc_early_tidy(r);
 	log->save(r);
+}
+
+void
+ftc_receive_say(FtcIntake *r, const FtcInLog *log, FtcAck *ack)
+{
+	log->load(r);
+	ftc_early_load(r);
+	ftc_receiver_say(&r->link, ack);
 }
 
 /* An acknowledgement must not be lost with the server that gave it. */
@@ -356,22 +496,41 @@ need_own_transaction(void)
 				errmsg("ftchain.peer_receive() needs transaction isolation level READ COMMITTED"));
 }
 
+void
+ftc_serve_ack(const FtcScope *scope, const FtcAck *ack, Datum *values)
+{
+	MemoryContext inner = MemoryContextSwitchTo(scope->caller);
+	uint8		sacks[FTC_SACKS_BYTES];
+
+	values[0] = Int64GetDatum((int64) ack->end.epoch);
+	values[1] = Int64GetDatum((int64) ack->end.next);
+	values[2] = ftc_hash_datum(&ack->end.value);
+	values[3] = Int32GetDatum((int32) ack->room_messages);
+	values[4] = Int64GetDatum((int64) ack->room_bytes);
+	values[5] = ftc_slice_datum(ftc_slice(sacks, ftc_sacks_encode(ack, sacks, sizeof(sacks))));
+	MemoryContextSwitchTo(inner);
+}
+
 Datum
 ftchain_peer_receive(PG_FUNCTION_ARGS)
 {
 	FtcScope	scope;
 	FtcIntake	r = {0};
 	Call		call = {0};
-	Datum		values[5];
-	bool		nulls[5] = {false};
+	FtcHash		before;
+	FtcAck		ack;
+	Datum		values[12];
+	bool		nulls[12] = {false};
 
 	ftc_serve_need_not_null(fcinfo);
 	need_own_transaction();
 	need_durable_commit();
 	r.genesis = ftc_arg_hash(PG_GETARG_DATUM(0), "genesis");
 	r.sender = ftc_arg_hash(PG_GETARG_DATUM(1), "sender");
-	call.account = PG_GETARG_DATUM(3);
-	decode_messages(&r, &call, PG_GETARG_ARRAYTYPE_P(2));
+	before = ftc_arg_hash(PG_GETARG_DATUM(2), "before");
+	call.account = PG_GETARG_DATUM(4);
+	decode_messages(&r, &call, PG_GETARG_ARRAYTYPE_P(3));
+	follow_chain(&call, &before);
 
 	ftc_enter(&scope);
 	if (r.stream == FTC_STREAM_LEDGER)
@@ -379,15 +538,18 @@ ftchain_peer_receive(PG_FUNCTION_ARGS)
 	else if (!ftc_hash_is_zero(&r.genesis))
 		ftc_refuse(FTC_WRONG_LINK, "message");
 	ftc_identity_need(&r.self);
-	take_in(&r, r.stream == FTC_STREAM_LEDGER ? &ledger_log : &ftc_topic_log, &call);
+	take_in(&r, r.stream == FTC_STREAM_LEDGER ? &ftc_ledger_log : &ftc_topic_log, &call);
 	FTC_FAILPOINT("receive-before-commit");
-	values[4] = r.reason == NULL ? (Datum) 0 : ftc_serve_text(&scope, r.reason);
+	ftc_receiver_say(&r.link, &ack);
+	ftc_serve_ack(&scope, &ack, values);
+	values[11] = r.reason == NULL ? (Datum) 0 : ftc_serve_text(&scope, r.reason);
 	ftc_leave(&scope);
 
-	values[0] = Int64GetDatum((int64) r.end.epoch);
-	values[1] = Int64GetDatum((int64) r.end.next);
-	values[2] = ftc_hash_datum(&r.end.value);
-	values[3] = Int32GetDatum((int32) r.refused);
-	nulls[4] = r.reason == NULL;
+	values[6] = Int32GetDatum((int32) r.applied);
+	values[7] = Int32GetDatum((int32) r.early);
+	values[8] = Int32GetDatum((int32) r.duplicates);
+	values[9] = Int32GetDatum((int32) r.dropped);
+	values[10] = Int32GetDatum((int32) r.refused);
+	nulls[11] = r.reason == NULL;
 	PG_RETURN_DATUM(ftc_serve_row(fcinfo, values, nulls));
 }

@@ -4,8 +4,9 @@
  *	  The receiving end of a link: peer_receive().
  *
  * Messages are taken in order, each once, in the transaction that says how far
- * the link is.  What becomes of one depends on the stream: the ledger's, which is
- * about a chain, or one of a topic (see topic.h).
+ * the link is.  What comes too early is put aside until its turn (early.h).  What
+ * becomes of one depends on the stream: the ledger's, which is about a chain, or
+ * one of a topic (see topic.h).
  *
  *-------------------------------------------------------------------------
  */
@@ -15,7 +16,7 @@
 #include "fmgr.h"
 
 #include "chain.h"
-#include "core/link.h"
+#include "core/receiver.h"
 #include "identity.h"
 #include "stmt.h"
 
@@ -23,13 +24,16 @@
 typedef struct FtcIntake
 {
 	uint16		stream;
-	FtcChain	chain;			/* of the ledger's stream */
+	FtcChain	chain;			/* of the ledger's stream; 0: of others */
 	FtcHash		genesis;		/* zero for other streams */
 	FtcIdentity self;
 	FtcHash		sender;
-	FtcLinkEnd	end;			/* how far the link is */
+	FtcReceiver link;			/* how far it is, and what is put aside */
+	bool		has_early;		/* there are rows of what was put aside */
 	int64		applied;
+	int64		early;			/* put aside */
 	int64		duplicates;
+	int64		dropped;		/* not taken */
 	int64		refused;
 	const char *reason;			/* of the last one that was refused, or not
 								 * taken */
@@ -44,7 +48,7 @@ typedef struct FtcInLog
 {
 	void		(*lock) (FtcIntake *intake);	/* before the link is looked
 												 * at */
-	void		(*load) (FtcIntake *intake);	/* end and attempts */
+	void		(*load) (FtcIntake *intake);	/* link.end and attempts */
 	void		(*save) (const FtcIntake *intake);
 
 	/* The sender's key.  False if nobody here knows it. */
@@ -60,8 +64,13 @@ typedef struct FtcInLog
 
 extern const FtcInLog ftc_topic_log;	/* topic.c */
 
-/* How far the link of a chain from a sender is. */
-extern void ftc_receive_ledger_end(int32 chain, const FtcHash *sender, FtcLinkEnd *end);
+extern const FtcInLog ftc_ledger_log;	/* receive.c */
+
+/* What is said of a link, of which stream, chain and sender are given. */
+extern void ftc_receive_say(FtcIntake *intake, const FtcInLog *log, FtcAck *ack);
+
+/* Columns epoch, next, value, room_messages, room_bytes, early. */
+extern void ftc_serve_ack(const FtcScope *scope, const FtcAck *ack, Datum *values);
 
 /* What functions that members call have in common. */
 extern void ftc_serve_need_protocol(int protocol);

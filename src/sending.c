@@ -233,14 +233,15 @@ encode_messages(FtcMessage *messages, int n, const FtcGrant *grant, FtcOutgoing 
 	out->bytes = 0;
 	out->messages = palloc(n * sizeof(FtcSlice));
 	out->first = grant->first;
-	while (out->n < n && (out->n == 0 || grant->again || out->bytes < Min(grant->bytes, FTC_CALL_BYTES)))
+	out->value = out->before;
+	while (out->n < n && (out->n == 0 || out->bytes < Min(grant->bytes, FTC_CALL_BYTES)))
 	{
 		const FtcMessage *m = &messages[out->n];
 		FtcSlice	encoded;
 
 		FTC_ENCODE(encoded, ftc_message_encode, m);
 		/* but for a single one */
-		if (out->n > 0 && !grant->again && out->bytes + encoded.len > grant->bytes)
+		if (out->n > 0 && out->bytes + encoded.len > grant->bytes)
 			break;
 		out->messages[out->n++] = encoded;
 		out->bytes += encoded.len;
@@ -279,6 +280,16 @@ is_overtaken(FtcOutLink *link, const FtcRoute *route)
 	return true;
 }
 
+/* For their place in this link: nobody can take them for others. */
+static void
+sign_account(const FtcRoute *route, uint64 epoch, FtcOutgoing *out)
+{
+	FtcHash		start = start_of(route, epoch);
+	FtcHash		account = ftc_link_account(&start, out->first, out->first + out->n, &out->before, &out->value);
+
+	ftc_keys_sign(FTC_DOMAIN_ACCOUNT, &route->genesis, &account, &out->account);
+}
+
 bool
 ftc_sending_next(FtcOutLink *link, const FtcRoute *route, FtcOutgoing *out)
 {
@@ -294,11 +305,11 @@ ftc_sending_next(FtcOutLink *link, const FtcRoute *route, FtcOutgoing *out)
 		return false;
 	messages = palloc(MESSAGES_MAX * sizeof(FtcMessage));
 	n = read_messages(route, sender, &grant, messages);
-	if (n == 0 || !value_at(&arg, sender->end.epoch, sender->base, grant.first, &out->value))
+	if (n == 0 || !value_at(&arg, sender->end.epoch, sender->base, grant.first, &out->before))
 		return false;
 	route->log->attach(route, messages, n);
 	encode_messages(messages, n, &grant, out);
-	ftc_keys_sign(FTC_DOMAIN_ACCOUNT, &route->genesis, &out->value, &out->account);
+	sign_account(route, sender->end.epoch, out);
 	return true;
 }
 

@@ -98,8 +98,9 @@ typedef struct FtcOutgoing
 	FtcSlice   *messages;
 	uint64		first;
 	size_t		bytes;
-	FtcHash		value;			/* the link's chain value after them */
-	FtcSignature account;		/* signs for it */
+	FtcHash		before;			/* the link's chain value before them */
+	FtcHash		value;			/* after them */
+	FtcSignature account;		/* signs for their place in the link */
 } FtcOutgoing;
 
 /* The next messages that may be sent.  False if there are none now. */

@@ -183,34 +183,30 @@ Datum
 ftchain_peer_hello(PG_FUNCTION_ARGS)
 {
 	FtcScope	scope;
-	FtcChain	chain;
-	FtcIdentity self;
+	FtcIntake	r = {0};
 	FtcStored	head;
-	FtcHash		sender;
 	FtcHash		work;
-	FtcLinkEnd	end;
-	Datum		values[8];
-	bool		nulls[8] = {false};
+	FtcAck		ack;
+	Datum		values[11];
+	bool		nulls[11] = {false};
 
 	ftc_serve_need_not_null(fcinfo);
 	ftc_serve_need_protocol(PG_GETARG_INT32(0));
-	sender = ftc_arg_hash(PG_GETARG_DATUM(2), "sender");
+	r.sender = ftc_arg_hash(PG_GETARG_DATUM(2), "sender");
 	ftc_enter(&scope);
-	need_chain(&chain, PG_GETARG_DATUM(1));
-	ftc_identity_need(&self);
-	ftc_store_load_head(chain.id, &head);
+	need_chain(&r.chain, PG_GETARG_DATUM(1));
+	ftc_identity_need(&r.self);
+	ftc_store_load_head(r.chain.id, &head);
 	work = ftc_u256_to_hash(&head.tip.work);
-	ftc_receive_ledger_end(chain.id, &sender, &end);
+	ftc_receive_say(&r, &ftc_ledger_log, &ack);
+	ftc_serve_ack(&scope, &ack, values + 5);
 	ftc_leave(&scope);
 
 	values[0] = Int32GetDatum(Min(PG_GETARG_INT32(0), FTC_PROTOCOL));
-	values[1] = ftc_hash_datum(&self.member);
+	values[1] = ftc_hash_datum(&r.self.member);
 	values[2] = Int64GetDatum((int64) head.header.height);
 	values[3] = ftc_hash_datum(&head.id);
 	values[4] = ftc_hash_datum(&work);
-	values[5] = Int64GetDatum((int64) end.epoch);
-	values[6] = Int64GetDatum((int64) end.next);
-	values[7] = ftc_hash_datum(&end.value);
 	PG_RETURN_DATUM(ftc_serve_row(fcinfo, values, nulls));
 }
 

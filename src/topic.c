@@ -53,10 +53,10 @@ static FtcStmt stream_get = {
 
 static FtcStmt stream_set = {
 	.sql = "UPDATE ftchain.stream_in SET epoch = $3, next = $4, value = $5, attempts = $6, received = received + $7,"
-	" duplicates = duplicates + $8, last_reason = coalesce($9, last_reason), received_at = now()"
+	" duplicates = duplicates + $8, last_reason = coalesce($9, last_reason), early = early + $10, received_at = now()"
 	" WHERE member = $1 AND stream = $2",
-	.nargs = 9,
-	.argtypes = {BYTEAOID, INT4OID, INT8OID, INT8OID, BYTEAOID, INT4OID, INT8OID, INT8OID, TEXTOID},
+	.nargs = 10,
+	.argtypes = {BYTEAOID, INT4OID, INT8OID, INT8OID, BYTEAOID, INT4OID, INT8OID, INT8OID, TEXTOID, INT8OID},
 };
 
 static FtcStmt stream_of = {
@@ -85,37 +85,32 @@ topic_lock(FtcIntake *r)
 }
 
 static void
-stream_end(const FtcHash *sender, int stream, FtcLinkEnd *end, int *attempts)
-{
-	end->epoch = 0;
-	end->next = 1;
-	memset(&end->value, 0, sizeof(end->value));
-	*attempts = 0;
-	if (ftc_run(&stream_get, ftc_hash_datum(sender), Int32GetDatum(stream)) == 0 ||
-		DatumGetInt64(ftc_value(0, 0)) == 0)
-		return;
-	end->epoch = (uint64) DatumGetInt64(ftc_value(0, 0));
-	end->next = (uint64) DatumGetInt64(ftc_value(0, 1));
-	end->value = ftc_hash_value(0, 2);
-	*attempts = DatumGetInt32(ftc_value(0, 3));
-}
-
-static void
 topic_load(FtcIntake *r)
 {
-	stream_end(&r->sender, r->stream, &r->end, &r->attempts);
+	FtcLinkEnd	end = {.next = 1};
+
+	r->attempts = 0;
+	if (ftc_run(&stream_get, ftc_hash_datum(&r->sender), Int32GetDatum(r->stream)) > 0 &&
+		DatumGetInt64(ftc_value(0, 0)) > 0)
+	{
+		end.epoch = (uint64) DatumGetInt64(ftc_value(0, 0));
+		end.next = (uint64) DatumGetInt64(ftc_value(0, 1));
+		end.value = ftc_hash_value(0, 2);
+		r->attempts = DatumGetInt32(ftc_value(0, 3));
+	}
+	ftc_receiver_init(&r->link, &end);
 }
 
 static void
 topic_save(const FtcIntake *r)
 {
 	Datum		args[] = {
-		ftc_hash_datum(&r->sender), Int32GetDatum(r->stream), Int64GetDatum((int64) r->end.epoch),
-		Int64GetDatum((int64) r->end.next), ftc_hash_datum(&r->end.value), Int32GetDatum(r->attempts),
+		ftc_hash_datum(&r->sender), Int32GetDatum(r->stream), Int64GetDatum((int64) r->link.end.epoch),
+		Int64GetDatum((int64) r->link.end.next), ftc_hash_datum(&r->link.end.value), Int32GetDatum(r->attempts),
 		Int64GetDatum(r->applied), Int64GetDatum(r->duplicates),
-		CStringGetTextDatum(r->reason == NULL ? "" : r->reason)
+		CStringGetTextDatum(r->reason == NULL ? "" : r->reason), Int64GetDatum(r->early)
 	};
-	bool		nulls[9] = {false};
+	bool		nulls[10] = {false};
 
 	nulls[8] = r->reason == NULL;
 	ftc_stmt_run(&stream_set, args, nulls);
@@ -161,7 +156,8 @@ json_datum(const FtcIncoming *incoming)
 static void
 set_time(FtcIntake *r)
 {
-	r->until = ftc_clock_steady() + (LockTimeout > 0 ? (uint64) LockTimeout * 1000 / 2 : 5 * USECS_PER_SEC);
+	if (r->until == 0)
+		r->until = ftc_clock_steady() + (LockTimeout > 0 ? (uint64) LockTimeout * 1000 / 2 : 5 * USECS_PER_SEC);
 }
 
 static bool
@@ -365,25 +361,27 @@ Datum
 ftchain_peer_stream(PG_FUNCTION_ARGS)
 {
 	FtcScope	scope;
-	FtcIdentity self;
-	FtcHash		sender;
-	FtcLinkEnd	end;
-	int			attempts;
-	Datum		values[5];
-	bool		nulls[5] = {false};
+	FtcIntake	r = {0};
+	FtcAck		ack;
+	Datum		values[8];
+	bool		nulls[8] = {false};
 
 	ftc_serve_need_not_null(fcinfo);
 	ftc_serve_need_protocol(PG_GETARG_INT32(0));
-	sender = ftc_arg_hash(PG_GETARG_DATUM(1), "sender");
+	r.sender = ftc_arg_hash(PG_GETARG_DATUM(1), "sender");
+	if (PG_GETARG_INT32(2) < 1 || PG_GETARG_INT32(2) > PG_UINT16_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("\"stream\" is out of range: %d", PG_GETARG_INT32(2)),
+				errdetail("It may be from 1 to %d.", PG_UINT16_MAX));
+	r.stream = (uint16) PG_GETARG_INT32(2);
 	ftc_enter(&scope);
-	ftc_identity_need(&self);
-	stream_end(&sender, PG_GETARG_INT32(2), &end, &attempts);
+	ftc_identity_need(&r.self);
+	ftc_receive_say(&r, &ftc_topic_log, &ack);
+	ftc_serve_ack(&scope, &ack, values + 2);
 	ftc_leave(&scope);
 
 	values[0] = Int32GetDatum(Min(PG_GETARG_INT32(0), FTC_PROTOCOL));
-	values[1] = ftc_hash_datum(&self.member);
-	values[2] = Int64GetDatum((int64) end.epoch);
-	values[3] = Int64GetDatum((int64) end.next);
-	values[4] = ftc_hash_datum(&end.value);
+	values[1] = ftc_hash_datum(&r.self.member);
 	PG_RETURN_DATUM(ftc_serve_row(fcinfo, values, nulls));
 }

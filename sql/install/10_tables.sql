@@ -357,6 +357,7 @@ CREATE TABLE ftchain.link_in (
     value bytea NOT NULL,
     behind boolean NOT NULL DEFAULT false,
     received bigint NOT NULL DEFAULT 0,
+    early bigint NOT NULL DEFAULT 0,
     duplicates bigint NOT NULL DEFAULT 0,
     refused bigint NOT NULL DEFAULT 0,
     last_reason text,
@@ -371,10 +372,32 @@ COMMENT ON COLUMN ftchain.link_in.next IS 'seq of the next message';
 COMMENT ON COLUMN ftchain.link_in.value IS 'the link''s chain value before it';
 COMMENT ON COLUMN ftchain.link_in.behind IS 'the sender has blocks whose parents are not known here';
 COMMENT ON COLUMN ftchain.link_in.received IS 'messages applied';
+COMMENT ON COLUMN ftchain.link_in.early IS 'messages put aside because others before them had not come';
 COMMENT ON COLUMN ftchain.link_in.duplicates IS 'messages dropped because they had been applied';
 COMMENT ON COLUMN ftchain.link_in.refused IS 'messages whose content was refused';
 COMMENT ON COLUMN ftchain.link_in.last_reason IS 'why the last one was';
 COMMENT ON COLUMN ftchain.link_in.received_at IS 'when the last message came';
+
+CREATE TABLE ftchain.early_in (
+    member bytea NOT NULL,
+    chain integer NOT NULL,
+    stream integer NOT NULL,
+    epoch bigint NOT NULL,
+    seq bigint NOT NULL,
+    before bytea NOT NULL,
+    message bytea NOT NULL,
+    received timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (member, chain, stream, epoch, seq)
+);
+COMMENT ON TABLE ftchain.early_in IS 'messages that came before others in front of them, and wait for these';
+COMMENT ON COLUMN ftchain.early_in.member IS 'the sender';
+COMMENT ON COLUMN ftchain.early_in.chain IS 'local number of the chain; 0: a stream of messages';
+COMMENT ON COLUMN ftchain.early_in.stream IS 'number of the stream there; 0: what is about the chain';
+COMMENT ON COLUMN ftchain.early_in.epoch IS 'epoch of the link';
+COMMENT ON COLUMN ftchain.early_in.seq IS 'seq of the message';
+COMMENT ON COLUMN ftchain.early_in.before IS 'the link''s chain value before it';
+COMMENT ON COLUMN ftchain.early_in.message IS 'its bytes, for which the sender has signed';
+COMMENT ON COLUMN ftchain.early_in.received IS 'when it came';
 
 CREATE TABLE ftchain.wanted (
     block bytea PRIMARY KEY,

@@ -181,6 +181,7 @@ CREATE TABLE ftchain.stream_in (
     topic text,
     attempts integer NOT NULL DEFAULT 0,
     received bigint NOT NULL DEFAULT 0,
+    early bigint NOT NULL DEFAULT 0,
     duplicates bigint NOT NULL DEFAULT 0,
     last_reason text,
     received_at timestamptz,
@@ -195,6 +196,7 @@ COMMENT ON COLUMN ftchain.stream_in.value IS 'the link''s chain value before it'
 COMMENT ON COLUMN ftchain.stream_in.topic IS 'topic of the last message';
 COMMENT ON COLUMN ftchain.stream_in.attempts IS 'how often the next one was tried';
 COMMENT ON COLUMN ftchain.stream_in.received IS 'messages taken';
+COMMENT ON COLUMN ftchain.stream_in.early IS 'messages put aside because others before them had not come';
 COMMENT ON COLUMN ftchain.stream_in.duplicates IS 'messages dropped because they had been taken';
 COMMENT ON COLUMN ftchain.stream_in.last_reason IS 'why the last one that was not taken was not';
 COMMENT ON COLUMN ftchain.stream_in.received_at IS 'when the last message came';

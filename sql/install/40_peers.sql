@@ -66,14 +66,15 @@ COMMENT ON FUNCTION ftchain.peer_genesis(text) IS 'for peers: the genesis block 
 
 CREATE FUNCTION ftchain.peer_hello(protocol integer, genesis bytea, sender bytea,
         OUT protocol_spoken integer, OUT member bytea, OUT head_height bigint, OUT head bytea, OUT head_work bytea,
-        OUT epoch bigint, OUT next bigint, OUT value bytea)
+        OUT epoch bigint, OUT next bigint, OUT value bytea, OUT room_messages integer, OUT room_bytes bigint, OUT early bytea)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_hello';
 COMMENT ON FUNCTION ftchain.peer_hello(integer, bytea, bytea) IS 'for peers: the head of a chain here, and how far the link from the sender is';
 
-CREATE FUNCTION ftchain.peer_receive(genesis bytea, sender bytea, messages bytea[], account bytea,
-        OUT epoch bigint, OUT next bigint, OUT value bytea, OUT refused integer, OUT reason text)
+CREATE FUNCTION ftchain.peer_receive(genesis bytea, sender bytea, before bytea, messages bytea[], account bytea,
+        OUT epoch bigint, OUT next bigint, OUT value bytea, OUT room_messages integer, OUT room_bytes bigint, OUT early bytea,
+        OUT taken integer, OUT put_aside integer, OUT duplicates integer, OUT dropped integer, OUT refused integer, OUT reason text)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_receive';
-COMMENT ON FUNCTION ftchain.peer_receive(bytea, bytea, bytea[], bytea) IS 'for peers: take messages of a link, in order and each once; gives how far the link is';
+COMMENT ON FUNCTION ftchain.peer_receive(bytea, bytea, bytea, bytea[], bytea) IS 'for peers: take messages of a link, in order and each once; gives how far the link is, what waits here for those before it, and what became of these';
 
 CREATE FUNCTION ftchain.peer_presence(protocol integer, sender bytea, session bigint, incarnation bigint, token bigint, signature bytea,
         OUT protocol_spoken integer, OUT member bytea, OUT next_token bigint, OUT other bigint)

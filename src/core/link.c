@@ -114,6 +114,59 @@ ftc_link_advance(const FtcHash *value, const FtcHash *id, const FtcHash *digest)
 	return ftc_sha256_final(&sha);
 }
 
+FtcHash
+ftc_link_account(const FtcHash *start, uint64_t first, uint64_t next,
+				 const FtcHash *before, const FtcHash *after)
+{
+	uint8_t		bytes[3 * FTC_HASH_LEN + 2 * 8];
+	FtcWriter	writer = ftc_writer(bytes, sizeof(bytes));
+
+	ftc_put_hash(&writer, start);
+	ftc_put_u64(&writer, first);
+	ftc_put_u64(&writer, next);
+	ftc_put_hash(&writer, before);
+	ftc_put_hash(&writer, after);
+	return ftc_sha256(ftc_slice(bytes, writer.len));
+}
+
+size_t
+ftc_sacks_encode(const FtcAck *ack, uint8_t *bytes, size_t size)
+{
+	FtcWriter	writer = ftc_writer(bytes, size);
+
+	for (int i = 0; i < ack->n; i++)
+	{
+		ftc_put_u64(&writer, ack->sacks[i].first);
+		ftc_put_u64(&writer, ack->sacks[i].last);
+	}
+	return writer.len;
+}
+
+FtcReason
+ftc_sacks_decode(FtcAck *ack, FtcSlice bytes)
+{
+	FtcReader	reader = ftc_reader(bytes);
+
+	ack->n = 0;
+	if (bytes.len % 16 != 0)
+		return FTC_BAD_LENGTH;
+	if (bytes.len > FTC_SACKS_BYTES)
+		return FTC_TOO_MANY;
+	for (int i = 0; i < (int) (bytes.len / 16); i++)
+	{
+		FtcSeqRange *range = &ack->sacks[i];
+
+		range->first = ftc_get_u64(&reader);
+		range->last = ftc_get_u64(&reader);
+		if (range->first < ack->end.next || range->last < range->first || range->last >= INT64_MAX)
+			return FTC_OUT_OF_RANGE;
+		if (i > 0 && range->first <= range[-1].last + 1)
+			return FTC_NOT_CANONICAL;
+	}
+	ack->n = (int) (bytes.len / 16);
+	return FTC_OK;
+}
+
 FtcLinkVerdict
 ftc_link_receive(const FtcLinkEnd *end, const FtcMessage *message)
 {

@@ -18,8 +18,11 @@
  *
  * The link's chain: value_0 = SHA-256(domain "ftchain link v1" || genesis ||
  * sender || receiver || stream u16 || epoch u64); value_n = SHA-256(value_n-1
- * || id || digest).  The sender signs the value after the last message of a
- * call (domain "ftchain link account v1"), which vouches for all before it.
+ * || id || digest).  The messages of a call are a segment: one epoch, seqs
+ * without gaps.  The sender signs its account (domain "ftchain link account v1"):
+ * SHA-256(value_0 || first u64 || next u64 || value before || value after), so
+ * that a segment is known to be of this link, and at its place in it, even if
+ * others before it have not come yet.
  *
  * A receiver takes messages in order; it advances its next seq and its chain
  * value in the transaction that applies them, so each is applied once.  A
@@ -72,6 +75,10 @@ extern FtcHash ftc_link_start(const FtcHash *genesis, const FtcHash *sender,
 							  const FtcHash *receiver, uint16_t stream, uint64_t epoch);
 extern FtcHash ftc_link_advance(const FtcHash *value, const FtcHash *id, const FtcHash *digest);
 
+/* What is signed of a segment, first .. next - 1; start: value_0. */
+extern FtcHash ftc_link_account(const FtcHash *start, uint64_t first, uint64_t next,
+								const FtcHash *before, const FtcHash *after);
+
 /* One end of a link: how far it is. */
 typedef struct FtcLinkEnd
 {
@@ -89,6 +96,17 @@ typedef struct FtcSeqRange
 } FtcSeqRange;
 
 #define FTC_SACKS_MAX		32
+#define FTC_SACKS_BYTES		(FTC_SACKS_MAX * 16)
+
+/* What became of messages. */
+typedef struct FtcFate
+{
+	uint64_t	taken;			/* in order, also of those put aside before */
+	uint64_t	early;			/* put aside */
+	uint64_t	duplicates;		/* had been taken, or put aside */
+	uint64_t	dropped;		/* not taken; to be sent again */
+	uint64_t	refused;		/* taken, and of no use */
+} FtcFate;
 
 /* What a receiver says of itself. */
 typedef struct FtcAck
@@ -97,9 +115,18 @@ typedef struct FtcAck
 	uint64_t	room_messages;	/* it takes, beyond end.next; 0: not now */
 	uint64_t	room_bytes;
 	int			n;
-	FtcSeqRange sacks[FTC_SACKS_MAX];	/* it has these beyond end.next,
-										 * ascending */
+	FtcSeqRange sacks[FTC_SACKS_MAX];	/* it has these, ascending, not
+										 * touching; at end.next begins what
+										 * it has and could not take */
+	FtcFate		fate;			/* of the call that this answers */
 } FtcAck;
+
+/*
+ * The sacks as bytes: each first u64, last u64.  To decode them end must be
+ * there.
+ */
+extern size_t ftc_sacks_encode(const FtcAck *ack, uint8_t *bytes, size_t size);
+extern FtcReason ftc_sacks_decode(FtcAck *ack, FtcSlice bytes);
 
 typedef enum FtcLinkVerdict
 {

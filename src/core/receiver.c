@@ -37,6 +37,13 @@ has_place(const FtcReceiver *receiver, uint64_t seq)
 	return false;
 }
 
+static bool
+has_room(const FtcReceiver *receiver, uint64_t seq, uint64_t bytes)
+{
+	return seq - receiver->end.next <= FTC_RECEIVE_AHEAD && has_place(receiver, seq) &&
+		bytes <= FTC_RECEIVE_BYTES - receiver->held_bytes;
+}
+
 FtcLinkVerdict
 ftc_receiver_judge(const FtcReceiver *receiver, uint64_t epoch, uint64_t seq, uint64_t bytes)
 {
@@ -47,10 +54,7 @@ ftc_receiver_judge(const FtcReceiver *receiver, uint64_t epoch, uint64_t seq, ui
 		return verdict;
 	if (is_held(receiver, seq))
 		return FTC_LINK_DUPLICATE;
-	if (seq - receiver->end.next > FTC_RECEIVE_AHEAD || !has_place(receiver, seq) ||
-		bytes > FTC_RECEIVE_BYTES - receiver->held_bytes)
-		return FTC_LINK_GAP;
-	return FTC_LINK_HOLD;
+	return has_room(receiver, seq, bytes) ? FTC_LINK_HOLD : FTC_LINK_GAP;
 }
 
 void
@@ -64,6 +68,7 @@ void
 ftc_receiver_open(FtcReceiver *receiver, uint64_t epoch, const FtcHash *start)
 {
 	ftc_receiver_drop(receiver);
+	receiver->stopped = false;
 	receiver->end.epoch = epoch;
 	receiver->end.next = 1;
 	receiver->end.value = *start;
@@ -93,6 +98,7 @@ ftc_receiver_advance(FtcReceiver *receiver, const FtcHash *id, const FtcHash *di
 	}
 	receiver->end.value = ftc_link_advance(&receiver->end.value, id, digest);
 	receiver->end.next++;
+	receiver->stopped = false;
 }
 
 bool
@@ -100,7 +106,7 @@ ftc_receiver_hold(FtcReceiver *receiver, uint64_t seq, uint64_t bytes)
 {
 	int			i = 0;
 
-	if (ftc_receiver_judge(receiver, receiver->end.epoch, seq, bytes) != FTC_LINK_HOLD)
+	if (seq < receiver->end.next || is_held(receiver, seq) || !has_room(receiver, seq, bytes))
 		return false;
 	while (i < receiver->n && receiver->held[i].last + 1 < seq)
 		i++;
@@ -132,10 +138,10 @@ ftc_receiver_hold(FtcReceiver *receiver, uint64_t seq, uint64_t bytes)
 void
 ftc_receiver_say(const FtcReceiver *receiver, FtcAck *ack)
 {
+	memset(ack, 0, sizeof(*ack));
 	ack->end = receiver->end;
-	ack->room_messages = FTC_RECEIVE_AHEAD;
-	ack->room_bytes = FTC_RECEIVE_BYTES - receiver->held_bytes;
-	ack->n = 0;
+	ack->room_messages = receiver->stopped ? 0 : FTC_RECEIVE_AHEAD;
+	ack->room_bytes = receiver->stopped ? 0 : FTC_RECEIVE_BYTES - receiver->held_bytes;
 	for (int i = 0; i < receiver->n; i++)
 	{
 		FtcSeqRange range = receiver->held[i];

@@ -14,18 +14,20 @@
 
 #include "link.h"
 
-#define FTC_RECEIVE_AHEAD	1000	/* messages beyond next that are held */
+#define FTC_RECEIVE_AHEAD	8000	/* messages beyond next that are held: all
+									 * calls that may be under way */
 #define FTC_RECEIVE_BYTES	(UINT64_C(8) * 1024 * 1024) /* of them */
 
 typedef struct FtcReceiver
 {
 	FtcLinkEnd	end;			/* next: the seq it takes next */
+	bool		stopped;		/* that one cannot be taken now */
 	uint64_t	held_bytes;
 	int			n;
 	FtcSeqRange held[FTC_SACKS_MAX];	/* ascending, not touching */
 } FtcReceiver;
 
-/* All that is held of it, in ascending order, is added again by _hold. */
+/* All that is held of it is added again by _hold. */
 extern void ftc_receiver_init(FtcReceiver *receiver, const FtcLinkEnd *end);
 
 /* What to do with a message of so many bytes. */
@@ -37,7 +39,10 @@ extern void ftc_receiver_open(FtcReceiver *receiver, uint64_t epoch, const FtcHa
 /* The next one was applied; if it was held, with so many bytes. */
 extern void ftc_receiver_advance(FtcReceiver *receiver, const FtcHash *id, const FtcHash *digest, uint64_t bytes);
 
-/* One was put aside.  False if it is there already, or finds no room. */
+/*
+ * One was put aside: one that is to be held, or the next one, which could not be
+ * taken when its turn came.  False if it is there already, or finds no room.
+ */
 extern bool ftc_receiver_hold(FtcReceiver *receiver, uint64_t seq, uint64_t bytes);
 
 /* Is the next one held? */

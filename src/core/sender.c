@@ -36,6 +36,76 @@ ftc_sender_cut(FtcSender *sender)
 }
 
 /* ----------------------------------------------------------------
+ *		What is under way
+ * ----------------------------------------------------------------
+ */
+
+static FtcSegment *
+find_segment(FtcSender *sender, uint64_t order)
+{
+	for (int i = 0; i < sender->n; i++)
+		if (sender->flight[i].order == order)
+			return &sender->flight[i];
+	return NULL;
+}
+
+static void
+drop_segment(FtcSender *sender, int i)
+{
+	sender->n--;
+	memmove(&sender->flight[i], &sender->flight[i + 1], (size_t) (sender->n - i) * sizeof(FtcSegment));
+}
+
+static bool
+is_flying(const FtcSegment *segment)
+{
+	return !segment->lost && !segment->has_come;
+}
+
+static int
+segments_flying(const FtcSender *sender)
+{
+	int			n = 0;
+
+	for (int i = 0; i < sender->n; i++)
+		n += is_flying(&sender->flight[i]);
+	return n;
+}
+
+uint64_t
+ftc_sender_in_flight(const FtcSender *sender)
+{
+	uint64_t	bytes = 0;
+
+	for (int i = 0; i < sender->n; i++)
+		if (is_flying(&sender->flight[i]))
+			bytes += sender->flight[i].bytes;
+	return bytes;
+}
+
+/* A place for one that begins there. */
+static FtcSegment *
+add_segment(FtcSender *sender, uint64_t first)
+{
+	FtcSegment *segment = &sender->flight[sender->n++];
+
+	for (; segment > sender->flight && segment[-1].first > first; segment--)
+		*segment = segment[-1];
+	memset(segment, 0, sizeof(*segment));
+	segment->first = first;
+	return segment;
+}
+
+/* Forget all from there on: it is as if it had never been sent. */
+static void
+forget_from(FtcSender *sender, uint64_t seq)
+{
+	while (sender->n > 0 && sender->flight[sender->n - 1].first >= seq)
+		sender->n--;
+	sender->fresh = seq;
+}
+
+/* ----------------------------------------------------------------
  *		Hello: where to go on
  * ----------------------------------------------------------------
  */
@@ -138,6 +208,23 @@ move_to(FtcSender *sender, uint64_t next, const FtcHash *value)
 	return FTC_HEARD_MOVED;
 }
 
+/* What was sent before, and waits there for what is missing. */
+static void
+take_sacks(FtcSender *sender, const FtcLog *log, const FtcAck *says)
+{
+	for (int i = 0; i < says->n; i++)
+	{
+		const FtcSeqRange *range = &says->sacks[i];
+		FtcSegment *segment;
+
+		if (range->first <= sender->end.next || range->last >= end_of(sender, log))
+			continue;
+		segment = add_segment(sender, range->first);
+		segment->next = range->last + 1;
+		segment->again = segment->has_come = true;
+	}
+}
+
 FtcHeard
 ftc_sender_hello(FtcSender *sender, const FtcLog *log, const FtcAck *says)
 {
@@ -158,45 +245,9 @@ ftc_sender_hello(FtcSender *sender, const FtcLog *log, const FtcAck *says)
 	sender->state = FTC_SENDER_OPEN;
 	sender->fresh = sender->end.next;
 	take_room(sender, says);
+	if (receiver->epoch == sender->end.epoch)
+		take_sacks(sender, log, says);
 	return heard;
-}
-
-/* ----------------------------------------------------------------
- *		What is under way
- * ----------------------------------------------------------------
- */
-
-static FtcSegment *
-find_segment(FtcSender *sender, uint64_t order)
-{
-	for (int i = 0; i < sender->n; i++)
-		if (sender->flight[i].order == order)
-			return &sender->flight[i];
-	return NULL;
-}
-
-static void
-drop_segment(FtcSender *sender, int i)
-{
-	sender->n--;
-	memmove(&sender->flight[i], &sender->flight[i + 1], (size_t) (sender->n - i) * sizeof(FtcSegment));
-}
-
-static bool
-is_flying(const FtcSegment *segment)
-{
-	return !segment->lost && !segment->has_come;
-}
-
-uint64_t
-ftc_sender_in_flight(const FtcSender *sender)
-{
-	uint64_t	bytes = 0;
-
-	for (int i = 0; i < sender->n; i++)
-		if (is_flying(&sender->flight[i]))
-			bytes += sender->flight[i].bytes;
-	return bytes;
 }
 
 /* ----------------------------------------------------------------
@@ -227,43 +278,79 @@ must_wait(const FtcSender *sender, int i)
 	return false;
 }
 
+/* A receiver without room is shown one message now and then, to see. */
+static uint64_t
+limit_of(const FtcSender *sender)
+{
+	return sender->end.next + MAX(sender->room_messages, 1);
+}
+
 static bool
-next_lost(const FtcSender *sender, uint64_t limit, FtcGrant *grant)
+next_lost(const FtcSender *sender, uint64_t bytes, FtcGrant *grant)
 {
 	for (int i = 0; i < sender->n; i++)
 	{
 		const FtcSegment *segment = &sender->flight[i];
 
-		if (!segment->lost || segment->first >= limit || must_wait(sender, i))
+		if (!segment->lost || segment->first >= limit_of(sender) || must_wait(sender, i))
 			continue;
 		grant->first = segment->first;
-		grant->messages = segment->next - segment->first;
-		grant->bytes = segment->bytes;
-		grant->again = true;
+		grant->messages = MIN(segment->next, limit_of(sender)) - segment->first;
+		grant->bytes = MAX(segment->bytes, bytes);
 		return true;
 	}
 	return false;
 }
 
-/* A receiver without room is shown one message now and then, to see. */
+/* What has come already is passed over. */
+static bool
+next_fresh(const FtcSender *sender, const FtcLog *log, uint64_t bytes, FtcGrant *grant)
+{
+	uint64_t	end = MIN(end_of(sender, log), limit_of(sender));
+	int			unsettled = 0;
+
+	grant->first = sender->fresh;
+	for (int i = 0; i < sender->n; i++)
+	{
+		const FtcSegment *segment = &sender->flight[i];
+
+		unsettled += !segment->has_come;
+		if (segment->first <= grant->first)
+			grant->first = MAX(grant->first, segment->next);
+		else
+			end = MIN(end, segment->first);
+	}
+	if (grant->first >= end || unsettled >= FTC_FLIGHT_MAX || sender->n >= FTC_SEGMENTS_MAX - 1)
+		return false;
+	grant->messages = end - grant->first;
+	grant->bytes = bytes;
+	return true;
+}
+
 bool
 ftc_sender_next(const FtcSender *sender, const FtcLog *log, uint64_t now, FtcGrant *grant)
 {
 	uint64_t	bytes = room(sender);
-	uint64_t	end = end_of(sender, log);
-	uint64_t	limit = sender->end.next + MAX(sender->room_messages, 1);
 
-	if (sender->state != FTC_SENDER_OPEN || now < sender->hold_until || bytes == 0)
+	if (sender->state != FTC_SENDER_OPEN || now < sender->hold_until || bytes == 0 ||
+		segments_flying(sender) >= FTC_FLIGHT_MAX)
 		return false;
-	if (next_lost(sender, limit, grant))
-		return true;
-	if (sender->fresh >= end || sender->fresh >= limit || sender->n == FTC_FLIGHT_MAX)
-		return false;
-	grant->first = sender->fresh;
-	grant->messages = MIN(end, limit) - sender->fresh;
-	grant->bytes = bytes;
-	grant->again = false;
-	return true;
+	return next_lost(sender, bytes, grant) || next_fresh(sender, log, bytes, grant);
+}
+
+/* Of those that were sent together only some are sent again: the rest waits. */
+static void
+split_segment(FtcSender *sender, FtcSegment *segment, uint64_t next)
+{
+	FtcSegment	rest = *segment;
+
+	if (sender->n == FTC_SEGMENTS_MAX)
+	{
+		forget_from(sender, next);
+		return;
+	}
+	rest.first = next;
+	*add_segment(sender, next) = rest;
 }
 
 uint64_t
@@ -275,17 +362,14 @@ ftc_sender_sent(FtcSender *sender, uint64_t first, uint64_t next, uint64_t bytes
 		if (sender->flight[i].first == first)
 			segment = &sender->flight[i];
 	if (segment == NULL)
-	{
-		segment = &sender->flight[sender->n++];
-		segment->again = false;
-		segment->has_come = false;
-	}
+		segment = add_segment(sender, first);
 	else
 	{
+		if (next < segment->next)
+			split_segment(sender, segment, next);
 		segment->again = true;
 		sender->again++;
 	}
-	segment->first = first;
 	segment->next = next;
 	segment->bytes = bytes;
 	segment->sent_at = now;
@@ -293,6 +377,7 @@ ftc_sender_sent(FtcSender *sender, uint64_t first, uint64_t next, uint64_t bytes
 	segment->order = ++sender->order;
 	sender->fresh = MAX(sender->fresh, next);
 	sender->segments++;
+	sender->bytes += bytes;
 	return segment->order;
 }
 
@@ -351,13 +436,53 @@ lose_overtaken(FtcSender *sender, uint64_t order, uint64_t sent_at)
 	}
 }
 
+/* Not if it begins with the next one: that could not be taken. */
 static bool
 is_sacked(const FtcSegment *segment, const FtcAck *ack)
 {
+	if (segment->first <= ack->end.next)
+		return false;
 	for (int i = 0; i < ack->n; i++)
 		if (ack->sacks[i].first <= segment->first && segment->next - 1 <= ack->sacks[i].last)
 			return true;
 	return false;
+}
+
+/* Those that have come and follow each other are one. */
+static void
+join_segments(FtcSender *sender)
+{
+	for (int i = sender->n - 1; i > 0; i--)
+	{
+		FtcSegment *before = &sender->flight[i - 1];
+		const FtcSegment *segment = &sender->flight[i];
+
+		if (!before->has_come || !segment->has_come || before->next != segment->first)
+			continue;
+		before->next = segment->next;
+		before->bytes += segment->bytes;
+		before->again = true;
+		drop_segment(sender, i);
+	}
+}
+
+/*
+ * The receiver had to give up what it had beyond, or could not take the next one,
+ * which it had: that is to be sent again, without what it still has behind it.
+ */
+static void
+give_up_held(FtcSender *sender, FtcSegment *segment, const FtcAck *ack)
+{
+	FtcSegment	rest = *segment;
+
+	segment->has_come = false;
+	segment->lost = true;
+	rest.first = ack->end.next + 1;
+	if (segment->first >= rest.first || rest.first >= rest.next || !is_sacked(&rest, ack) ||
+		sender->n == FTC_SEGMENTS_MAX)
+		return;
+	segment->next = rest.first;
+	*add_segment(sender, rest.first) = rest;
 }
 
 /* Take off what is acknowledged; gives the bytes that have come. */
@@ -381,28 +506,18 @@ settle_flight(FtcSender *sender, const FtcAck *ack)
 			segment->has_come = true;
 			segment->lost = false;
 		}
+		else if (segment->has_come && !is_sacked(segment, ack))
+			give_up_held(sender, segment, ack);
 	}
 	return bytes;
 }
 
-/*
- * The first segment may be taken in part: the rest of it is one of its own.  If
- * it has come, and the receiver, who has all before it, has not taken it, it is
- * to come again.
- */
+/* The first segment may be taken in part: the rest of it is one of its own. */
 static void
-settle_first(FtcSender *sender)
+trim_first(FtcSender *sender)
 {
-	FtcSegment *first = &sender->flight[0];
-
-	if (sender->n == 0)
-		return;
-	first->first = MAX(first->first, sender->end.next);
-	if (first->has_come)
-	{
-		first->has_come = false;
-		first->lost = true;
-	}
+	if (sender->n > 0 && sender->flight[0].first < sender->end.next)
+		sender->flight[0].first = sender->end.next;
 }
 
 /* What the answer says of the way: a round trip, unless it was sent twice. */
@@ -446,6 +561,16 @@ is_doubtful(const FtcSender *sender, const FtcLog *log, const FtcAck *ack, uint6
 		!ftc_hash_equal(value, &receiver->value);
 }
 
+static void
+note_fate(FtcSender *sender, const FtcFate *fate)
+{
+	sender->fate.taken += fate->taken;
+	sender->fate.early += fate->early;
+	sender->fate.duplicates += fate->duplicates;
+	sender->fate.dropped += fate->dropped;
+	sender->fate.refused += fate->refused;
+}
+
 FtcHeard
 ftc_sender_ack(FtcSender *sender, const FtcLog *log, const FtcAck *ack, uint64_t order, uint64_t now)
 {
@@ -458,6 +583,7 @@ ftc_sender_ack(FtcSender *sender, const FtcLog *log, const FtcAck *ack, uint64_t
 
 	if (sender->state != FTC_SENDER_OPEN || order <= sender->greeted)
 		return FTC_HEARD_NOTHING;
+	note_fate(sender, &ack->fate);
 	if (is_doubtful(sender, log, ack, order, &value))
 	{
 		sender->state = FTC_SENDER_CLOSED;
@@ -475,7 +601,7 @@ ftc_sender_ack(FtcSender *sender, const FtcLog *log, const FtcAck *ack, uint64_t
 		take_room(sender, ack);
 		heard = move_to(sender, ack->end.next, &value);
 		bytes = settle_flight(sender, ack);
-		settle_first(sender);
+		trim_first(sender);
 		widen(sender, bytes);
 		if (bytes > 0)
 			sender->progress_at = now;
@@ -491,6 +617,7 @@ ftc_sender_ack(FtcSender *sender, const FtcLog *log, const FtcAck *ack, uint64_t
 		else
 			hold_back(sender, segment, now);
 	}
+	join_segments(sender);
 	return heard;
 }
 
@@ -499,6 +626,7 @@ ftc_sender_failed(FtcSender *sender, uint64_t order, uint64_t now)
 {
 	FtcSegment *segment = find_segment(sender, order);
 
+	sender->failed++;
 	if (segment == NULL || segment->has_come)
 		return;
 	if (segment->again)

@@ -17,7 +17,9 @@
  * What is under way is bounded by a window in bytes (slow start and congestion
  * avoidance, RFC 5681) and by what the receiver has room for.  A segment is lost
  * if its call failed, if others that left well after it were answered (RFC 9002,
- * 6.1), or if nothing comes in time (RFC 6298).
+ * 6.1), or if nothing comes in time (RFC 6298).  What the receiver has beyond is
+ * not sent again, unless it says later that it has it no more.  One that can take
+ * nothing now has no room, and is shown a single message now and then.
  *
  * The messages stay with the caller, and the clock: times are us of one that
  * only goes forward.
@@ -31,6 +33,8 @@
 #include "rtt.h"
 
 #define FTC_FLIGHT_MAX		16	/* segments under way */
+#define FTC_SEGMENTS_MAX	(FTC_FLIGHT_MAX + 2 * FTC_SACKS_MAX)	/* and those that have
+																	 * come */
 #define FTC_WINDOW_MIN		(UINT64_C(64) * 1024)	/* bytes; also a step of
 													 * congestion avoidance */
 #define FTC_WINDOW_START	(UINT64_C(256) * 1024)
@@ -101,7 +105,7 @@ typedef struct FtcSender
 	uint64_t	room_messages;	/* beyond end.next, at the receiver */
 	uint64_t	room_bytes;
 	int			n;
-	FtcSegment	flight[FTC_FLIGHT_MAX]; /* by first */
+	FtcSegment	flight[FTC_SEGMENTS_MAX];	/* by first, disjoint */
 
 	/* of the path, so it outlives a connection */
 	uint32_t	refusals;		/* since end.next last moved */
@@ -113,7 +117,10 @@ typedef struct FtcSender
 	/* counted since the caller set them to 0 */
 	uint64_t	segments;
 	uint64_t	again;			/* segments sent again */
+	uint64_t	bytes;			/* sent */
+	uint64_t	failed;			/* segments whose call failed */
 	uint64_t	timeouts;
+	FtcFate		fate;			/* of messages, as receivers told it */
 } FtcSender;
 
 /* What came of it: the shell saves end and base when it says so. */
@@ -141,7 +148,6 @@ typedef struct FtcGrant
 	uint64_t	first;			/* seq */
 	uint64_t	messages;		/* at most */
 	uint64_t	bytes;			/* at most, but for a single message */
-	bool		again;			/* exactly those that were sent together */
 } FtcGrant;
 
 /* False if there is nothing to send, or not yet. */
@@ -153,7 +159,10 @@ extern uint64_t ftc_sender_sent(FtcSender *sender, uint64_t first, uint64_t next
 /* The answer to the segment of that order. */
 extern FtcHeard ftc_sender_ack(FtcSender *sender, const FtcLog *log, const FtcAck *ack, uint64_t order, uint64_t now);
 
-/* Its call failed, and may succeed another time: at once, if it is the first. */
+/*
+ * Its call failed, and may succeed another time: at once, if it is the first.
+ * Those behind it stay where they are.
+ */
 extern void ftc_sender_failed(FtcSender *sender, uint64_t order, uint64_t now);
 
 /*

@@ -82,6 +82,17 @@ has_value(const World *w, const FtcHash *value, uint64_t tag)
 	return is_full(w) || *find_value(w, value, tag) != 0;
 }
 
+/* Segments that left and of which nothing was heard. */
+static int
+under_way(const FtcSender *sender)
+{
+	int			n = 0;
+
+	for (int i = 0; i < sender->n; i++)
+		n += !sender->flight[i].lost && !sender->flight[i].has_come;
+	return n;
+}
+
 /* ----------------------------------------------------------------
  *		The sender
  * ----------------------------------------------------------------
@@ -100,8 +111,8 @@ oracle_sent(World *w, const Segment *segment, uint64_t flying, bool again)
 		value = ftc_link_advance(&value, &c->id, &c->digest);
 		put_value(w, &value, TAG_SENT);
 	}
-	if (s->n > FTC_FLIGHT_MAX || s->window < FTC_WINDOW_MIN || s->window > FTC_WINDOW_MAX)
-		world_fail(w, "%d segments are under way, and the window is %llu", s->n, (unsigned long long) s->window);
+	if (s->n > FTC_SEGMENTS_MAX || under_way(s) > FTC_FLIGHT_MAX || s->window < FTC_WINDOW_MIN || s->window > FTC_WINDOW_MAX)
+		world_fail(w, "%d segments are under way, and the window is %llu", under_way(s), (unsigned long long) s->window);
 	if (flying > 0 && flying >= Min(s->window, Max(s->room_bytes, 1)))
 		world_fail(w, "more is sent than the window and the receiver's room allow");
 	if (!again && segment->first + segment->n > s->end.next + Max(s->room_messages, 1))

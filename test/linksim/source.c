@@ -284,7 +284,7 @@ fill(Sender *s, const FtcGrant *grant, Segment *segment)
 		const Content *c = message_content(source->users, m);
 		uint32_t	size = source_size(s, m);
 
-		if (segment->n > 0 && !grant->again &&
+		if (segment->n > 0 &&
 			(segment->bytes >= s->call_bytes || segment->bytes + size > grant->bytes))
 			break;
 		segment->messages[segment->n++] = m;

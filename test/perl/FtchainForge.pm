@@ -379,11 +379,23 @@ sub message
 	return \%m;
 }
 
+# Without a stream the one about a chain
 sub link_start
 {
-	my ($self, $genesis, $receiver, $epoch) = @_;
+	my ($self, $genesis, $receiver, $epoch, $stream) = @_;
 
-	return sha256(domain('link v1') . $genesis . $self->{member} . $receiver . pack('n Q>', 0, $epoch));
+	return sha256(domain('link v1') . $genesis . $self->{member} . $receiver . pack('n Q>', $stream // 0, $epoch));
+}
+
+# Signs for messages from number first on, after the value before: start is the
+# value that the epoch begins with.
+sub account
+{
+	my ($self, $genesis, $start, $first, $before, @messages) = @_;
+	my $after = $before;
+
+	$after = link_advance($after, $_) foreach @messages;
+	return $self->sign('link account v1', $genesis, sha256($start . pack('Q> Q>', $first, $first + @messages) . $before . $after));
 }
 
 sub link_advance

@@ -102,27 +102,24 @@ sub as_peer
 my %link = (epoch => 1 << 20, next => 1);
 $link{value} = $forge->link_start($genesis, $receiver, $link{epoch});
 
-# Send messages (as made by next_message or as SQL) and the account of their
-# end; gives {epoch, next, value, refused, reason} or {error}.
+# Send messages (as made by next_message or as SQL) with their account; gives
+# {epoch, next, value, ...} or {error}.
 sub deliver
 {
 	my ($messages, %with) = @_;
-	my $value = $link{value};
+	my $before = $with{before} // $link{value};
 	my $sender = $with{sender} // $forge->{member};
-	my @sql;
-
-	foreach my $m (@$messages)
-	{
-		$value = FtchainForge::link_advance($value, $m) if ref $m;
-		push @sql, ref $m ? $m->{sql} // hex_of($m->{bytes}) : $m;
-	}
-	my $account = $with{account} // $forge->sign('link account v1', $genesis, $value);
-	my ($out, $error) = as_peer(sprintf('SELECT * FROM ftchain.peer_receive(%s, %s, ARRAY[%s]::bytea[], %s)',
-		hex_of($with{genesis} // $genesis), hex_of($sender), join(', ', @sql), hex_of($account)));
+	my @made = grep { ref } @$messages;
+	my @sql = map { ref ? $_->{sql} // hex_of($_->{bytes}) : $_ } @$messages;
+	my ($first, $epoch) = @made ? ($made[0]{seq} // $link{next}, $made[0]{epoch} // $link{epoch}) : (1, 1);
+	my $account = $with{account}
+	  // $forge->account($genesis, $with{start} // $forge->link_start($genesis, $receiver, $epoch), $first, $before, @made);
+	my ($out, $error) = as_peer(sprintf('SELECT * FROM ftchain.peer_receive(%s, %s, %s, ARRAY[%s]::bytea[], %s)',
+		hex_of($with{genesis} // $genesis), hex_of($sender), hex_of($before), join(', ', @sql), hex_of($account)));
 	my %answer = (error => $error);
 
 	return \%answer if $error ne '';
-	@answer{qw(epoch next value refused reason)} = split(/\|/, $out, -1);
+	@answer{qw(epoch next value room_messages room_bytes early taken put_aside duplicates dropped refused reason)} = split(/\|/, $out, -1);
 	return \%answer if $with{sender};
 	%link = (epoch => $answer{epoch}, next => $answer{next}, value => pack('H*', $answer{value} =~ s/^\\x//r));
 	return \%answer;
@@ -181,8 +178,8 @@ sub fails
 # Calls that are not as they should be
 
 steady();
-my @nothing = (hex_of($genesis), hex_of($forge->{member}), 'ARRAY[]::bytea[]', q('\x'::bytea));
-foreach my $i (0 .. 3)
+my @nothing = (hex_of($genesis), hex_of($forge->{member}), hex_of('v' x 32), 'ARRAY[]::bytea[]', q('\x'::bytea));
+foreach my $i (0 .. 4)
 {
 	my @arguments = @nothing;
 
@@ -194,9 +191,9 @@ fails('a chain that is not here', '42704', 'there is no chain', [ [], genesis =>
 fails('a genesis too short', '22023', 'genesis', [ [], genesis => 'x' x 31 ]);
 fails('a sender too long', '22023', 'sender', [ [], sender => 'x' x 33 ]);
 fails('too many messages', '54000', 'too many',
-	sprintf('SELECT * FROM ftchain.peer_receive(%s, %s, array_fill(%s, ARRAY[1001]), %s)', @nothing[ 0, 1 ], q('\x'::bytea), $nothing[3]));
+	sprintf('SELECT * FROM ftchain.peer_receive(%s, %s, %s, array_fill(%s, ARRAY[1001]), %s)', @nothing[ 0 .. 2 ], q('\x'::bytea), $nothing[4]));
 fails('messages in two dimensions', '\w{5}', '',
-	sprintf('SELECT * FROM ftchain.peer_receive(%s, %s, array_fill(%s, ARRAY[2,2]), %s)', @nothing[ 0, 1 ], q('\x'::bytea), $nothing[3]));
+	sprintf('SELECT * FROM ftchain.peer_receive(%s, %s, %s, array_fill(%s, ARRAY[2,2]), %s)', @nothing[ 0 .. 2 ], q('\x'::bytea), $nothing[4]));
 fails('another protocol, to hello', '0A000', 'protocol 0', "SELECT ftchain.peer_hello(0, $nothing[0], $nothing[1])");
 fails('another protocol, to identity', '0A000', 'protocol -1', "SELECT ftchain.peer_identity(-1, $nothing[0])");
 fails('an identity for no chain', '22023', 'genesis', "SELECT ftchain.peer_identity(1, '')");
@@ -261,6 +258,7 @@ fails('no account', '22000', 'wrong signature', [ [ next_message(reference => 'x
 fails('a wrong account', '22000', 'wrong signature', [ [ next_message(reference => 'x' x 32) ], account => 'x' x 64 ]);
 fails('an account of another value', '22000', 'wrong signature',
 	[ [ next_message(reference => 'x' x 32) ], account => $forge->sign('link account v1', $genesis, 'x' x 32) ]);
+fails('a chain value of which nothing is told', '22023', 'before', [ [ next_message(reference => 'x' x 32) ], before => 'x' x 31 ]);
 fails('a sender that is no member', '42501', 'not a member',
 	[ [ next_message(reference => 'x' x 32, epoch => 1, seq => 1) ], sender => $stranger->{member} ]);
 fails('another member\'s name', '22000', 'wrong signature',
@@ -270,14 +268,86 @@ fails('another member\'s name', '22000', 'wrong signature',
 
 {
 	my %before = %link;
-	my $answer = deliver([ FtchainForge::message(epoch => $link{epoch}, seq => $link{next} + 3, reference => 'x' x 32) ]);
+	my $answer = deliver([ FtchainForge::message(epoch => $link{epoch}, seq => $link{next} + 1001, reference => 'x' x 32) ]);
 
-	is("$answer->{next} $answer->{refused}", "$before{next} 0", 'a gap in the numbers: nothing is taken');
+	is("$answer->{next} $answer->{put_aside} $answer->{dropped} $answer->{reason}", "$before{next} 0 1 wrong sequence number",
+		'a gap that is too wide: nothing is taken, and it is told');
 	$answer = deliver([ FtchainForge::message(epoch => $link{epoch} - 1, seq => $link{next}, reference => 'x' x 32) ]);
-	is("$answer->{epoch} $answer->{next}", "$before{epoch} $before{next}", 'an epoch that is over: nothing is taken');
+	is("$answer->{epoch} $answer->{next} $answer->{dropped} $answer->{reason}", "$before{epoch} $before{next} 1 wrong link epoch",
+		'an epoch that is over: nothing is taken');
 	$answer = deliver([ FtchainForge::message(epoch => $link{epoch} + 1, seq => 2, reference => 'x' x 32) ]);
 	is("$answer->{epoch} $answer->{next}", "$before{epoch} $before{next}", 'an epoch that begins with 2: nothing is taken');
 	unchanged('messages out of order');
+	$alpha->gives('SELECT count(*) FROM ftchain.early_in', '0', 'and nothing is put aside');
+}
+
+# What comes before its turn is put aside, if it is signed for
+
+my $aside = 'SELECT count(*), coalesce(min(seq), 0), coalesce(max(seq), 0) FROM ftchain.early_in WHERE member = ' . hex_of($forge->{member});
+
+sub ahead
+{
+	my ($by, $n, %with) = @_;
+
+	return map { FtchainForge::message(epoch => $link{epoch}, seq => $link{next} + $by + $_, reference => chr(97 + $_) x 32, %with) } 0 .. $n - 1;
+}
+
+{
+	my @early = ahead(3, 2);
+	my $gap = [ @early, ahead(7, 1) ];
+
+	fails('an early message without an account', '22000', 'wrong signature', [ \@early, account => '' ]);
+	fails('with a wrong account', '22000', 'wrong signature', [ \@early, account => 'x' x 64 ]);
+	my ($epoch, $next) = split(/\|/, $alpha->query('SELECT epoch, next FROM ftchain.link_in WHERE member = ' . hex_of($beta_forge->{member})));
+	fails('in another member\'s name', '22000', 'wrong signature',
+		[ [ FtchainForge::message(epoch => $epoch, seq => $next + 3, reference => 'x' x 32) ], sender => $beta_forge->{member} ]);
+	is(deliver(\@early, sender => $stranger->{member})->{dropped}, '2', 'of somebody without a link it is dropped');
+	fails('with the account of messages after another value', '22000', 'wrong signature',
+		[ \@early, account => $forge->account($genesis, $forge->link_start($genesis, $receiver, $link{epoch}), $link{next} + 3, 'v' x 32, @early) ]);
+	fails('with the account of the same at another place', '22000', 'wrong signature',
+		[ \@early, account => $forge->account($genesis, $forge->link_start($genesis, $receiver, $link{epoch}), $link{next} + 4, $link{value}, @early) ]);
+	fails('with the account of the same in another epoch', '22000', 'wrong signature',
+		[ \@early, start => $forge->link_start($genesis, $receiver, $link{epoch} - 1) ]);
+	fails('with what was sent to another member', '22000', 'wrong signature',
+		[ \@early, start => $forge->link_start($genesis, $beta_forge->{member}, $link{epoch}) ]);
+	fails('numbers with a gap', '22000', 'wrong sequence number', [$gap]);
+	fails('two epochs', '22000', 'wrong link epoch', [ [ next_message(reference => 'x' x 32), FtchainForge::message(epoch => $link{epoch} + 1, seq => 1, reference => 'x' x 32) ] ]);
+	$alpha->gives($aside, '0|0|0', 'none of it is put aside');
+}
+{
+	my $next = $link{next};
+	my $value = $link{value};
+	my @early = ahead(2, 3, kind => 3);
+	my $answer = deliver(\@early, before => 'v' x 32);
+
+	is("$answer->{error}$answer->{taken} $answer->{put_aside} $answer->{early}",
+		'0 3 \x' . sprintf('%016x%016x', $next + 2, $next + 4), 'a signed one is, and it is told');
+	$alpha->gives($aside, '3|' . ($next + 2) . '|' . ($next + 4), 'it is there');
+	$answer = deliver(\@early, before => 'v' x 32);
+	is("$answer->{put_aside} $answer->{duplicates}", '0 3', 'each once');
+	unchanged('early messages');
+	like((as_peer(sprintf('SELECT early FROM ftchain.peer_hello(1, %s, %s)', @nothing[ 0, 1 ])))[0], qr{^\\x0.{31}$}, 'a hello tells it as well');
+	$answer = deliver([ ahead(0, 2, kind => 3) ]);
+	is("$answer->{next} $answer->{taken} $answer->{early} $answer->{refused}", ($next + 2) . ' 2 \x 2',
+		'when the gap is filled, what does not follow is given up');
+	is($answer->{reason}, 'link chain values differ', 'and it is told');
+	$alpha->gives($aside, '0|0|0', 'it is gone');
+	@early = ahead(1, 2, kind => 3);
+	$value = FtchainForge::link_advance($link{value}, my $first = next_message(kind => 3, reference => 'f' x 32));
+	deliver(\@early, before => $value);
+	$answer = deliver([$first]);
+	is("$answer->{next} $answer->{taken} $answer->{refused}", ($next + 5) . ' 3 3', 'what does follow is taken');
+	$alpha->gives($aside, '0|0|0', 'and waits no more');
+	$value = FtchainForge::link_advance($link{value}, $first = next_message(kind => 3, reference => 'g' x 32));
+	deliver([ ahead(1, 3, kind => 3) ], before => $value);
+	$answer = deliver([ $first, map { FtchainForge::message(%$_, kind => 3) } ahead(1, 1, kind => 3) ]);
+	is("$answer->{next} $answer->{taken}", ($next + 9) . ' 4', 'also where it overlaps with what fills the gap');
+	deliver([ ahead(5, 1) ], before => 'v' x 32);
+	my ($epoch, $start) = ($link{epoch} + 1, $forge->link_start($genesis, $receiver, $link{epoch} + 1));
+	$answer = deliver([ FtchainForge::message(epoch => $epoch, seq => 1, kind => 3, reference => 'x' x 32) ], before => $start);
+	is("$answer->{epoch} $answer->{next}", "$epoch 2", 'a new epoch begins');
+	$alpha->gives($aside, '0|0|0', 'with nothing put aside');
+	unchanged('early messages and a new epoch');
 }
 
 # A block that is right in everything: so what is refused below is refused for
@@ -545,10 +615,10 @@ refused('a block on another chain', 'belongs to another chain',
 	{
 		my $message = FtchainForge::message(epoch => 1, seq => $seq, reference => $deep->{id}, attachment => $deep->{full});
 
+		my ($out) = as_peer(sprintf('SELECT refused, reason FROM ftchain.peer_receive(%s, %s, %s, ARRAY[%s]::bytea[], %s)',
+			hex_of($start->{genesis}), hex_of($own->{member}), hex_of($value), hex_of($message->{bytes}),
+			hex_of($own->account($start->{genesis}, $own->link_start($start->{genesis}, $receiver, 1), $seq, $value, $message))));
 		$value = FtchainForge::link_advance($value, $message);
-		my ($out) = as_peer(sprintf('SELECT refused, reason FROM ftchain.peer_receive(%s, %s, ARRAY[%s]::bytea[], %s)',
-			hex_of($start->{genesis}), hex_of($own->{member}), hex_of($message->{bytes}),
-			hex_of($own->sign('link account v1', $start->{genesis}, $value))));
 		is($out, "1|reorganisation deeper than the chain's limit", "a deep branch is refused: $seq");
 	}
 	is( $alpha->query(
@@ -639,18 +709,19 @@ foreach my $name (sort keys %liars)
 my %answers = (
 	identity => sprintf('SELECT 1, %s, 1, %s, %s', map { hex_of($_) } $stranger->{member}, $stranger->{public},
 		$stranger->sign('possession v1', "\x00" x 32, $stranger->{member})),
-	hello => sprintf('SELECT 1, %s, 0::bigint, %s, %s, 0::bigint, 1::bigint, %s', map { hex_of($_) } $stranger->{member}, $genesis,
+	hello => sprintf(q(SELECT 1, %s, 0::bigint, %s, %s, 0::bigint, 1::bigint, %s, 1000, 8000000::bigint, ''::bytea), map { hex_of($_) } $stranger->{member}, $genesis,
 		"\x00" x 32, "\x00" x 32),
 	genesis => 'SELECT NULL::bytea',
-	receive => sprintf('SELECT 0::bigint, 1::bigint, %s, 0, NULL::text', hex_of("\x00" x 32)),
+	receive => sprintf(q(SELECT 0::bigint, 1::bigint, %s, 1000, 8000000::bigint, ''::bytea, 0, 0, 0, 0, 0, NULL::text), hex_of("\x00" x 32)),
 	blocks => 'SELECT NULL::bytea, NULL::bytea WHERE false',
 	block => 'SELECT NULL::bytea, NULL::bytea');
 my %kinds = (
 	identity => [ 'p1 integer, p2 bytea', 'protocol_spoken integer, member bytea, algorithm integer, public_key bytea, possession bytea' ],
 	hello => [ 'p1 integer, p2 bytea, p3 bytea',
-		'protocol_spoken integer, member bytea, head_height bigint, head bytea, head_work bytea, epoch bigint, next bigint, value bytea' ],
+		'protocol_spoken integer, member bytea, head_height bigint, head bytea, head_work bytea, epoch bigint, next bigint, value bytea, room_messages integer, room_bytes bigint, early bytea' ],
 	genesis => [ 'p1 text', 'answer bytea' ],
-	receive => [ 'p1 bytea, p2 bytea, p3 bytea[], p4 bytea', 'epoch bigint, next bigint, value bytea, refused integer, reason text' ],
+	receive => [ 'p1 bytea, p2 bytea, p3 bytea, p4 bytea[], p5 bytea',
+		'epoch bigint, next bigint, value bytea, room_messages integer, room_bytes bigint, early bytea, taken integer, put_aside integer, duplicates integer, dropped integer, refused integer, reason text' ],
 	blocks => [ 'p1 bytea, p2 bytea[], p3 integer', 'block bytea, stored bytea' ],
 	block => [ 'p1 bytea, p2 bytea', 'block bytea, stored bytea' ]);
 
@@ -733,7 +804,7 @@ $alpha->query(q(CALL ftchain.add_peer('liar')));
 steady();
 my $more = hex_of("\xff" x 32);
 my $unknown = hex_of('u' x 32);
-my $ahead = sprintf('SELECT 1, %s, 9::bigint, %s, %s, 0::bigint, 1::bigint, %s', $key[0], $unknown, $more, hex_of("\x00" x 32));
+my $ahead = sprintf(q(SELECT 1, %s, 9::bigint, %s, %s, 0::bigint, 1::bigint, %s, 1000, 8000000::bigint, ''::bytea), $key[0], $unknown, $more, hex_of("\x00" x 32));
 my $start_tip = FtchainForge::tip($alpha, 'main');
 my $unmined = $forge->block($start_tip, unmined => 1);
 my $orphan = $forge->block($start_tip, prev => 'o' x 32);
@@ -741,9 +812,10 @@ my $orphan = $forge->block($start_tip, prev => 'o' x 32);
 sub hello
 {
 	my %with = (protocol => 1, member => $key[0], height => '0::bigint', head => hex_of($genesis),
-		work => hex_of("\x00" x 32), epoch => '0::bigint', next => '1::bigint', value => hex_of("\x00" x 32), @_);
+		work => hex_of("\x00" x 32), epoch => '0::bigint', next => '1::bigint', value => hex_of("\x00" x 32),
+		room_messages => '1000', room_bytes => '8000000::bigint', early => q(''::bytea), @_);
 
-	return 'SELECT ' . join(', ', @with{qw(protocol member height head work epoch next value)});
+	return 'SELECT ' . join(', ', @with{qw(protocol member height head work epoch next value room_messages room_bytes early)});
 }
 
 # What sync() meets is in the log, or is an error; the session shows both.
@@ -773,6 +845,12 @@ foreach my $case (
 	[ 'has work too short', 'malformed', hello => hello(work => q('w'::bytea)) ],
 	[ 'is before epoch 0', 'malformed', hello => hello(epoch => '-1::bigint') ],
 	[ 'is before message 1', 'malformed', hello => hello(next => '0::bigint') ],
+	[ 'has room for fewer than none', 'malformed', hello => hello(room_messages => '-1') ],
+	[ 'does not say what room', 'malformed', hello => hello(room_bytes => 'NULL::bigint') ],
+	[ 'has half a message', 'malformed', hello => hello(early => q(repeat('x', 15)::bytea)) ],
+	[ 'has too many gaps', 'malformed', hello => hello(early => q(repeat('x', 33 * 16)::bytea)) ],
+	[ 'has early what is late', 'malformed', hello => hello(next => '5::bigint', early => q('\x00000000000000040000000000000005'::bytea)) ],
+	[ 'has messages backwards', 'malformed', hello => hello(early => q('\x00000000000000050000000000000004'::bytea)) ],
 	[ 'answers in other types', 'malformed',
 		hello => [ 'a text, b text, c text, d text, e text, f text, g text, h text', q(SELECT '1', 'b', 'c', 'd', 'e', 'f', 'g', 'h') ] ],
 	[ 'answers in fewer columns', 'malformed', hello => [ 'a integer, b bytea', "SELECT 1, $key[0]" ] ],
@@ -825,6 +903,7 @@ sub link_survives
 foreach my $case (
 	[ 'has messages that we never sent', epoch => '1::bigint', next => '1000000::bigint' ],
 	[ 'has other messages', epoch => '1::bigint', next => '1::bigint', value => hex_of('v' x 32) ],
+	[ 'has early what we never sent', early => q('\x7ffffffffffffff07ffffffffffffff1'::bytea) ],
 	[ 'is in an epoch far ahead', epoch => '1000000::bigint' ])
 {
 	link_survives(@$case);
@@ -836,11 +915,15 @@ my $readable = q(SELECT count(convert_from(convert_to(last_error, 'UTF8'), 'UTF8
 # What it says to what we send.  At first it is where we are, or we would start
 # anew, with nothing to send.
 foreach my $case (
-	[ 'is silent about it', 'malformed', 'SELECT NULL::bigint, NULL::bigint, NULL::bytea, NULL::integer, NULL::text' ],
-	[ 'gives no row', 'malformed', 'SELECT 0::bigint, 1::bigint, NULL::bytea, 0, NULL::text WHERE false' ],
-	[ 'gives a value too short', 'malformed', q(SELECT 1::bigint, 1::bigint, 'v'::bytea, 0, NULL::text) ],
+	[ 'is silent about it', 'malformed',
+		'SELECT NULL::bigint, NULL::bigint, NULL::bytea, 1, 1::bigint, NULL::bytea, 0, 0, 0, 0, NULL::integer, NULL::text' ],
+	[ 'gives no row', 'malformed', $answers{receive} . ' WHERE false' ],
+	[ 'gives a value too short', 'malformed', q(SELECT 1::bigint, 1::bigint, 'v'::bytea, 1, 1::bigint, ''::bytea, 0, 0, 0, 0, 0, NULL::text) ],
+	[ 'took fewer than none', 'malformed',
+		q(SELECT 1::bigint, 1::bigint, repeat('v', 32)::bytea, 1, 1::bigint, ''::bytea, -1, 0, 0, 0, 0, NULL::text) ],
 	[ 'refuses all, in bytes that are no text', 'messages refused',
-		[ 'a bigint, b bigint, c bytea, d integer, e bytea', q(SELECT 1::bigint, 1::bigint, repeat('v', 32)::bytea, 7, '\xfffe80'::bytea) ] ],
+		[ 'a bigint, b bigint, c bytea, d integer, e bigint, f bytea, g integer, h integer, i integer, j integer, k integer, l bytea',
+			q(SELECT 1::bigint, 1::bigint, repeat('v', 32)::bytea, 1, 1::bigint, ''::bytea, 0, 0, 0, 0, 7, '\xfffe80'::bytea) ] ],
 	[ 'says errors that are no text', '(kaputt|invalid byte sequence)', q(RAISE E'\xff\xfe kaputt') ])
 {
 	my ($what, $message, $answer) = @$case;

@@ -478,6 +478,25 @@ topic_decode(FtcSlice bytes, FtcWriter *again)
 }
 
 static FtcReason
+sacks_decode(FtcSlice bytes, FtcWriter *again)
+{
+	uint8_t		written[FTC_SACKS_BYTES];
+	FtcAck		ack = {.end.next = 1};
+	FtcReason	reason = ftc_sacks_decode(&ack, bytes);
+
+	if (reason != FTC_OK)
+		return reason;
+	require(ack.n >= 0 && ack.n <= FTC_SACKS_MAX);
+	for (int i = 0; i < ack.n; i++)
+	{
+		require(ack.sacks[i].first >= 1 && ack.sacks[i].first <= ack.sacks[i].last);
+		require(i == 0 || ack.sacks[i - 1].last + 1 < ack.sacks[i].first);
+	}
+	ftc_put_bytes(again, written, ftc_sacks_encode(&ack, written, sizeof(written)));
+	return FTC_OK;
+}
+
+static FtcReason
 frontier_decode(FtcSlice bytes, FtcWriter *again)
 {
 	FtcFrontier frontier;
@@ -678,6 +697,7 @@ const TestCodec codec_block = {"block", block_decode};
 const TestCodec codec_state = {"state", state_decode};
 const TestCodec codec_message = {"message", message_decode};
 const TestCodec codec_topic = {"topic", topic_decode};
+const TestCodec codec_sacks = {"sacks", sacks_decode};
 const TestCodec codec_frontier = {"frontier", frontier_decode};
 const TestCodec codec_tip = {"tip", tip_decode};
 const TestCodec codec_genesis = {"genesis", genesis_decode};

@@ -39,6 +39,9 @@ extern const TestCodec codec_block;
 extern const TestCodec codec_state;
 extern const TestCodec codec_message;
 extern const TestCodec codec_topic;
+
+/* Sacks of a receiver that takes seq 1 next. */
+extern const TestCodec codec_sacks;
 extern const TestCodec codec_frontier;
 extern const TestCodec codec_tip;
 

@@ -213,6 +213,66 @@ test_chain_values(void **state)
 }
 
 static void
+test_account(void **state)
+{
+	uint8_t		bytes[3 * 32 + 16];
+	FtcHash		start = hash_of("start", 0);
+	FtcHash		before = hash_of("before", 0);
+	FtcHash		after = hash_of("after", 0);
+	FtcHash		found = ftc_link_account(&start, 0x0102, 0x0304, &before, &after);
+	FtcHash		expected;
+
+	(void) state;
+	memcpy(bytes, start.b, 32);
+	memcpy(bytes + 32, "\0\0\0\0\0\0\1\2\0\0\0\0\0\0\3\4", 16);
+	memcpy(bytes + 48, before.b, 32);
+	memcpy(bytes + 80, after.b, 32);
+	expected = ftc_sha256(ftc_slice(bytes, sizeof(bytes)));
+	assert_hash_equal(&found, &expected);
+}
+
+/* Ranges as bytes: count of them, a after a. */
+static FtcSlice
+ranges(int count, const uint64_t *numbers)
+{
+	uint8_t    *bytes = keep((size_t) count * 16);
+	FtcWriter	writer = ftc_writer(bytes, (size_t) count * 16);
+
+	for (int i = 0; i < 2 * count; i++)
+		ftc_put_u64(&writer, numbers[i]);
+	return ftc_slice(bytes, writer.len);
+}
+
+#define RANGES(...) \
+	ranges(lengthof(((uint64_t[]) {__VA_ARGS__})) / 2, (uint64_t[]) {__VA_ARGS__})
+
+static void
+test_sacks(void **state)
+{
+	uint64_t	many[2 * (FTC_SACKS_MAX + 1)];
+	FtcAck		ack = {.end.next = 6};
+
+	(void) state;
+	for (uint64_t i = 0; i < lengthof(many); i++)
+		many[i] = 2 * i + 1;
+	check_reason(&codec_sacks, ranges(0, many), FTC_OK);
+	check_reason(&codec_sacks, ranges(FTC_SACKS_MAX, many), FTC_OK);
+	check_reason(&codec_sacks, ranges(FTC_SACKS_MAX + 1, many), FTC_TOO_MANY);
+	check_reason(&codec_sacks, ftc_slice(ranges(1, many).data, 15), FTC_BAD_LENGTH);
+	check_reason(&codec_sacks, RANGES(0, 5), FTC_OUT_OF_RANGE);
+	check_reason(&codec_sacks, RANGES(5, 4), FTC_OUT_OF_RANGE);
+	check_reason(&codec_sacks, RANGES(5, INT64_MAX), FTC_OUT_OF_RANGE);
+	check_reason(&codec_sacks, RANGES(5, INT64_MAX - 1), FTC_OK);
+	check_reason(&codec_sacks, RANGES(5, 6, 7, 8), FTC_NOT_CANONICAL);
+	check_reason(&codec_sacks, RANGES(5, 6, 3, 3), FTC_NOT_CANONICAL);
+	check_reason(&codec_sacks, RANGES(5, 6, 8, 8), FTC_OK);
+	/* before what it takes next is nothing that it could have beyond */
+	assert_reason(ftc_sacks_decode(&ack, RANGES(5, 6)), FTC_OUT_OF_RANGE);
+	assert_reason(ftc_sacks_decode(&ack, RANGES(6, 6)), FTC_OK);
+	assert_int_equal(ack.n, 1);
+}
+
+static void
 test_receive(void **state)
 {
 	FtcLinkEnd	end = {5, 10, {{0}}};
@@ -491,6 +551,8 @@ main(void)
 		test(test_sizes),
 		test(test_message_hashes),
 		test(test_chain_values),
+		test(test_account),
+		test(test_sacks),
 		test(test_receive),
 		test(test_receive_first),
 		test(test_hello),
