@@ -237,6 +237,15 @@ give_message(const Golden *golden, const char *name, FtcMessageKind kind, uint64
 }
 
 static void
+give_sacks(const Golden *golden)
+{
+	uint8_t		bytes[FTC_SACKS_BYTES];
+	FtcAck		ack = {.end.next = 7,.n = 2,.sacks = {{9, 12}, {0x0102, 0x0304}}};
+
+	give(golden, "sacks", &codec_sacks, ftc_slice(bytes, ftc_sacks_encode(&ack, bytes, sizeof(bytes))));
+}
+
+static void
 give_topic(const Golden *golden)
 {
 	FtcTopicReference reference = {0};
@@ -279,6 +288,7 @@ give_link(const Golden *golden)
 	uint8_t		stored[2 * FTC_HASH_LEN];
 
 	give_topic(golden);
+	give_sacks(golden);
 	give_hash(golden, "link_start", value);
 	message = give_message(golden, "message_block", FTC_MESSAGE_BLOCK, 1, of_hash(&id),
 						   block_bytes(&golden->block));
