@@ -175,14 +175,12 @@ count(FtcLine *line)
 	FtcLineCounts *counts = &line->counts;
 	FtcOutLink *out = &line->out;
 
+	/* what came since it was last shown may well have come after a reset */
 	if (line->resets != line->shown->resets)
 		memset(counts, 0, sizeof(*counts));
-	else
-	{
-		counts->repeated += out->repeated;
-		counts->timeouts += out->sender.timeouts;
-		counts->bytes += out->bytes;
-	}
+	counts->repeated += out->repeated;
+	counts->timeouts += out->sender.timeouts;
+	counts->bytes += out->bytes;
 	out->repeated = out->sender.timeouts = out->bytes = 0;
 	line->resets = line->shown->resets;
 	line->shown->counts = *counts;
