@@ -97,9 +97,11 @@ foreach my $node ($alpha, $beta, $gamma, $copy)
 	like($node->log_since, qr/there are two live copies of member $member/, $node->name . ' has logged it');
 }
 
-# Whatever either takes is kept apart: nothing is lost, nothing is twice.
+# Whatever either takes is kept apart: nothing is lost, nothing is twice.  The
+# others cannot reach the copy, so what it seals may stay with it.
 my @entries = map { $_->append('"in two places"') } $alpha, $copy;
-$beta->has_sealed(\@entries, 'what both took is in the chain', 60);
+$beta->has_sealed([ $entries[0] ], 'what the one took is in the chain', 60);
+$copy->has_sealed([ $entries[1] ], 'and what the other took is in its own', 60);
 
 # ---- one of them ends
 
