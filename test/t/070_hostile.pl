@@ -268,7 +268,7 @@ fails('another member\'s name', '22000', 'wrong signature',
 
 {
 	my %before = %link;
-	my $answer = deliver([ FtchainForge::message(epoch => $link{epoch}, seq => $link{next} + 1001, reference => 'x' x 32) ]);
+	my $answer = deliver([ FtchainForge::message(epoch => $link{epoch}, seq => $link{next} + 8001, reference => 'x' x 32) ]);
 
 	is("$answer->{next} $answer->{put_aside} $answer->{dropped} $answer->{reason}", "$before{next} 0 1 wrong sequence number",
 		'a gap that is too wide: nothing is taken, and it is told');
