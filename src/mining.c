@@ -26,7 +26,7 @@
 PG_FUNCTION_INFO_V1(ftchain_mine);
 PG_FUNCTION_INFO_V1(ftchain_hash_rate);
 
-#define SLICE_US 250
+#define SLICE_US 500
 #define SLICE_MIN 1024
 #define SLICE_MAX (UINT64CONST(1) << 24)
 

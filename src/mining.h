@@ -29,7 +29,7 @@ extern bool ftc_mining_check_kernel(int *choice, void **extra, GucSource source)
 extern const FtcKernel *ftc_mining_kernel(void);
 
 /*
- * A slice takes some two milliseconds, whatever the processor: so many
+ * A slice takes some half a millisecond, whatever the processor: so many
  * attempts.
  */
 extern uint64 ftc_mining_slice_size(void);
