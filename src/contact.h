@@ -48,6 +48,8 @@ typedef struct FtcLine
 	FtcHash		reached;		/* the last block it gave us, to go on from */
 	int64		reached_height; /* -1: none */
 	FtcOutLink	out;			/* what is announced to it */
+	FtcHash		heads[2];		/* its and ours, when it last said hello */
+	int			apart;			/* how often they were the same, and differed */
 	bool		not_taken;		/* it took nothing of the last call */
 	FtcLineSlot *shown;			/* in shared memory; NULL: not yet */
 	FtcLineCounts counts;		/* in part: others are counted in out */

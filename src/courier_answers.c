@@ -112,6 +112,31 @@ need_member(FtcContact *c, const FtcHash *member)
 	return false;
 }
 
+/*
+ * An epoch of the ledger begins empty; and what was dropped with the one before, a
+ * peer may be unable to ask for: it may not reach us, or another copy of us instead.
+ * So blocks that it seems to lack are announced again, then, and ever more seldom
+ * while it stays behind though it has acknowledged all.
+ */
+static void
+announce_again(FtcContact *c, const FtcRoute *route, const FtcHash *head, bool ahead, const FtcStored *ours)
+{
+	FtcLine    *line = c->call.line;
+	bool		same = ftc_hash_equal(&line->heads[0], head) && ftc_hash_equal(&line->heads[1], &ours->id);
+
+	line->apart = same ? line->apart + 1 : 0;
+	line->heads[0] = *head;
+	line->heads[1] = ours->id;
+	if (ahead || ftc_hash_equal(head, &ours->id))
+		return;
+	if (!ftc_sending_is_empty(&line->out, route) &&
+		(line->apart == 0 || (line->apart & (line->apart - 1)) != 0 || !ftc_sending_is_done(&line->out, route)))
+		return;
+	/* announcements are numbered under the lock */
+	ftc_chain_lock(route->chain);
+	ftc_outbox_again(route->chain, head);
+}
+
 static bool
 take_hello(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 {
@@ -122,6 +147,8 @@ take_hello(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 	FtcRoute	route = ftc_courier_route(c, self);
 	FtcStored	ours;
 	FtcStored	known;
+	FtcHash		our_work;
+	bool		ahead;
 	int64		protocol;
 
 	if (ftc_peer_rows(result) != 1 || !ftc_peer_int(result, 0, 0, &protocol))
@@ -136,13 +163,11 @@ take_hello(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 	if (!c->call.line->greeted)
 		ftc_sending_hello(&c->call.line->out, &route, &ack);
 	ftc_store_load_head(c->call.chain.id, &ours);
-	if (!ftc_store_load(&head, &known))
-	{
-		FtcHash		our_work = ftc_u256_to_hash(&ours.tip.work);
-
-		if (ftc_hash_compare(&work, &our_work) > 0)
-			c->call.line->behind = true;
-	}
+	our_work = ftc_u256_to_hash(&ours.tip.work);
+	ahead = ftc_hash_compare(&work, &our_work) > 0;
+	if (ahead && !ftc_store_load(&head, &known))
+		c->call.line->behind = true;
+	announce_again(c, &route, &head, ahead, &ours);
 	c->call.line->greeted = true;
 	return true;
 }

@@ -188,6 +188,9 @@ call_for(FtcContact *c, const FtcIdentity *self)
 
 	if (line->retry_at > now || line->asking)
 		return false;
+	/* its link may have begun a new epoch, here or by another process */
+	if (line->out.sender.state != FTC_SENDER_OPEN)
+		line->greeted = false;
 	if (line->greeted && is_in_stream(c, now) && call_block(c))
 		return true;
 	if (!line->greeted || now >= line->hello_at)

@@ -21,6 +21,14 @@
 #include "store.h"
 #include "wake.h"
 
+/*
+ * Whoever has more blocks than these to take is catching up, and fetches the
+ * bodies at its own pace; perhaps it is doing so already.  A large one is always
+ * fetched.
+ */
+#define BODIES_PUSHED 4
+#define BODY_PUSHED_MAX (1024 * 1024)
+
 static FtcStmt outbox_put = {
 	.sql = "INSERT INTO ftchain.outbox (chain, seq, kind, reference)"
 	" SELECT $1, coalesce(max(seq), 0) + 1, $2, $3 FROM ftchain.outbox WHERE chain = $1",
@@ -49,6 +57,15 @@ static FtcStmt outbox_prune = {
 	" FROM ftchain.outbox WHERE chain = $1)",
 	.nargs = 3,
 	.argtypes = {INT4OID, INT8OID, INT8OID},
+};
+
+/* As many as go with their bodies: the lowest above that height, and the head. */
+static FtcStmt blocks_above = {
+	.sql = "SELECT block FROM ftchain.main_chain m WHERE m.chain = $1 AND m.height > $2"
+	" AND (m.height < $2 + $3 OR m.height = (SELECT max(h.height) FROM ftchain.main_chain h WHERE h.chain = $1))"
+	" ORDER BY m.height",
+	.nargs = 3,
+	.argtypes = {INT4OID, INT8OID, INT4OID},
 };
 
 static FtcStmt source_get = {
@@ -101,6 +118,37 @@ ftc_outbox_stored(int32 chain, const FtcHash *block, const FtcHash *member)
 	memcpy(reference, block->b, FTC_HASH_LEN);
 	memcpy(reference + FTC_HASH_LEN, member->b, FTC_HASH_LEN);
 	announce(chain, FTC_MESSAGE_STORED, ftc_slice(reference, sizeof(reference)));
+}
+
+#define PARTING_STEPS 100		/* blocks of a branch that are gone back */
+
+/* The height at which a branch leaves the main chain; of one that is not known, some below the head. */
+static int64
+parting_height(int32 chain, const FtcHash *head)
+{
+	FtcHash		id = *head;
+	FtcStored	stored;
+
+	for (int i = 0; i < PARTING_STEPS && ftc_store_load(&id, &stored) && stored.chain == chain; i++)
+	{
+		if (stored.on_main)
+			return (int64) stored.header.height;
+		id = stored.header.prev;
+	}
+	return Max(ftc_store_main_height(chain) - BODIES_PUSHED, 0);
+}
+
+void
+ftc_outbox_again(int32 chain, const FtcHash *head)
+{
+	uint64		n = ftc_run(&blocks_above, Int32GetDatum(chain), Int64GetDatum(parting_height(chain, head)),
+							Int32GetDatum(BODIES_PUSHED));
+	FtcHash    *blocks = palloc(Max(n, 1) * sizeof(FtcHash));
+
+	for (uint64 i = 0; i < n; i++)
+		blocks[i] = ftc_hash_value(i, 0);
+	for (uint64 i = 0; i < n; i++)
+		ftc_outbox_block(chain, &blocks[i]);
 }
 
 /* ----------------------------------------------------------------
@@ -195,14 +243,6 @@ stored_attachment(FtcSlice reference)
 		return ftc_slice(NULL, 0);
 	return ftc_slice_value(0, 0);
 }
-
-/*
- * Whoever has more blocks than these to take is catching up, and fetches the
- * bodies at its own pace; perhaps it is doing so already.  A large one is always
- * fetched.
- */
-#define BODIES_PUSHED 4
-#define BODY_PUSHED_MAX (1024 * 1024)
 
 static void
 outbox_attach(const FtcRoute *route, FtcMessage *messages, int n)

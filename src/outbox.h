@@ -18,6 +18,13 @@
 extern void ftc_outbox_block(int32 chain, const FtcHash *block);
 extern void ftc_outbox_stored(int32 chain, const FtcHash *block, const FtcHash *member);
 
+/*
+ * Announce blocks again that somebody may lack whose head is that one: some of the
+ * main chain from where it leaves his, and the head.  Not known is one that is not
+ * here.
+ */
+extern void ftc_outbox_again(int32 chain, const FtcHash *head);
+
 /* The log of announcements, for links. */
 extern const FtcOutLog ftc_outbox_log;
 

@@ -204,6 +204,23 @@ ftc_sending_restart(FtcOutLink *link, const FtcRoute *route)
 	route->log->give_up(route, link->sender.base);
 }
 
+bool
+ftc_sending_is_done(const FtcOutLink *link, const FtcRoute *route)
+{
+	const FtcSender *sender = &link->sender;
+	uint64		horizon;
+	uint64		end;
+
+	route->log->ends(route, &horizon, &end);
+	return sender->state == FTC_SENDER_OPEN && sender->base + sender->end.next >= end;
+}
+
+bool
+ftc_sending_is_empty(const FtcOutLink *link, const FtcRoute *route)
+{
+	return link->sender.end.next == 1 && ftc_sending_is_done(link, route);
+}
+
 /* The messages that come next, without what comes along. */
 static int
 read_messages(const FtcRoute *route, const FtcSender *sender, const FtcGrant *grant, FtcMessage *messages)

@@ -91,6 +91,12 @@ extern void ftc_sending_restart(FtcOutLink *link, const FtcRoute *route);
 /* The receiver says how far it is, on a new connection. */
 extern void ftc_sending_hello(FtcOutLink *link, const FtcRoute *route, const FtcAck *says);
 
+/* Has an epoch begun of which the receiver knows nothing yet, and in which nothing is to be sent? */
+extern bool ftc_sending_is_empty(const FtcOutLink *link, const FtcRoute *route);
+
+/* Is all acknowledged that there is to be sent? */
+extern bool ftc_sending_is_done(const FtcOutLink *link, const FtcRoute *route);
+
 /* Messages for a member: count of them, encoded, from seq first on. */
 typedef struct FtcOutgoing
 {

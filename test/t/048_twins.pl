@@ -98,10 +98,9 @@ foreach my $node ($alpha, $beta, $gamma, $copy)
 }
 
 # Whatever either takes is kept apart: nothing is lost, nothing is twice.  The
-# others cannot reach the copy, so what it seals may stay with it.
+# others cannot reach the copy, so it has to tell them.
 my @entries = map { $_->append('"in two places"') } $alpha, $copy;
-$beta->has_sealed([ $entries[0] ], 'what the one took is in the chain', 60);
-$copy->has_sealed([ $entries[1] ], 'and what the other took is in its own', 60);
+$_->has_sealed(\@entries, 'what both took is in the chain, says ' . $_->name, 60) foreach $beta, $alpha, $copy;
 
 # ---- one of them ends
 
