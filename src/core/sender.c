@@ -116,6 +116,7 @@ open_epoch(FtcSender *sender, const FtcLog *log, uint64_t epoch, uint64_t reach)
 {
 	ftc_sender_cut(sender);
 	sender->state = FTC_SENDER_CLOSED;
+	sender->entered = false;
 	sender->base = (log->replays ? log->horizon : log->end) - 1;
 	sender->floor = reach;
 	sender->end.epoch = epoch;
@@ -243,9 +244,10 @@ ftc_sender_hello(FtcSender *sender, const FtcLog *log, const FtcAck *says)
 	if (heard == FTC_HEARD_RESYNC)
 		return heard;
 	sender->state = FTC_SENDER_OPEN;
+	sender->entered = receiver->epoch == sender->end.epoch;
 	sender->fresh = sender->end.next;
 	take_room(sender, says);
-	if (receiver->epoch == sender->end.epoch)
+	if (sender->entered)
 		take_sacks(sender, log, says);
 	return heard;
 }
@@ -278,6 +280,13 @@ must_wait(const FtcSender *sender, int i)
 	return false;
 }
 
+/* What follows the first message of an epoch is of no use before that. */
+static bool
+is_too_soon(const FtcSender *sender, uint64_t first)
+{
+	return !sender->entered && first > 1;
+}
+
 /* A receiver without room is shown one message now and then, to see. */
 static uint64_t
 limit_of(const FtcSender *sender)
@@ -292,7 +301,8 @@ next_lost(const FtcSender *sender, uint64_t bytes, FtcGrant *grant)
 	{
 		const FtcSegment *segment = &sender->flight[i];
 
-		if (!segment->lost || segment->first >= limit_of(sender) || must_wait(sender, i))
+		if (!segment->lost || segment->first >= limit_of(sender) || must_wait(sender, i) ||
+			is_too_soon(sender, segment->first))
 			continue;
 		grant->first = segment->first;
 		grant->messages = MIN(segment->next, limit_of(sender)) - segment->first;
@@ -320,7 +330,8 @@ next_fresh(const FtcSender *sender, const FtcLog *log, uint64_t bytes, FtcGrant 
 		else
 			end = MIN(end, segment->first);
 	}
-	if (grant->first >= end || unsettled >= FTC_FLIGHT_MAX || sender->n >= FTC_SEGMENTS_MAX - 1)
+	if (grant->first >= end || unsettled >= FTC_FLIGHT_MAX || sender->n >= FTC_SEGMENTS_MAX - 1 ||
+		is_too_soon(sender, grant->first))
 		return false;
 	grant->messages = end - grant->first;
 	grant->bytes = bytes;
@@ -551,14 +562,24 @@ is_doubtful(const FtcSender *sender, const FtcLog *log, const FtcAck *ack, uint6
 {
 	const FtcLinkEnd *receiver = &ack->end;
 
+	/* who goes back to an epoch before was set back */
 	if (receiver->epoch != sender->end.epoch)
-		return receiver->epoch > sender->end.epoch;
+		return receiver->epoch > sender->end.epoch || (sender->entered && order > sender->moved);
 	if (receiver->next < sender->end.next)
 		return order > sender->moved;	/* else it is old news */
 	/* it may have more than was sent on this connection, but not another */
 	return receiver->next > end_of(sender, log) ||
 		!log->value_at(log->arg, sender->end.epoch, sender->base, receiver->next, value) ||
 		!ftc_hash_equal(value, &receiver->value);
+}
+
+/* The receiver is in this epoch: what it says of others is from before. */
+static void
+enter(FtcSender *sender)
+{
+	if (!sender->entered)
+		sender->moved = sender->order;
+	sender->entered = true;
 }
 
 static void
@@ -595,7 +616,10 @@ ftc_sender_ack(FtcSender *sender, const FtcLog *log, const FtcAck *ack, uint64_t
 		measure(sender, segment, now);
 	}
 	if (ack->end.epoch == sender->end.epoch)
+	{
+		enter(sender);
 		next = ack->end.next;
+	}
 	if (ack->end.epoch == sender->end.epoch && next >= sender->end.next)
 	{
 		take_room(sender, ack);

@@ -21,6 +21,9 @@
  * not sent again, unless it says later that it has it no more.  One that can take
  * nothing now has no room, and is shown a single message now and then.
  *
+ * What opens an epoch goes alone: until the receiver is in that epoch it would
+ * drop what follows.
+ *
  * The messages stay with the caller, and the clock: times are us of one that
  * only goes forward.
  *
@@ -95,6 +98,7 @@ typedef struct FtcSender
 
 	/* of this connection */
 	FtcSenderState state;
+	bool		entered;		/* the receiver is in this epoch */
 	uint64_t	fresh;			/* seq never sent in this epoch, the first */
 	uint64_t	order;			/* of the last segment sent */
 	uint64_t	greeted;		/* order at the last hello: what was sent up
@@ -117,7 +121,7 @@ typedef struct FtcSender
 	/* counted since the caller set them to 0 */
 	uint64_t	segments;
 	uint64_t	again;			/* segments sent again */
-	uint64_t	bytes;			/* sent */
+	uint64_t	bytes;			/* of all that was sent */
 	uint64_t	failed;			/* segments whose call failed */
 	uint64_t	timeouts;
 	FtcFate		fate;			/* of messages, as receivers told it */

@@ -24,7 +24,7 @@
  *	settings.c	what a seed means
  *	run.c		one seed
  *	speed.c		how much gets through
- *	exhaust.c	every small case
+ *	exhaust.c	every small case		met.c	and which of them were met
  *	main.c		the command line
  *
  * mutants.txt leaves out one rule of the core after the other; each must be
@@ -41,6 +41,7 @@
 #include <string.h>
 
 #include "link.h"
+#include "options.h"
 #include "queue.h"
 #include "random.h"
 #include "receiver.h"
@@ -536,8 +537,40 @@ extern World *run_world(const Settings *settings, bool tracing, bool printing);
 extern Result run_seed(const Settings *settings, bool printing);
 extern void world_free(World *w);
 
+/* ----------------------------------------------------------------
+ *		met.c
+ * ----------------------------------------------------------------
+ */
+
+/* Of a state; never all zeros. */
+typedef struct Print
+{
+	uint64_t	a;
+	uint64_t	b;
+} Print;
+
+typedef struct Met Met;
+
+extern Met *met_make(void);
+extern void met_free(Met *met);
+extern bool met_add(Met *met, const Print *print);	/* false if it was there */
+extern uint64_t met_count(const Met *met);
+extern uint64_t met_bytes(const Met *met);
+
 /* speed.c, exhaust.c */
 extern void speed_run(int *passed, int *failed);
-extern void exhaust_run(uint64_t messages, uint64_t restores, int *passed, int *failed);
+
+/* Which small cases. */
+typedef struct Exhaust
+{
+	uint64_t	messages;
+	int			packets;		/* under way at a time */
+	int			faults;
+	int			kind;			/* 0: losses, 1: crashes and restores, 2: restores
+								 * behind a connection that stays; -1: all */
+	int			log;			/* 1: users', -1: the ledger's, 0: both */
+} Exhaust;
+
+extern void exhaust_run(const Exhaust *what, int *passed, int *failed);
 
 #endif							/* LINKSIM_H */

@@ -11,10 +11,13 @@ static const char usage_text[] =
 "usage: linksim --seed N [CHANGE]... [--trace]\n"
 "       linksim --seeds FIRST:COUNT [CHANGE]... [--brief]\n"
 "       linksim --speed                         how much gets through\n"
-"       linksim --exhaust [MESSAGES [FAULTS]]   every small case\n"
+"       linksim --exhaust [MESSAGES [FAULTS]] [--log LOG] [--kind losses|crashes|exchanges] [--packets N]\n"
+"                                               every small case\n"
 "changes: --duration SECONDS, --messages N, --with FAULT[,FAULT]...,\n"
 "         --without FAULT[,FAULT]..., --log users|ledger, --path pipeline|calls\n"
 "faults:";
+
+static const char *const exhaust_kinds[] = {"losses", "crashes", "exchanges"};
 
 typedef struct Options
 {
@@ -32,13 +35,14 @@ typedef struct Options
 	uint64_t	messages;
 	int			log;			/* 1: users, -1: ledger */
 	int			path;			/* 1: pipeline, -1: calls */
+	uint64_t	packets;
+	int			kind;			/* of what is exhausted, from 1; 0: all */
 	int			faults[FAULT_COUNT];	/* 1: with, -1: without */
 	bool		trace;
 	bool		brief;			/* a failure is not explained */
 } Options;
 
-static void
-__attribute__((noreturn))
+void
 usage(void)
 {
 	fputs(usage_text, stderr);
@@ -48,62 +52,6 @@ usage(void)
 	exit(2);
 }
 
-static uint64_t
-number(const char *text, char **end)
-{
-	if (text == NULL || *text <'0' || *text >'9')
-		usage();
-	return strtoull(text, end, 10);
-}
-
-static uint64_t
-whole_number(const char *text)
-{
-	char	   *end;
-	uint64_t	n = number(text, &end);
-
-	if (*end != '\0')
-		usage();
-	return n;
-}
-
-static void
-range(const char *text, Options *o)
-{
-	char	   *end;
-
-	o->first = number(text, &end);
-	if (*end != ':')
-		usage();
-	o->count = whole_number(end + 1);
-}
-
-static void
-set_faults(const char *text, Options *o, int to)
-{
-	while (text !=NULL && *text !='\0')
-	{
-		size_t		len = strcspn(text, ",");
-		int			i = 0;
-
-		while (i < FAULT_COUNT && (strlen(fault_names[i]) != len || strncmp(fault_names[i], text, len) != 0))
-			i++;
-		if (i == FAULT_COUNT)
-			usage();
-		o->faults[i] = to;
-		text	  +=len + (text[len] == ',');
-	}
-}
-
-/* Which of two: 1 or -1. */
-static int
-choice(const char *text, const char *yes, const char *no)
-{
-	if (text == NULL || (strcmp(text, yes) != 0 && strcmp(text, no) != 0))
-		usage();
-	return strcmp(text, yes) == 0 ? 1 : -1;
-}
-
 /* An option with a value; 2 if it was one. */
 static int
 take_value(const char *name, const char *value, Options *o)
@@ -111,26 +59,35 @@ take_value(const char *name, const char *value, Options *o)
 	if (strcmp(name, "--seed") == 0)
 	{
 		o->what = DO_SEED;
-		o->first = whole_number(value);
+		o->first = option_number(value);
 		o->count = 1;
 	}
 	else if (strcmp(name, "--seeds") == 0)
 	{
 		o->what = DO_SEEDS;
-		range(value, o);
+		option_range(value, &o->first, &o->count);
 	}
 	else if (strcmp(name, "--duration") == 0)
-		o->duration = whole_number(value) * SECOND;
+		o->duration = option_number(value) * SECOND;
 	else if (strcmp(name, "--messages") == 0)
-		o->messages = whole_number(value);
+		o->messages = option_number(value);
 	else if (strcmp(name, "--with") == 0)
-		set_faults(value, o, 1);
+		option_faults(value, fault_names, FAULT_COUNT, o->faults, 1);
 	else if (strcmp(name, "--without") == 0)
-		set_faults(value, o, -1);
+		option_faults(value, fault_names, FAULT_COUNT, o->faults, -1);
 	else if (strcmp(name, "--log") == 0)
-		o->log = choice(value, "users", "ledger");
+		o->log = option_choice(value, "users", "ledger") ? 1 : -1;
 	else if (strcmp(name, "--path") == 0)
-		o->path = choice(value, "pipeline", "calls");
+		o->path = option_choice(value, "pipeline", "calls") ? 1 : -1;
+	else if (strcmp(name, "--packets") == 0)
+		o->packets = option_number(value);
+	else if (strcmp(name, "--kind") == 0)
+	{
+		while (o->kind < 3 && (value == NULL || strcmp(value, exhaust_kinds[o->kind]) != 0))
+			o->kind++;
+		if (o->kind++ == 3)
+			usage();
+	}
 	else
 		usage();
 	return 2;
@@ -154,9 +111,9 @@ take_option(char **argv, Options *o)
 		o->first = 5;
 		o->count = 1;
 		if (argv[1] != NULL && argv[1][0] != '-')
-			o->first = whole_number(argv[taken++]);
+			o->first = option_number(argv[taken++]);
 		if (taken == 2 && argv[2] != NULL && argv[2][0] != '-')
-			o->count = whole_number(argv[taken++]);
+			o->count = option_number(argv[taken++]);
 	}
 	else
 		return take_value(argv[0], argv[1], o);
@@ -218,35 +175,33 @@ print_sights(const Sights *s, uint64_t seeds)
  */
 
 static bool
-take_if_fails(Settings *s, const Settings *tried)
+fails(const void *settings)
 {
-	Result		result = run_seed(tried, false);
+	Result		result = run_seed(settings, false);
 
-	if (result.passed)
-		return false;
-	*s = *tried;
-	return true;
+	return !result.passed;
 }
 
+/* Without one of the faults, shorter, or with fewer messages. */
 static bool
-make_smaller(Settings *s)
+smaller(void *settings, int way)
 {
-	bool		smaller = false;
-	Settings	tried;
+	Settings   *s = settings;
 
-	for (int i = 0; i < FAULT_COUNT; i++)
+	if (way < FAULT_COUNT)
 	{
-		tried = *s;
-		settings_switch(&tried, (Fault) i, false);
-		smaller |= s->fault[i] && take_if_fails(s, &tried);
+		if (!s->fault[way])
+			return false;
+		settings_switch(s, (Fault) way, false);
+		return true;
 	}
-	tried = *s;
-	tried.duration = s->duration / 2 / SECOND * SECOND;
-	smaller |= tried.duration >= SECOND && take_if_fails(s, &tried);
-	tried = *s;
-	tried.messages = s->messages * 3 / 4;
-	smaller |= tried.messages > 0 && take_if_fails(s, &tried);
-	return smaller;
+	if (way == FAULT_COUNT)
+	{
+		s->duration = s->duration / 2 / SECOND * SECOND;
+		return s->duration >= SECOND;
+	}
+	s->messages = s->messages * 3 / 4;
+	return s->messages > 0;
 }
 
 /* The command that runs it again */
@@ -258,9 +213,7 @@ print_command(const Settings *s)
 	printf("linksim --seed %llu --duration %llu --messages %llu --log %s --path %s", (unsigned long long) s->seed,
 		   (unsigned long long) (s->duration / SECOND), (unsigned long long) s->messages,
 		   s->users ? "users" : "ledger", s->pipeline ? "pipeline" : "calls");
-	for (int i = 0; i < FAULT_COUNT; i++)
-		if (drawn.fault[i] != s->fault[i])
-			printf(" --%s %s", s->fault[i] ? "with" : "without", fault_names[i]);
+	print_faults(fault_names, FAULT_COUNT, drawn.fault, s->fault);
 	printf(" --trace\n");
 }
 
@@ -268,16 +221,16 @@ print_command(const Settings *s)
 static void
 explain(const Settings *s)
 {
-	Settings	smaller = *s;
+	static const Shrinking how = {sizeof(Settings), FAULT_COUNT + 2, fails, smaller};
+	Settings	least = *s;
 	World	   *w;
 
 	printf("the seed again: ");
 	print_command(s);
-	while (make_smaller(&smaller))
-		;
+	shrink_settings(&how, &least);
 	printf("made smaller:   ");
-	print_command(&smaller);
-	w = run_world(&smaller, true, false);
+	print_command(&least);
+	w = run_world(&least, true, false);
 	for (uint64_t i = w->nlines > TRACE_LINES ? w->nlines - TRACE_LINES : 0; i < w->nlines; i++)
 		puts(w->lines[i % TRACE_LINES]);
 	printf("%s\n", w->failure);
@@ -315,6 +268,14 @@ run_seeds(const Options *o, int *passed, int *failed)
 	}
 }
 
+static void
+run_exhaust(const Options *o, int *passed, int *failed)
+{
+	Exhaust		what = {.messages = Min(o->first, 8),.packets = o->packets == 0 ? 12 : (int) Min(o->packets, 16),.faults = (int) o->count,.kind = o->kind - 1,.log = o->log};
+
+	exhaust_run(&what, passed, failed);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -336,7 +297,7 @@ main(int argc, char **argv)
 			speed_run(&passed, &failed);
 			break;
 		case DO_EXHAUST:
-			exhaust_run(o.first, o.count, &passed, &failed);
+			run_exhaust(&o, &passed, &failed);
 			break;
 	}
 	printf("%d passed, %d failed, 0 skipped\n", passed, failed);

@@ -78,8 +78,9 @@ settings_of(uint64_t seed)
 	bool		untroubled = random_chance(&r, UNTROUBLED);
 
 	s.duration = random_between(&r, 5, 40) * SECOND;
-	for (int i = 0; i < FAULT_COUNT; i++)
-		s.fault[i] = random_chance(&r, how_often[i]) && !untroubled;
+	draw_faults(&r, how_often, FAULT_COUNT, s.fault);
+	if (untroubled)
+		memset(s.fault, 0, sizeof(s.fault));
 	/* who says to have what it lacks does not get it */
 	s.fault[FAULT_GARBLING] &= !s.fault[FAULT_RESTORE_SINK];
 	draw_network(&s, &r);

@@ -40,6 +40,7 @@ leave(Member *m, Peer *p)
 	p->behind = false;
 	p->calls_open = 0;
 	memset(p->calls, 0, sizeof(p->calls));
+	outbox_cut(p);
 	p->retry_at = m->world->now + wait_of(p);
 }
 
@@ -118,7 +119,7 @@ call_receive(Member *m, Peer *p, Call *into)
 	FtcWriter	args = scratch(m->world);
 	Call		call = {.kind = CALL_RECEIVE};
 
-	if (m->hiding || m->world->now < p->send_at || !outbox_send(m, p, &args, &call))
+	if (m->hiding || !p->greeted || !outbox_send(m, p, &args, &call))
 		return false;
 	send_call(m, p, into, call, &args);
 	return true;
@@ -266,7 +267,7 @@ next_look(const Member *m, const Peer *p)
 	if (m->wanted.n > 0)
 		next = Min(next, p->pass_at);
 	if (p->acked < m->nrows && !m->hiding)
-		next = Min(next, p->send_at);
+		next = Min(next, outbox_hold_until(p));
 	return next;
 }
 
@@ -325,6 +326,8 @@ courier_start(Member *m)
 		Peer	   *p = &m->peers[i];
 
 		memset((char *) p + offsetof(Peer, greeted), 0, sizeof(Peer) - offsetof(Peer, greeted));
+		if (p->sender != NULL)
+			memset(p->sender, 0, sizeof(FtcSender));
 		p->reached = NONE;
 	}
 	for (uint32_t i = 0; i < m->nrecords; i++)
@@ -621,12 +624,18 @@ serve(Member *m, const Packet *call)
  * ----------------------------------------------------------------
  */
 
+/* It always has room, but while the next message is too early. */
 static bool
-get_end(FtcReader *at, FtcLinkEnd *end)
+get_ack(FtcReader *at, FtcAck *ack)
 {
+	FtcLinkEnd *end = &ack->end;
+
+	memset(ack, 0, sizeof(*ack));
 	end->epoch = ftc_get_u64(at);
 	end->next = ftc_get_u64(at);
 	end->value = ftc_get_hash(at);
+	ack->room_messages = FTC_RECEIVE_AHEAD;
+	ack->room_bytes = FTC_RECEIVE_BYTES;
 	return !at->bad && end->epoch <= INT64_MAX && end->next >= 1 && end->next <= INT64_MAX;
 }
 
@@ -637,14 +646,15 @@ take_hello(Member *m, Peer *p, FtcReader *answer)
 	FtcHash		head = ftc_get_hash(answer);
 	FtcHash		work = ftc_get_hash(answer);
 	FtcHash		ours = ftc_u256_to_hash(&w->blocks[head_of(m)].tip.work);
-	FtcLinkEnd	end;
+	FtcAck		ack;
 
-	if (!get_end(answer, &end) || !ftc_reader_is_done(answer))
+	if (!get_ack(answer, &ack) || !ftc_reader_is_done(answer))
 	{
 		leave(m, p);
 		return;
 	}
-	(void) outbox_hello(m, p, &end);
+	if (!p->greeted)
+		outbox_hello(m, p, &ack);
 	if (!inbox_has(m, &head) && ftc_hash_compare(&work, &ours) > 0 && !mutated(w, MUTANT_PARENTS))
 		p->behind = true;
 	p->greeted = true;
@@ -654,21 +664,22 @@ take_hello(Member *m, Peer *p, FtcReader *answer)
 static void
 take_receive(Member *m, Peer *p, const Call *call, FtcReader *answer)
 {
-	FtcLinkEnd	end;
+	FtcAck		ack;
 
-	if (!get_end(answer, &end) || (ftc_get_u32(answer), ftc_get_u8(answer), !ftc_reader_is_done(answer)))
+	if (!get_ack(answer, &ack))
 	{
 		leave(m, p);
 		return;
 	}
-	if (!outbox_hello(m, p, &end) || end.epoch > call->epoch ||
-		(end.epoch == call->epoch && end.next > call->first))
-		p->failures = 0;
-	else
+	ack.fate.refused = ftc_get_u32(answer);
+	if (ftc_get_u8(answer) != 0)
+		ack.room_messages = ack.room_bytes = 0;
+	if (!ftc_reader_is_done(answer))
 	{
-		p->failures++;
-		p->send_at = m->world->now + wait_of(p);
+		leave(m, p);
+		return;
 	}
+	p->failures = outbox_ack(m, p, &ack, call->order) ? 0 : p->failures + 1;
 }
 
 /*

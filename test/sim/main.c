@@ -37,8 +37,7 @@ typedef struct Options
 	bool		trace;
 } Options;
 
-static void
-__attribute__((noreturn))
+void
 usage(void)
 {
 	fputs(usage_text, stderr);
@@ -49,53 +48,6 @@ usage(void)
 		fprintf(stderr, " %s", mutant_name((Mutant) i));
 	fputc('\n', stderr);
 	exit(2);
-}
-
-static uint64_t
-number(const char *text, char **end)
-{
-	if (text == NULL || *text <'0' || *text >'9')
-		usage();
-	return strtoull(text, end, 10);
-}
-
-static uint64_t
-whole_number(const char *text)
-{
-	char	   *end;
-	uint64_t	n = number(text, &end);
-
-	if (*end != '\0')
-		usage();
-	return n;
-}
-
-static void
-range(const char *text, Options *o)
-{
-	char	   *end;
-
-	o->first = number(text, &end);
-	if (*end != ':')
-		usage();
-	o->count = whole_number(end + 1);
-}
-
-static void
-set_faults(const char *text, Options *o, int to)
-{
-	while (text !=NULL && *text !='\0')
-	{
-		size_t		len = strcspn(text, ",");
-		int			i = 0;
-
-		while (i < FAULT_COUNT && (strlen(fault_names[i]) != len || strncmp(fault_names[i], text, len) != 0))
-			i++;
-		if (i == FAULT_COUNT)
-			usage();
-		o->faults[i] = to;
-		text	  +=len + (text[len] == ',');
-	}
 }
 
 static Mutant
@@ -114,24 +66,24 @@ take_value(const char *name, const char *value, Options *o)
 	if (strcmp(name, "--seed") == 0)
 	{
 		o->what = DO_SEED;
-		o->first = whole_number(value);
+		o->first = option_number(value);
 		o->count = 1;
 	}
 	else if (strcmp(name, "--seeds") == 0)
 	{
 		o->what = DO_SEEDS;
-		range(value, o);
+		option_range(value, &o->first, &o->count);
 	}
 	else if (strcmp(name, "--members") == 0)
-		o->members = (int) whole_number(value);
+		o->members = (int) option_number(value);
 	else if (strcmp(name, "--duration") == 0)
-		o->duration = whole_number(value) * SECOND;
+		o->duration = option_number(value) * SECOND;
 	else if (strcmp(name, "--mutant") == 0)
 		o->mutant = mutant_of(value);
 	else if (strcmp(name, "--with") == 0)
-		set_faults(value, o, 1);
+		option_faults(value, fault_names, FAULT_COUNT, o->faults, 1);
 	else if (strcmp(name, "--without") == 0)
-		set_faults(value, o, -1);
+		option_faults(value, fault_names, FAULT_COUNT, o->faults, -1);
 	else
 		usage();
 	return 2;
@@ -156,7 +108,7 @@ take_option(const char *name, const char *value, Options *o)
 	if (strcmp(name, "--mutants") != 0 && strcmp(name, "--curve") != 0)
 		return take_value(name, value, o);
 	o->what = strcmp(name, "--mutants") == 0 ? DO_MUTANTS : DO_CURVE;
-	o->count = has_value ? whole_number(value) : o->what == DO_MUTANTS ? 60 : 10000;
+	o->count = has_value ? option_number(value) : o->what == DO_MUTANTS ? 60 : 10000;
 	return has_value ? 2 : 1;
 }
 

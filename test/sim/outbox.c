@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * outbox.c
- *	  What a member announces, and how far each link has come: src/outbox.c, with
- *	  the core's messages, chain values and decisions.
+ *	  What a member announces, and how far each link has come: src/outbox.c and
+ *	  src/sending.c, with the core's sender and messages.
  *
  *-------------------------------------------------------------------------
  */
@@ -90,82 +90,160 @@ start_of(Member *m, const Peer *p, uint64_t epoch)
 	return ftc_link_start(&w->genesis, &m->id, &w->members[p->member].id, FTC_STREAM_LEDGER, epoch);
 }
 
-/* An epoch starts empty: what went before is for the receiver to reconcile. */
-static void
-open_epoch(Member *m, Peer *p, uint64_t epoch)
-{
-	p->epoch = epoch;
-	p->base = p->acked = m->nrows;
-	p->value = start_of(m, p, epoch);
-}
+/* ----------------------------------------------------------------
+ *		The log behind links
+ * ----------------------------------------------------------------
+ */
 
-void
-outbox_link(Member *m, Peer *p)
+typedef struct Log
 {
-	if (p->epoch == 0)
-		open_epoch(m, p, 1);
-}
+	Member	   *m;
+	Peer	   *p;
+} Log;
 
-/* The link's chain value after a row; false if the outbox does not go there. */
+/* From what is saved, or from the epoch's beginning; false if the outbox does not go there. */
 static bool
-value_at(Member *m, const Peer *p, uint64_t row, FtcHash *value)
+value_at(void *arg, uint64_t epoch, uint64_t base, uint64_t seq, FtcHash *value)
 {
-	uint64_t	at = p->acked;
+	const Log  *log = arg;
+	const Member *m = log->m;
+	const Peer *p = log->p;
+	uint64_t	row = base + seq - 1;
+	uint64_t	at = base;
 
-	*value = p->value;
-	if (row < at)
+	*value = start_of(log->m, p, epoch);
+	if (epoch == p->epoch && p->acked <= row)
 	{
-		at = p->base;
-		*value = start_of(m, p, p->epoch);
+		at = p->acked;
+		*value = p->value;
+	}
+	if (epoch == p->epoch && p->sent <= row && p->sent >= at)
+	{
+		at = p->sent;
+		*value = p->sent_value;
 	}
 	if (row > m->nrows || (at < row && at < m->pruned))
 		return false;
 	for (; at < row; at++)
 		*value = ftc_link_advance(value, &m->outbox[at].message->id, &m->outbox[at].message->digest);
-	/* what follows must be there still */
-	return row >= m->pruned;
+	return true;
+}
+
+/* An epoch starts empty: what went before is for the receiver to reconcile. */
+static FtcLog
+open_log(Log *arg, Member *m, Peer *p)
+{
+	FtcLog		log = {.arg = arg,.horizon = m->pruned + 1,.end = m->nrows + 1,.replays = false,.value_at = value_at};
+
+	arg->m = m;
+	arg->p = p;
+	return log;
+}
+
+static void
+save(Peer *p, FtcHeard heard)
+{
+	const FtcSender *sender = p->sender;
+
+	if (heard != FTC_HEARD_RESTARTED && heard != FTC_HEARD_MOVED)
+		return;
+	p->epoch = sender->end.epoch;
+	p->base = sender->base;
+	p->acked = sender->base + sender->end.next - 1;
+	p->value = sender->end.value;
+	if (heard == FTC_HEARD_RESTARTED || p->sent < p->acked)
+	{
+		p->sent = p->acked;
+		p->sent_value = p->value;
+	}
+}
+
+/* As it was left; a process that has begun knows only that. */
+static FtcSender *
+load(Member *m, Peer *p, const FtcLog *log)
+{
+	FtcLinkEnd	end = {p->epoch, p->acked - p->base + 1, p->value};
+
+	if (p->sender == NULL)
+		p->sender = world_alloc(m->world, sizeof(FtcSender));
+	if (p->sender->window != 0)
+		return p->sender;
+	ftc_sender_init(p->sender, &end, p->base);
+	p->sent = p->acked;
+	p->sent_value = p->value;
+	if (p->epoch == 0)
+		save(p, ftc_sender_restart(p->sender, log, 1));
+	return p->sender;
+}
+
+void
+outbox_cut(Peer *p)
+{
+	if (p->sender != NULL && p->sender->window != 0)
+		ftc_sender_cut(p->sender);
+}
+
+uint64_t
+outbox_hold_until(const Peer *p)
+{
+	return p->sender == NULL ? 0 : p->sender->hold_until;
 }
 
 /*
- * What src/outbox.c does: a receiver must not lead us to where epochs end.
+ * What src/sending.c does: a receiver must not lead us to where epochs end.
  */
 #define EPOCH_MAX (UINT64_C(1) << 62)
 
-bool
-outbox_hello(Member *m, Peer *p, const FtcLinkEnd *says)
+/* A mutant believes every value. */
+static FtcAck
+heed(Log *arg, const FtcAck *says)
 {
-	FtcLinkEnd	receiver = *says;
-	FtcLinkEnd	sender;
-	FtcHash		value = {{0}};
-	bool		known;
-	uint64_t	next;
-	uint64_t	epoch;
+	FtcAck		ack = *says;
+	const Peer *p = arg->p;
 
-	outbox_link(m, p);
-	if (receiver.epoch > EPOCH_MAX && receiver.epoch > p->epoch)
-		receiver.epoch = 0;
-	sender.epoch = p->epoch;
-	sender.next = p->acked - p->base + 1;
-	sender.value = p->value;
-	known = receiver.epoch == p->epoch && receiver.next >= 1 && receiver.next <= INT64_MAX - p->base &&
-		value_at(m, p, p->base + receiver.next - 1, &value);
-	if (mutated(m->world, MUTANT_LINK_VALUE))
-		receiver.value = value;
-	if (ftc_link_hello(&sender, m->nrows - p->base + 1, &receiver, known ? &value : NULL,
-					   &next, &epoch) == FTC_LINK_STREAM)
-	{
-		if (p->base + next - 1 != p->acked)
-		{
-			p->acked = p->base + next - 1;
-			p->value = known ? value : start_of(m, p, p->epoch);
-		}
-		return true;
-	}
-	trace(m->world, "%u opens epoch %llu to %u", m->no, (unsigned long long) epoch, p->member);
-	if (says->epoch > 0)
+	if (mutated(arg->m->world, MUTANT_LINK_VALUE) && ack.end.epoch == p->epoch && ack.end.next >= 1 &&
+		ack.end.next <= INT64_MAX - p->base)
+		(void) value_at(arg, p->epoch, p->base, ack.end.next, &ack.end.value);
+	if (ack.end.epoch > EPOCH_MAX && ack.end.epoch > p->epoch)
+		ack.end.epoch = 0;
+	return ack;
+}
+
+static void
+note_restart(Member *m, const Peer *p)
+{
+	trace(m->world, "%u opens epoch %llu to %u", m->no, (unsigned long long) p->epoch, p->member);
+}
+
+void
+outbox_hello(Member *m, Peer *p, const FtcAck *says)
+{
+	Log			arg;
+	FtcLog		log = open_log(&arg, m, p);
+	FtcSender  *sender = load(m, p, &log);
+	FtcAck		ack = heed(&arg, says);
+	FtcHeard	heard = ftc_sender_hello(sender, &log, &ack);
+
+	save(p, heard);
+	if (heard != FTC_HEARD_RESTARTED)
+		return;
+	note_restart(m, p);
+	if (says->end.epoch > 0)
 		see(m->world, SIGHT_EPOCH);
-	open_epoch(m, p, epoch);
-	return false;
+}
+
+/* False if nothing of it was taken, and the link holds back. */
+bool
+outbox_ack(Member *m, Peer *p, const FtcAck *says, uint64_t order)
+{
+	Log			arg;
+	FtcLog		log = open_log(&arg, m, p);
+	FtcSender  *sender = load(m, p, &log);
+	FtcAck		ack = heed(&arg, says);
+
+	save(p, ftc_sender_ack(sender, &log, &ack, order, m->world->now));
+	p->greeted &= sender->state == FTC_SENDER_OPEN;
+	return sender->hold_until <= m->world->now;
 }
 
 /* Who made a block, or gave it to us, has it. */
@@ -195,7 +273,7 @@ put_message(Member *m, const Peer *p, FtcWriter *into, const Row *row, uint64_t 
 	FtcBlock	block;
 	size_t		len;
 
-	message.epoch = p->epoch;
+	message.epoch = p->sender->end.epoch;
 	message.seq = seq;
 	if (row->block != NONE && !has_it(m, p, row->block))
 	{
@@ -226,6 +304,21 @@ count_blocks(const Row *rows, uint64_t n)
 	return blocks;
 }
 
+/* What is to be sent is gone: the link goes on with a new epoch. */
+static bool
+is_behind(Member *m, Peer *p, const FtcLog *log)
+{
+	FtcSender  *sender = p->sender;
+
+	if (sender->state != FTC_SENDER_OPEN || sender->base + sender->end.next >= log->horizon)
+		return false;
+	see(m->world, SIGHT_PRUNED);
+	save(p, ftc_sender_restart(sender, log, sender->end.epoch + 1));
+	note_restart(m, p);
+	p->greeted = false;
+	return true;
+}
+
 /*
  * The messages that come next, into a call: account, count, messages.  False if
  * there are none.
@@ -234,48 +327,43 @@ bool
 outbox_send(Member *m, Peer *p, FtcWriter *into, Call *call)
 {
 	World	   *w = m->world;
+	Log			arg;
+	FtcLog		log = open_log(&arg, m, p);
+	FtcSender  *sender = load(m, p, &log);
+	FtcGrant	grant;
 	uint64_t	from;
 	uint64_t	n;
 	FtcHash		value;
 	FtcSignature account;
-	FtcWriter	front;
+	FtcWriter	front = *into;
+	size_t		before;
 	bool		with_bodies;
 
-	outbox_link(m, p);
-	if (p->calls_open == 0)
-	{
-		p->sent = p->acked;
-		p->sent_value = p->value;
-	}
-	from = p->sent;
-	if (from < m->pruned && from < m->nrows)
-	{
-		see(w, SIGHT_PRUNED);
-		open_epoch(m, p, p->epoch + 1);
+	if (is_behind(m, p, &log) || !ftc_sender_next(sender, &log, w->now, &grant) ||
+		!value_at(&arg, sender->end.epoch, sender->base, grant.first, &value))
 		return false;
-	}
-	n = Min(m->nrows - from, MESSAGES_MAX);
-	if (n == 0)
-		return false;
-	call->epoch = p->epoch;
-	call->first = from - p->base + 1;
+	from = sender->base + grant.first - 1;
+	n = Min(grant.messages, MESSAGES_MAX);
 	with_bodies = count_blocks(&m->outbox[from], n) <= BODIES_PUSHED;
-	front = *into;
 	into->len += FTC_SIGNATURE_LEN + 4;
-	value = p->sent_value;
+	before = into->len;
 	for (uint64_t i = 0; i < n; i++)
 	{
 		const Row  *row = &m->outbox[from + i];
 
-		put_message(m, p, into, row, from + i - p->base + 1, with_bodies);
+		put_message(m, p, into, row, grant.first + i, with_bodies);
 		value = ftc_link_advance(&value, &row->message->id, &row->message->digest);
-		if (into->len > CALL_BYTES)
+		if (into->len > CALL_BYTES || into->len - before >= grant.bytes)
 			n = i + 1;
 	}
 	ftc_sign(&m->seed, FTC_DOMAIN_ACCOUNT, &w->genesis, &value, &account);
 	ftc_put_bytes(&front, account.b, FTC_SIGNATURE_LEN);
 	ftc_put_u32(&front, (uint32_t) n);
-	p->sent = from + n;
-	p->sent_value = value;
+	call->order = ftc_sender_sent(sender, grant.first, grant.first + n, into->len - before, w->now);
+	if (from + n > p->sent)
+	{
+		p->sent = from + n;
+		p->sent_value = value;
+	}
 	return true;
 }

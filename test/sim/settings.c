@@ -99,8 +99,7 @@ settings_of(uint64_t seed)
 	s.members = random_chance(&r, 50) ? (int) random_between(&r, 9, 16)
 		: random_chance(&r, 100) ? 2 : (int) random_between(&r, 3, 8);
 	s.duration = random_between(&r, 40, 140) * SECOND;
-	for (int i = 0; i < FAULT_COUNT; i++)
-		s.fault[i] = random_chance(&r, how_often[i]);
+	draw_faults(&r, how_often, FAULT_COUNT, s.fault);
 	draw_chain(&s, &r);
 	draw_network(&s, &r);
 	s.append_mean = (double) random_between(&r, 2, 20) * SECOND;

@@ -9,64 +9,42 @@
 #include "sim.h"
 
 static bool
-still_fails(const Settings *s)
+fails(const void *settings)
 {
-	Outcome		outcome = run_seed(s, false);
+	Outcome		outcome = run_seed(settings, false);
 
 	return !outcome.passed;
 }
 
 static bool
-take_if_fails(Settings *s, const Settings *tried)
+smaller_so(void *settings, int way)
 {
-	if (!still_fails(tried))
-		return false;
-	*s = *tried;
-	return true;
-}
+	Settings   *s = settings;
 
-static bool
-fewer_faults(Settings *s)
-{
-	bool		smaller = false;
-
-	for (int i = 0; i < FAULT_COUNT; i++)
+	if (way < FAULT_COUNT)
 	{
-		Settings	tried = *s;
-
-		if (!s->fault[i])
-			continue;
-		settings_switch(&tried, (Fault) i, false);
-		smaller |= take_if_fails(s, &tried);
+		if (!s->fault[way])
+			return false;
+		settings_switch(s, (Fault) way, false);
+		return true;
 	}
-	return smaller;
-}
-
-static bool
-less_time(Settings *s)
-{
-	Settings	tried = *s;
-
-	tried.duration = s->duration / 2 / SECOND * SECOND;
-	return tried.duration >= 2 * SECOND && take_if_fails(s, &tried);
-}
-
-static bool
-fewer_members(Settings *s)
-{
-	Settings	tried = *s;
-
-	tried.members--;
-	tried.appenders = Min(s->appenders, tried.members);
-	return tried.members >= 2 && take_if_fails(s, &tried);
+	if (way == FAULT_COUNT)
+	{
+		s->duration = s->duration / 2 / SECOND * SECOND;
+		return s->duration >= 2 * SECOND;
+	}
+	s->members--;
+	s->appenders = Min(s->appenders, s->members);
+	return s->members >= 2;
 }
 
 void
 shrink(const Settings *settings, Settings *smaller)
 {
+	static const Shrinking how = {sizeof(Settings), FAULT_COUNT + 2, fails, smaller_so};
+
 	*smaller = *settings;
-	while (fewer_faults(smaller) || less_time(smaller) || fewer_members(smaller))
-		;
+	shrink_settings(&how, smaller);
 }
 
 /* The command that runs it again */
@@ -74,23 +52,10 @@ void
 print_command(const Settings *s)
 {
 	Settings	drawn = settings_of(s->seed);
-	const char *before = " --without ";
 
 	printf("sim --seed %llu --members %d --duration %llu", (unsigned long long) s->seed, s->members,
 		   (unsigned long long) (s->duration / SECOND));
-	for (int i = 0; i < FAULT_COUNT; i++)
-		if (drawn.fault[i] && !s->fault[i])
-		{
-			printf("%s%s", before, fault_names[i]);
-			before = ",";
-		}
-	before = " --with ";
-	for (int i = 0; i < FAULT_COUNT; i++)
-		if (!drawn.fault[i] && s->fault[i])
-		{
-			printf("%s%s", before, fault_names[i]);
-			before = ",";
-		}
+	print_faults(fault_names, FAULT_COUNT, drawn.fault, s->fault);
 	if (s->mutant != MUTANT_NONE)
 		printf(" --mutant %s", mutant_name(s->mutant));
 	printf(" --trace\n");

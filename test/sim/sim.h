@@ -21,6 +21,7 @@
  *	faults.c	what goes wrong			liar.c		blocks that are wrong
  *	oracle.c	what must hold			run.c		one seed
  *	shrink.c	a failure made small	mutants.c	are faults of rules found?
+ *	options.c	command lines, and failures made small, also for test/linksim
  *	forkrate.c	against arithmetic		curve.c		up to 10000 members
  *	main.c		the command line
  *
@@ -40,11 +41,14 @@
 #include "choice.h"
 #include "entry.h"
 #include "link.h"
+#include "options.h"
 #include "queue.h"
 #include "random.h"
 #include "ring.h"
 #include "rules.h"
+#include "receiver.h"
 #include "search.h"
+#include "sender.h"
 #include "sha256.h"
 #include "sign.h"
 
@@ -317,8 +321,7 @@ typedef struct Call
 	CallKind	kind;
 	uint64_t	deadline;
 	uint32_t	block;			/* BLOCK */
-	uint64_t	epoch;			/* RECEIVE: where it began */
-	uint64_t	first;
+	uint64_t	order;			/* RECEIVE: of the segment */
 } Call;
 
 /* A peer: both ends of the links with it, and the line to it. */
@@ -333,6 +336,8 @@ typedef struct Peer
 	uint64_t	acked;
 	FtcHash		value;			/* of the link's chain, there */
 
+	FtcSender  *sender;			/* volatile, but for the place */
+
 	/* volatile */
 	bool		greeted;
 	bool		behind;
@@ -343,11 +348,10 @@ typedef struct Peer
 	uint32_t	failures;
 	uint32_t	calls_open;
 	Call		calls[CALLS_MAX];
-	uint64_t	sent;			/* of the outbox, ahead of acked */
+	uint64_t	sent;			/* of the outbox, ahead of acked: the last */
 	FtcHash		sent_value;
 	uint64_t	hello_at;
 	uint64_t	retry_at;
-	uint64_t	send_at;		/* messages were not taken: not before */
 	uint64_t	pass_at;		/* when bodies are asked for again */
 	uint64_t	want_height;	/* where the pass is */
 	uint32_t	want_block;
@@ -588,8 +592,10 @@ extern void sealer_stop(Member *m);
 extern void outbox_block(Member *m, uint32_t block);
 extern void outbox_stored(Member *m, uint32_t block);
 extern void outbox_lie(Member *m, const FtcHash *id, FtcSlice attachment);
-extern void outbox_link(Member *m, Peer *p);
-extern bool outbox_hello(Member *m, Peer *p, const FtcLinkEnd *says);
+extern void outbox_hello(Member *m, Peer *p, const FtcAck *says);
+extern bool outbox_ack(Member *m, Peer *p, const FtcAck *says, uint64_t order);
+extern void outbox_cut(Peer *p);
+extern uint64_t outbox_hold_until(const Peer *p);
 extern bool outbox_send(Member *m, Peer *p, FtcWriter *into, Call *call);
 
 /* courier.c */

@@ -170,11 +170,6 @@ test_gap(void **state)
 	FtcGrant	grant;
 
 	(void) state;
-	begin(&ends, true, 4);
-	for (uint64_t seq = 1; seq <= 4; seq++)
-		order[seq] = send_one(&ends, seq, MS);
-	ack = receive(&ends, 1, true);
-	assert_int_equal(hear(&ends, &ack, order[1], 2 * MS), FTC_HEARD_MOVED);
 	begin(&ends, true, 6);
 	send_all(&ends, 2);
 	for (uint64_t seq = 3; seq <= 6; seq++)
@@ -263,11 +258,11 @@ test_progress(void **state)
 }
 
 /*
- * The first of an epoch is lost, and those behind it cannot be held.  That they
- * are answered shows that it is lost; and they wait for it.
+ * What opens an epoch goes alone: those behind it would be dropped, and sent again
+ * and again, as long as it is late.
  */
 static void
-test_lost_opening(void **state)
+test_opening(void **state)
 {
 	Ends		ends;
 	uint64_t	order[6];
@@ -276,25 +271,47 @@ test_lost_opening(void **state)
 
 	(void) state;
 	begin(&ends, true, 5);
+	order[0] = send_one(&ends, 1, MS);
+	assert_false(ftc_sender_next(&ends.sender, &ends.log, MS, &grant));
+	ftc_sender_failed(&ends.sender, order[0], 2 * MS);
+	order[1] = send_one(&ends, 1, 2 * MS);
+	assert_false(ftc_sender_next(&ends.sender, &ends.log, 2 * MS, &grant));
+	/* it opens the epoch, though it cannot be taken */
+	ack = receive(&ends, 1, false);
+	assert_int_equal(ack.end.epoch, 1);
+	assert_int_equal(hear(&ends, &ack, order[1], 3 * MS), FTC_HEARD_NOTHING);
 	for (uint64_t seq = 1; seq <= 5; seq++)
-		order[seq] = send_one(&ends, seq, MS);
-	for (uint64_t seq = 2; seq <= 3; seq++)
-	{
-		ack = receive(&ends, seq, true);
-		assert_int_equal(ack.end.epoch, 0);
-		assert_int_equal(hear(&ends, &ack, order[seq], 2 * MS), FTC_HEARD_NOTHING);
-		assert_false(ftc_sender_next(&ends.sender, &ends.log, 2 * MS, &grant));
-	}
-	ack = receive(&ends, 4, true);
-	assert_int_equal(hear(&ends, &ack, order[4], 2 * MS), FTC_HEARD_NOTHING);
-	for (uint64_t seq = 1; seq <= 4; seq++)
-		order[seq] = send_one(&ends, seq, 3 * MS);
+		order[seq] = send_one(&ends, seq, SECOND);
 	for (uint64_t seq = 1; seq <= 5; seq++)
 	{
 		ack = receive(&ends, seq, true);
-		assert_int_equal(hear(&ends, &ack, order[seq], 4 * MS), FTC_HEARD_MOVED);
+		assert_int_equal(hear(&ends, &ack, order[seq], SECOND + MS), FTC_HEARD_MOVED);
 	}
-	assert_int_equal(ends.sender.again, 4);
+	assert_int_equal(ends.sender.again, 2);
+}
+
+/*
+ * A receiver that was in this epoch and says to be in one before was set back, though
+ * the connection has outlived that.
+ */
+static void
+test_epoch_before(void **state)
+{
+	Ends		ends;
+	FtcAck		before;
+	FtcAck		ack;
+	uint64_t	order;
+
+	(void) state;
+	begin(&ends, true, 5);
+	ftc_receiver_say(&ends.receiver, &before);
+	order = send_one(&ends, 1, MS);
+	ack = receive(&ends, 1, false);
+	assert_int_equal(hear(&ends, &ack, order, 2 * MS), FTC_HEARD_NOTHING);
+	/* what it said before is no news */
+	assert_int_equal(hear(&ends, &before, order, 2 * MS), FTC_HEARD_NOTHING);
+	order = send_one(&ends, 1, SECOND);
+	assert_int_equal(hear(&ends, &before, order, SECOND), FTC_HEARD_DOUBT);
 }
 
 /* A receiver without room is asked with one message, however many were lost. */
@@ -307,15 +324,16 @@ test_probe(void **state)
 	FtcGrant	grant;
 
 	(void) state;
-	begin(&ends, true, 5);
-	for (uint64_t seq = 1; seq <= 5; seq++)
-		order[seq] = send_one(&ends, seq, MS);
-	ack = receive(&ends, 1, true);
+	begin(&ends, true, 6);
+	send_all(&ends, 1);
+	for (uint64_t seq = 2; seq <= 6; seq++)
+		order[seq - 1] = send_one(&ends, seq, 10 * MS);
+	ack = receive(&ends, 2, true);
 	ack.room_messages = 0;
-	assert_int_equal(hear(&ends, &ack, order[1], 2 * MS), FTC_HEARD_MOVED);
-	for (uint64_t seq = 2; seq <= 5; seq++)
-		assert_int_equal(hear(&ends, &ack, order[seq], 2 * MS), FTC_HEARD_NOTHING);
-	(void) send_one(&ends, 2, ends.sender.hold_until);
+	assert_int_equal(hear(&ends, &ack, order[1], 11 * MS), FTC_HEARD_MOVED);
+	for (uint64_t seq = 3; seq <= 6; seq++)
+		assert_int_equal(hear(&ends, &ack, order[seq - 1], 11 * MS), FTC_HEARD_NOTHING);
+	(void) send_one(&ends, 3, ends.sender.hold_until);
 	assert_false(ftc_sender_next(&ends.sender, &ends.log, ends.sender.hold_until, &grant));
 }
 
@@ -590,7 +608,8 @@ main(void)
 		test(test_gap),
 		test(test_held_not_taken),
 		test(test_progress),
-		test(test_lost_opening),
+		test(test_opening),
+		test(test_epoch_before),
 		test(test_probe),
 		test(test_more_than_sent),
 		test(test_receiver_set_back),
