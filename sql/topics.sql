@@ -60,7 +60,15 @@ SELECT topic, seq, attempts, error, message FROM ftchain.dead_letter ORDER BY id
 SELECT ftchain.retry('jobs', '{}');
 SELECT ftchain.retry('jobs', ARRAY(SELECT min(id) FROM ftchain.dead_letter));
 SELECT ftchain.retry('jobs');
+-- Those of a topic with a table go into it; what it refuses stays.
+INSERT INTO ftchain.dead_letter (id, topic, sender, seq, sent, received, attempts, error, message)
+    SELECT 1000 + g, 'rows', sha256('regress'), g, '2026-01-01 00:00:00Z', '2026-01-01 00:00:01Z', 5, 'refused', m::json
+      FROM unnest(ARRAY['{"n": 1}', '{"n": "x"}', '{"n": 3}']) WITH ORDINALITY AS u (m, g);
+SELECT ftchain.retry('rows', ARRAY[1001]);
 SELECT ftchain.retry('rows');
+SELECT seq, attempts, error FROM ftchain.dead_letter WHERE topic = 'rows' ORDER BY id;
+SELECT n FROM public.regress_orders ORDER BY n;
+DELETE FROM ftchain.dead_letter;
 SELECT seq, attempts FROM ftchain.recv('jobs', 10);
 SELECT ftchain.ack('jobs', (SELECT id FROM ftchain.message_in WHERE seq = 1));
 SELECT ftchain.ack('jobs', 0);

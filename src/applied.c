@@ -18,6 +18,7 @@
 
 #include "compat.h"
 #include "datum.h"
+#include "guc.h"
 #include "stmt.h"
 #include "topic.h"
 
@@ -39,6 +40,28 @@ static FtcStmt applied_put = {
 	" ON CONFLICT (member, stream, incarnation, bucket) DO UPDATE SET ids = a.ids || excluded.ids, received = now()",
 	.nargs = 5,
 	.argtypes = {BYTEAOID, INT4OID, INT8OID, INT8ARRAYOID, BYTEAARRAYOID},
+};
+
+/*
+ * A sender sends again what it still keeps, and restored from a backup what that
+ * kept.  So of what it knows to be taken ids are remembered for twice the time that
+ * messages and backups are kept.  It knows of what was taken AN_HOUR before
+ * something else came: no call is under way for so long.
+ */
+#define AN_HOUR "interval '1 hour'"
+
+static FtcStmt applied_prune = {
+	.sql = "DELETE FROM ftchain.applied a USING ftchain.stream_in s WHERE a.member = s.member AND a.stream = s.stream"
+	" AND s.heard <= now() - make_interval(secs => 2 * $1) AND a.received < s.heard - " AN_HOUR,
+	.nargs = 1,
+	.argtypes = {FLOAT8OID},
+};
+
+static FtcStmt applied_proceed = {
+	.sql = "UPDATE ftchain.stream_in SET heard = received_at"
+	" WHERE received_at > heard AND heard <= now() - make_interval(secs => 2 * $1) OR heard IS NULL AND received_at IS NOT NULL",
+	.nargs = 1,
+	.argtypes = {FLOAT8OID},
 };
 
 typedef struct Bucket
@@ -198,4 +221,13 @@ ftc_applied_note(FtcApplied *applied, const FtcIncoming *incoming, int n)
 		ftc_run(&applied_put, ftc_hash_datum(&r->sender), Int32GetDatum(r->stream), Int64GetDatum(applied->incarnation),
 				PointerGetDatum(numbers_of(applied, true)),
 				PointerGetDatum(construct_array(ids, count, BYTEAOID, -1, false, TYPALIGN_INT)));
+}
+
+void
+ftc_applied_prune(void)
+{
+	Datum		keep = Float8GetDatum((double) ftc_guc_message_retention);
+
+	ftc_run(&applied_prune, keep);
+	ftc_run(&applied_proceed, keep);
 }

@@ -68,8 +68,10 @@ typedef struct FtcLineFacts
 typedef struct FtcLineCounts
 {
 	uint64		repeated;
+	uint64		failed;			/* calls */
 	uint64		timeouts;
 	uint64		bytes;
+	FtcFate		fate;			/* of messages, as the peer told it */
 	TimestampTz last_error_at;
 	char		last_error[FTC_SHARED_TEXT];
 } FtcLineCounts;

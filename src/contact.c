@@ -78,6 +78,7 @@ ftc_contact_show(int i)
 	{
 		strlcpy(slot->server, c->peer.server, sizeof(slot->server));
 		strlcpy(slot->state, phases[c->peer.phase], sizeof(slot->state));
+		slot->protocol = c->protocol;
 		slot->calls = c->calls;
 		slot->bytes = c->bytes;
 		slot->round_trip = (int64) c->round_trip;
@@ -120,6 +121,7 @@ ftc_contact_close(FtcContact *c)
 
 	ftc_peer_close(&c->peer);
 	c->session = c->token = c->presence_at = 0;
+	c->run = c->protocol = 0;
 	foreach(cell, c->lines)
 	{
 		FtcLine    *line = lfirst(cell);
@@ -149,8 +151,13 @@ ftc_contact_later(FtcContact *c)
 void
 ftc_contact_hang_up(FtcContact *c, const char *why)
 {
-	c->refuses = c->peer.phase == FTC_PEER_CONNECTING && c->peer.reached;
+	ListCell   *cell;
+
+	c->refuses = c->peer.phase == FTC_PEER_CONNECTING && c->peer.reached && !c->peer.cut;
 	ftc_contact_note_failure(c, why);
+	if (c->peer.timed_out)
+		foreach(cell, c->lines)
+			ftc_sending_timeout(&((FtcLine *) lfirst(cell))->out);
 	ftc_contact_close(c);
 	ftc_contact_later(c);
 }

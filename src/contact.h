@@ -96,6 +96,9 @@ typedef struct FtcContact
 	uint64		session;		/* 0: not said on this connection */
 	uint64		token;			/* the last that the peer gave */
 	uint64		presence_at;	/* next time to say so */
+	int64		run;			/* the peer's incarnation, as it said on this
+								 * connection; 0: not yet */
+	int			protocol;		/* agreed on; 0: not yet */
 
 	uint64		retry_at;
 	int			failures;		/* since it last answered */

@@ -80,7 +80,7 @@ FtcRoute
 ftc_courier_route(const FtcContact *c, const FtcIdentity *self)
 {
 	const FtcLine *line = c->call.line;
-	FtcRoute	route = {.self = self->member,.member = c->peer.member,.stream = line->stream};
+	FtcRoute	route = {.self = self->member,.member = c->peer.member,.stream = line->stream,.protocol = c->protocol};
 
 	if (line->stream == FTC_STREAM_LEDGER)
 	{
@@ -93,11 +93,15 @@ ftc_courier_route(const FtcContact *c, const FtcIdentity *self)
 	return route;
 }
 
+/* The lower of the two that both ends speak at most, as it was answered. */
 static bool
 need_protocol(FtcContact *c, int64 protocol)
 {
 	if (protocol >= FTC_PROTOCOL_MIN && protocol <= FTC_PROTOCOL)
+	{
+		c->protocol = (int) protocol;
 		return true;
+	}
 	ftc_line_leave(c, psprintf("it speaks protocol %lld, and this server %d to %d", (long long) protocol,
 							   FTC_PROTOCOL_MIN, FTC_PROTOCOL));
 	return false;
@@ -187,6 +191,7 @@ take_stream(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 	if (!need_protocol(c, protocol) || !need_member(c, &member))
 		return true;
 	ftc_sending_hello(&line->out, &route, &ack);
+	ftc_message_heard(line->stream, line->out.stopped ? 0 : self->incarnation);
 	if (line->out.sender.state == FTC_SENDER_OPEN)
 	{
 		line->greeted = true;
@@ -353,14 +358,25 @@ take_presence(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 	FtcHash		member;
 	int64		token;
 	int64		other;
+	int64		run;
 
-	if (ftc_peer_rows(result) != 1 || !ftc_peer_hash(result, 0, 1, &member) || !ftc_peer_int(result, 0, 2, &token))
+	if (ftc_peer_rows(result) != 1 || !ftc_peer_hash(result, 0, 1, &member) || !ftc_peer_int(result, 0, 2, &token) ||
+		!ftc_peer_int(result, 0, 4, &run))
 		return malformed(c);
 	if (!need_member(c, &member))
 		return true;
 	c->token = (uint64) token;
 	if (ftc_peer_int(result, 0, 3, &other))
 		ftc_twin_note(&self->member, &member, self->incarnation, other);
+
+	/*
+	 * Behind a pooler a connection outlives the server: what was heard of it
+	 * before does not hold for one that was restored.
+	 */
+	if (c->run != 0 && c->run != run)
+		ftc_contact_hang_up(c, "its server has been started anew behind the connection");
+	else
+		c->run = run;
 	return true;
 }
 

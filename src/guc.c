@@ -13,6 +13,7 @@
 #include "utils/guc.h"
 
 #include "guc.h"
+#include "protocol.h"
 #include "mining.h"
 #include "shared.h"
 
@@ -28,6 +29,7 @@ int			ftc_guc_mining_kernel = FTC_KERNEL_AUTO;
 int			ftc_guc_mining_nice = 10;
 int			ftc_guc_mining_workers = 0;
 int			ftc_guc_move_budget = 51200;
+int			ftc_guc_outbox_limit = 1000000;
 int			ftc_guc_scrub_interval = 3600;
 int			ftc_guc_seal_bytes = 4096;
 int			ftc_guc_seal_delay = 1000;
@@ -35,6 +37,8 @@ int			ftc_guc_seal_entries = 10000;
 char	   *ftc_guc_worker_role = NULL;
 
 #ifdef FTC_FAILPOINTS
+int			ftc_guc_protocol = 1;
+int			ftc_guc_protocol_min = 1;
 int			ftc_guc_clock_offset = 0;
 char	   *ftc_guc_failpoint = NULL;
 #endif
@@ -89,6 +93,11 @@ define_ints(void)
 							"What blocks wait for is never held back.",
 							&ftc_guc_move_budget, 51200, 0, INT_MAX / 1024,
 							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.outbox_limit",
+							"Number of announcements of a chain that are kept for a peer that stays away.",
+							"For what is older the peer compares heads when it is back.",
+							&ftc_guc_outbox_limit, 1000000, 1, INT_MAX,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("ftchain.scrub_interval",
 							"Time between two scrubs of all that is stored; 0 turns them off.",
 							NULL, &ftc_guc_scrub_interval, 3600, 0, INT_MAX / 1000,
@@ -106,6 +115,14 @@ define_ints(void)
 							NULL, &ftc_guc_seal_entries, 10000, 1, 1000000,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 #ifdef FTC_FAILPOINTS
+	DefineCustomIntVariable("ftchain.protocol",
+							"Version of the protocol that is spoken (test builds only).",
+							NULL, &ftc_guc_protocol, 1, 1, 9,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.protocol_min",
+							"Least version of the protocol that is understood (test builds only).",
+							NULL, &ftc_guc_protocol_min, 1, 1, 9,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("ftchain.clock_offset",
 							"How far the clock is wrong (test builds only).",
 							NULL, &ftc_guc_clock_offset, 0, -INT_MAX, INT_MAX,

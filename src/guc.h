@@ -20,6 +20,7 @@ extern int	ftc_guc_mining_kernel;	/* FtcKernelChoice */
 extern int	ftc_guc_mining_nice;
 extern int	ftc_guc_mining_workers;
 extern int	ftc_guc_move_budget;
+extern int	ftc_guc_outbox_limit;	/* rows of a chain */
 extern int	ftc_guc_scrub_interval; /* s; 0: never */
 extern int	ftc_guc_seal_bytes; /* kB */
 extern int	ftc_guc_seal_delay; /* ms */

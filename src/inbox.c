@@ -77,6 +77,12 @@ static FtcStmt incomplete_siblings = {
 	.argtypes = {BYTEAOID},
 };
 
+static FtcStmt replica_known = {
+	.sql = "SELECT FROM ftchain.replica WHERE block = $1 AND member = $2 AND signature = $3",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, BYTEAOID, BYTEAOID},
+};
+
 static FtcStmt replica_put = {
 	.sql = "INSERT INTO ftchain.replica (block, member, signature) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
 	.nargs = 3,
@@ -540,6 +546,9 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 	if (!ftc_reader_is_done(&reader) || signature.len != FTC_SIGNATURE_LEN)
 		return FTC_BAD_LENGTH;
 	memcpy(signed_by.b, signature.data, FTC_SIGNATURE_LEN);
+	/* much comes more than once, and a signature is dear to verify */
+	if (ftc_run(&replica_known, ftc_hash_datum(&block), ftc_hash_datum(&member), ftc_signature_datum(&signed_by)) > 0)
+		return FTC_OK;
 	owner = find_stating(chain, &block, &member);
 	if (owner == NULL)
 		return FTC_NOT_A_MEMBER;

@@ -26,15 +26,17 @@
 #include "step.h"
 #include "stmt.h"
 #include "store.h"
+#include "topic.h"
 #include "wake.h"
 #include "worker.h"
 
 #define SLICE_BLOCKS 500
 #define REPAIR_EVERY_US (2 * USECS_PER_SEC)
 #define MOVES_EVERY_US (2 * USECS_PER_SEC)
+#define TIDY_FIRST_US (1 * USECS_PER_SEC)	/* peers may not have been heard
+											 * of yet */
 #define TIDY_EVERY_US (60 * USECS_PER_SEC)
 #define OUTBOX_KEEP 10000
-#define OUTBOX_MOST 1000000
 
 /* The next chain from here on that has damage, else the first. */
 static FtcStmt damaged_chain = {
@@ -57,6 +59,7 @@ static int32 repair_chain = 0;	/* where repairing is */
 static int64 repair_height = -1;
 static uint64 moves_at = 0;
 static uint64 tidy_at = 0;
+static uint64 tidy_wait = TIDY_FIRST_US;
 
 /*
  * A database that is nobody is a copy of another one, maybe still being made:
@@ -234,21 +237,23 @@ static bool
 tidy(void *arg)
 {
 	FtcScope	scope;
+	FtcIdentity self;
 	ListCell   *cell;
 
 	if (!ftc_step_begin("looking for what need not be kept"))
 		return false;
 	ftc_enter(&scope);
-	if (is_somebody())
+	if (ftc_identity_load(&self))
 	{
-		ftc_message_prune();
+		ftc_message_prune(self.incarnation);
+		ftc_applied_prune();
 		ftc_early_prune();
 	}
 	foreach(cell, is_somebody() ? ftc_chain_list() : NIL)
 	{
 		FtcChain   *chain = lfirst(cell);
 
-		ftc_outbox_prune(chain->id, OUTBOX_KEEP, OUTBOX_MOST);
+		ftc_outbox_prune(chain->id, OUTBOX_KEEP, ftc_guc_outbox_limit);
 	}
 	ftc_leave(&scope);
 	ftc_step_end();
@@ -283,7 +288,8 @@ ftc_keeper_turn(void)
 	if (now >= tidy_at)
 	{
 		(void) ftc_step_try(tidy, NULL, &more);
-		tidy_at = now + TIDY_EVERY_US;
+		tidy_at = now + tidy_wait;
+		tidy_wait = Min(2 * tidy_wait, TIDY_EVERY_US);
 	}
 	ftc_worker_progress(scrubbing ? "scrubbing" : "idle");
 	return scrubbing || moves ? 1 : 1000;

@@ -66,14 +66,14 @@ static FtcStmt topic_name = {
 };
 
 static FtcStmt reset_links = {
-	.sql = "UPDATE ftchain.link_in SET duplicates = 0, refused = 0, last_reason = NULL"
+	.sql = "UPDATE ftchain.link_in SET early = 0, gaps = 0, dropped = 0, duplicates = 0, refused = 0, last_reason = NULL"
 	" WHERE $1 IS NULL OR member IN (SELECT p.member FROM ftchain.peer p WHERE p.server = $1)",
 	.nargs = 1,
 	.argtypes = {TEXTOID},
 };
 
 static FtcStmt reset_streams = {
-	.sql = "UPDATE ftchain.stream_in SET duplicates = 0, last_reason = NULL"
+	.sql = "UPDATE ftchain.stream_in SET early = 0, gaps = 0, dropped = 0, duplicates = 0, refused = 0, last_reason = NULL"
 	" WHERE $1 IS NULL OR member IN (SELECT p.member FROM ftchain.peer p WHERE p.server = $1)",
 	.nargs = 1,
 	.argtypes = {TEXTOID},
@@ -179,9 +179,15 @@ count(FtcLine *line)
 	if (line->resets != line->shown->resets)
 		memset(counts, 0, sizeof(*counts));
 	counts->repeated += out->repeated;
+	counts->failed += out->sender.failed;
 	counts->timeouts += out->sender.timeouts;
-	counts->bytes += out->bytes;
-	out->repeated = out->sender.timeouts = out->bytes = 0;
+	counts->bytes += out->sender.bytes;
+	counts->fate.early += out->sender.fate.early;
+	counts->fate.duplicates += out->sender.fate.duplicates;
+	counts->fate.dropped += out->sender.fate.dropped;
+	counts->fate.refused += out->sender.fate.refused;
+	out->repeated = out->sender.failed = out->sender.timeouts = out->sender.bytes = 0;
+	memset(&out->sender.fate, 0, sizeof(out->sender.fate));
 	line->resets = line->shown->resets;
 	line->shown->counts = *counts;
 }
@@ -429,6 +435,23 @@ ftc_linkstat_facts(const char *server, int32 chain, int stream, FtcLineFacts *fa
 	return false;
 }
 
+/* Columns retransmits to last_error_at. */
+static void
+put_counts(const FtcLineCounts *counts, Datum *values, bool *nulls)
+{
+	values[0] = Int64GetDatum((int64) counts->repeated);
+	values[1] = Int64GetDatum((int64) counts->failed);
+	values[2] = Int64GetDatum((int64) counts->timeouts);
+	values[3] = Int64GetDatum((int64) counts->bytes);
+	values[4] = Int64GetDatum((int64) counts->fate.early);
+	values[5] = Int64GetDatum((int64) counts->fate.duplicates);
+	values[6] = Int64GetDatum((int64) counts->fate.dropped);
+	values[7] = Int64GetDatum((int64) counts->fate.refused);
+	values[8] = CStringGetTextDatum(counts->last_error);
+	values[9] = timestamp_of(counts->last_error_at, &nulls[9]);
+	nulls[8] = nulls[9];
+}
+
 Datum
 ftchain_link_stats(PG_FUNCTION_ARGS)
 {
@@ -440,8 +463,8 @@ ftchain_link_stats(PG_FUNCTION_ARGS)
 	for (int i = 0; area != NULL && i < FTC_AREA_LINES; i++)
 	{
 		FtcLineSlot slot = copy_slot(area, i, courier);
-		Datum		values[16];
-		bool		nulls[16] = {false};
+		Datum		values[21];
+		bool		nulls[21] = {false};
 
 		if (slot.server[0] == '\0')
 			continue;
@@ -457,13 +480,8 @@ ftchain_link_stats(PG_FUNCTION_ARGS)
 		nulls[4] = nulls[7] = slot.facts.epoch == 0;
 		values[8] = interval_of(slot.facts.round_trip, &nulls[8]);
 		values[9] = interval_of(slot.facts.timeout, &nulls[9]);
-		values[10] = Int64GetDatum((int64) slot.counts.repeated);
-		values[11] = Int64GetDatum((int64) slot.counts.timeouts);
-		values[12] = Int64GetDatum((int64) slot.counts.bytes);
-		values[13] = CStringGetTextDatum(slot.counts.last_error);
-		values[14] = timestamp_of(slot.counts.last_error_at, &nulls[14]);
-		nulls[13] = nulls[14];
-		values[15] = timestamp_of(slot.reset_at, &nulls[15]);
+		put_counts(&slot.counts, values + 10, nulls + 10);
+		values[20] = timestamp_of(slot.reset_at, &nulls[20]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

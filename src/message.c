@@ -150,17 +150,38 @@ static FtcStmt epoch_reach = {
 	.argtypes = {INT4OID, INT8OID, INT8OID},
 };
 
+static FtcStmt stream_heard = {
+	.sql = "UPDATE ftchain.stream_out SET heard = $2 WHERE id = $1 AND heard <> $2",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8OID},
+};
+
+/* Of a range that is taken in part that part is done: it is not to be kept as long as the rest. */
+static FtcStmt split_ranges = {
+	.sql = "WITH part AS (SELECT n.stream, n.first, n.low, n.high, s.acked FROM ftchain.numbered n"
+	" JOIN ftchain.stream_out s ON s.id = n.stream WHERE n.done IS NULL AND n.first <= s.acked"
+	" AND n.first + (n.high - n.low) > s.acked FOR UPDATE OF n),"
+	" rest AS (INSERT INTO ftchain.numbered (stream, first, low, high)"
+	" SELECT stream, acked + 1, low + (acked - first) + 1, high FROM part)"
+	" UPDATE ftchain.numbered n SET high = p.low + (p.acked - p.first), done = now() FROM part p"
+	" WHERE n.stream = p.stream AND n.first = p.first",
+	.by_index = true,
+};
+
 /*
  * The oldest ones, all of which were acknowledged long ago, and not only in an
- * epoch before this one: what is sent again is kept until it has come.
+ * epoch before this one: what is sent again is kept until it has come.  A database
+ * that was restored may believe so although the receiver was, too: so nothing goes
+ * before that has said how far it is, unless it is no peer any more.
  */
 static FtcStmt prune_ranges = {
 	.sql = "DELETE FROM ftchain.numbered n WHERE n.done <= now() - make_interval(secs => $1)"
-	" AND n.first + (n.high - n.low) <= (SELECT s.acked FROM ftchain.stream_out s WHERE s.id = n.stream)"
+	" AND n.first + (n.high - n.low) <= (SELECT s.acked FROM ftchain.stream_out s WHERE s.id = n.stream"
+	" AND (s.heard = $2 OR NOT EXISTS (SELECT FROM ftchain.peer p WHERE p.member = s.member)))"
 	" AND NOT EXISTS (SELECT FROM ftchain.numbered k WHERE k.stream = n.stream AND k.first < n.first"
 	" AND (k.done IS NULL OR k.done > now() - make_interval(secs => $1)))",
-	.nargs = 1,
-	.argtypes = {FLOAT8OID},
+	.nargs = 2,
+	.argtypes = {FLOAT8OID, INT8OID},
 };
 
 static FtcStmt prune_messages = {
@@ -214,11 +235,18 @@ ftc_message_streams(const FtcHash *member, Bitmapset **waiting)
 }
 
 void
-ftc_message_prune(void)
+ftc_message_heard(uint16 stream, int64 incarnation)
+{
+	ftc_run(&stream_heard, Int32GetDatum(stream), Int64GetDatum(incarnation));
+}
+
+void
+ftc_message_prune(int64 incarnation)
 {
 	Datum		keep = Float8GetDatum((double) ftc_guc_message_retention);
 
-	ftc_run(&prune_ranges, keep);
+	ftc_run(&split_ranges, 0);
+	ftc_run(&prune_ranges, keep, Int64GetDatum(incarnation));
 	FTC_FAILPOINT("message-pruning");
 	ftc_run(&prune_messages, keep);
 }

@@ -30,7 +30,16 @@ extern bool ftc_message_is_numberable(void);	/* is there anything? */
 /* The streams to a member, by their numbers; and which have something not acknowledged. */
 extern List *ftc_message_streams(const FtcHash *member, Bitmapset **waiting);
 
-/* Forget what was acknowledged and is older than it has to be kept. */
-extern void ftc_message_prune(void);
+/*
+ * The receiver of a stream has said how far it is, to this incarnation of this
+ * database; 0: and it lacks what is gone, so nothing more is to go.
+ */
+extern void ftc_message_heard(uint16 stream, int64 incarnation);
+
+/*
+ * Forget what was acknowledged and is older than it has to be kept, of streams whose
+ * receivers were heard of.
+ */
+extern void ftc_message_prune(int64 incarnation);
 
 #endif							/* FTC_MESSAGE_H */

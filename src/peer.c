@@ -415,7 +415,7 @@ ftc_peer_connect(FtcPeer *peer, Oid for_role, uint64 reach)
 	(void) PQsetNoticeReceiver(peer->conn, ignore_notice, NULL);
 	peer->phase = FTC_PEER_CONNECTING;
 	peer->poll = PGRES_POLLING_WRITING;
-	peer->reached = false;
+	peer->reached = peer->timed_out = peer->cut = false;
 	peer->patience = reach;
 	peer->deadline = peer->limit = ftc_clock_steady() + reach;
 }
@@ -518,6 +518,8 @@ advance_connecting(FtcPeer *peer, char **why)
 	}
 	if (peer->poll == PGRES_POLLING_FAILED)
 	{
+		/* libpq keeps the socket over which it was refused, and no other */
+		peer->cut = PQsocket(conn) < 0;
 		*why = connection_message(peer);
 		return false;
 	}
@@ -747,7 +749,7 @@ ftc_peer_advance(FtcPeer *peer, struct pg_result **result, char **why)
 	}
 	drop_notifications(peer);
 	if (ok && (peer->phase == FTC_PEER_CONNECTING || peer->phase == FTC_PEER_BUSY))
-		ok = !is_late(peer, why);
+		ok = !(peer->timed_out = is_late(peer, why));
 	return ok;
 }
 

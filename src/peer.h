@@ -51,6 +51,8 @@ typedef struct FtcPeer
 	FtcPeerPhase phase;
 	int			poll;			/* what libpq waits for while connecting */
 	bool		reached;		/* its host has answered */
+	bool		timed_out;		/* nothing came in time */
+	bool		cut;			/* while it was being made */
 	bool		need_password;	/* the rule above applies */
 	uint64		options;		/* version of those it was made with */
 

@@ -10,8 +10,16 @@
 
 #include "core/types.h"
 
+#ifdef FTC_FAILPOINTS
+#define FTC_PROTOCOL			ftc_guc_protocol	/* so that a test can play
+													 * a later version */
+#define FTC_PROTOCOL_MIN		ftc_guc_protocol_min
+extern int	ftc_guc_protocol;
+extern int	ftc_guc_protocol_min;
+#else
 #define FTC_PROTOCOL			1	/* spoken */
 #define FTC_PROTOCOL_MIN		1	/* understood */
+#endif
 #define FTC_CALL_MESSAGES_MAX	1000	/* messages in one call */
 #define FTC_CALL_BLOCKS_MAX		1000	/* blocks in one answer */
 #define FTC_CALL_BYTES			(4 * 1024 * 1024)	/* aimed at in one call or

@@ -46,9 +46,11 @@ static FtcStmt link_in_get = {
 static FtcStmt link_in_set = {
 	.sql = "UPDATE ftchain.link_in SET epoch = $3, next = $4, value = $5, received = received + $6,"
 	" duplicates = duplicates + $7, refused = refused + $8, last_reason = coalesce($9, last_reason),"
-	" behind = behind OR $10, early = early + $11, received_at = now() WHERE chain = $1 AND member = $2",
-	.nargs = 11,
-	.argtypes = {INT4OID, BYTEAOID, INT8OID, INT8OID, BYTEAOID, INT8OID, INT8OID, INT8OID, TEXTOID, BOOLOID, INT8OID},
+	" behind = behind OR $10, early = early + $11, gaps = gaps + $12, dropped = dropped + $13, received_at = now()"
+	" WHERE chain = $1 AND member = $2",
+	.nargs = 13,
+	.argtypes = {INT4OID, BYTEAOID, INT8OID, INT8OID, BYTEAOID, INT8OID, INT8OID, INT8OID, TEXTOID, BOOLOID, INT8OID,
+	INT8OID, INT8OID},
 };
 
 /* ----------------------------------------------------------------
@@ -85,9 +87,10 @@ ledger_save(const FtcIntake *r)
 		Int32GetDatum(r->chain.id), ftc_hash_datum(&r->sender), Int64GetDatum((int64) r->link.end.epoch),
 		Int64GetDatum((int64) r->link.end.next), ftc_hash_datum(&r->link.end.value),
 		Int64GetDatum(r->applied), Int64GetDatum(r->duplicates), Int64GetDatum(r->refused),
-		CStringGetTextDatum(r->reason == NULL ? "" : r->reason), BoolGetDatum(r->behind), Int64GetDatum(r->early)
+		CStringGetTextDatum(r->reason == NULL ? "" : r->reason), BoolGetDatum(r->behind), Int64GetDatum(r->early),
+		Int64GetDatum(r->gap ? 1 : 0), Int64GetDatum(r->dropped)
 	};
-	bool		nulls[11] = {false};
+	bool		nulls[13] = {false};
 
 	nulls[8] = r->reason == NULL;
 	ftc_run(&link_in_make, Int32GetDatum(r->chain.id), ftc_hash_datum(&r->sender));
@@ -429,6 +432,7 @@ take_segment(FtcIntake *r, const FtcInLog *log, const Call *call)
 	known = first < r->link.end.next ? (int) Min(r->link.end.next - first, (uint64) call->n) : 0;
 	r->duplicates = known;
 	r->dropped = 0;
+	r->gap = first > r->link.end.next;
 	if (first + known == r->link.end.next && known < call->n)
 	{
 		if (!ftc_hash_equal(&call->values[known], &r->link.end.value))

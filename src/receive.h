@@ -35,6 +35,7 @@ typedef struct FtcIntake
 	int64		duplicates;
 	int64		dropped;		/* not taken */
 	int64		refused;
+	bool		gap;			/* something before them is missing */
 	const char *reason;			/* of the last one that was refused, or not
 								 * taken */
 	bool		stopped;		/* it was not taken, and is to come again */

@@ -144,6 +144,14 @@ note_resync(const FtcRoute *route, const FtcLinkEnd *receiver)
 								route->stream, (unsigned long long) receiver->next, (unsigned long long) receiver->epoch));
 }
 
+static void
+note_folded(const FtcRoute *route, uint64 n)
+{
+	ftc_store_incident(route->chain, "announcements folded", -1, NULL, &route->member,
+					   psprintf("%llu that it has not taken are not kept any more: heads are compared instead",
+								(unsigned long long) n));
+}
+
 /* The position of what the receiver takes next; 0 if nobody remembers. */
 static uint64
 position_of(const FtcRoute *route, const FtcSender *sender, const FtcLinkEnd *receiver)
@@ -173,17 +181,21 @@ ftc_sending_hello(FtcOutLink *link, const FtcRoute *route, const FtcAck *says)
 	bool		was_stopped = link->stopped;
 	FtcAck		ack = *says;
 	FtcLinkEnd	before;
+	uint64		at;				/* position that the receiver asks for */
 	FtcHeard	heard;
 
 	load_link(link, route, &log);
 	log.given_up = route->log->given_up == NULL ? 0 : route->log->given_up(route);
 	before = link->sender.end;
+	at = link->sender.base + ack.end.next;
 	if (ack.end.epoch > EPOCH_MAX && ack.end.epoch > before.epoch)
 		ack.end.epoch = 0;
 	heard = ftc_sender_hello(&link->sender, &log, &ack);
 	if (heard == FTC_HEARD_RESTARTED && ack.end.epoch > before.epoch && route->log->forgot != NULL)
 		route->log->forgot(route, ack.end.epoch, link->sender.floor);
-	if (heard == FTC_HEARD_RESTARTED && says->end.epoch > 0)
+	if (heard == FTC_HEARD_RESTARTED && !log.replays && ack.end.epoch == before.epoch && at < log.horizon)
+		note_folded(route, log.horizon - at);
+	else if (heard == FTC_HEARD_RESTARTED && says->end.epoch > 0)
 		note_restart(route, link->sender.end.epoch, &before, &says->end);
 	link->stopped = heard == FTC_HEARD_RESYNC;
 	if (link->stopped)
@@ -244,7 +256,7 @@ read_messages(const FtcRoute *route, const FtcSender *sender, const FtcGrant *gr
 
 /* With what comes along, as many as may be sent. */
 static void
-encode_messages(FtcMessage *messages, int n, const FtcGrant *grant, FtcOutgoing *out)
+encode_messages(const FtcRoute *route, FtcMessage *messages, int n, const FtcGrant *grant, FtcOutgoing *out)
 {
 	out->n = 0;
 	out->bytes = 0;
@@ -257,6 +269,11 @@ encode_messages(FtcMessage *messages, int n, const FtcGrant *grant, FtcOutgoing 
 		FtcSlice	encoded;
 
 		FTC_ENCODE(encoded, ftc_message_encode, m);
+#ifdef FTC_FAILPOINTS
+		/* what a later version may do to who says that it speaks it */
+		if (route->protocol > 1)
+			((uint8 *) encoded.data)[0] = (uint8) route->protocol;
+#endif
 		/* but for a single one */
 		if (out->n > 0 && out->bytes + encoded.len > grant->bytes)
 			break;
@@ -280,7 +297,10 @@ is_behind(FtcOutLink *link, const FtcRoute *route, const FtcLog *log)
 	if (log->replays)
 		ftc_sender_cut(sender); /* to be decided at the next hello */
 	else
+	{
+		note_folded(route, log->horizon - (sender->base + sender->end.next));
 		save_link(link, route, ftc_sender_restart(sender, log, sender->end.epoch + 1));
+	}
 	return true;
 }
 
@@ -325,7 +345,7 @@ ftc_sending_next(FtcOutLink *link, const FtcRoute *route, FtcOutgoing *out)
 	if (n == 0 || !value_at(&arg, sender->end.epoch, sender->base, grant.first, &out->before))
 		return false;
 	route->log->attach(route, messages, n);
-	encode_messages(messages, n, &grant, out);
+	encode_messages(route, messages, n, &grant, out);
 	sign_account(route, sender->end.epoch, out);
 	return true;
 }
@@ -351,7 +371,6 @@ ftc_sending_sent(FtcOutLink *link, const FtcOutgoing *out)
 	if (out->first < link->highest)
 		link->repeated += Min(next, link->highest) - out->first;
 	link->highest = Max(link->highest, next);
-	link->bytes += out->bytes;
 	return ftc_sender_sent(&link->sender, out->first, out->first + out->n, out->bytes, ftc_clock_steady());
 }
 
@@ -378,5 +397,13 @@ ftc_sending_failed(FtcOutLink *link, uint64 order)
 void
 ftc_sending_cut(FtcOutLink *link)
 {
+	ftc_sender_cut(&link->sender);
+}
+
+/* TCP sends again what is lost; that nothing comes is for the shell to find. */
+void
+ftc_sending_timeout(FtcOutLink *link)
+{
+	(void) ftc_sender_timeout(&link->sender, PG_UINT64_MAX - 1);
 	ftc_sender_cut(&link->sender);
 }

@@ -21,6 +21,7 @@ typedef struct FtcRoute
 	const struct FtcOutLog *log;
 	int32		chain;			/* local number; 0: none */
 	uint16		stream;
+	int			protocol;		/* agreed on with the member */
 	FtcHash		genesis;		/* of the chain; zero: none */
 	FtcHash		self;
 	FtcHash		member;
@@ -71,9 +72,8 @@ typedef struct FtcOutLink
 	uint64		highest;		/* seq after the last that was ever sent in
 								 * this epoch */
 
-	/* counted since the caller set them to 0 */
+	/* counted since the caller set it to 0 */
 	uint64		repeated;		/* messages that were sent before */
-	uint64		bytes;
 	int			nvalues;		/* chain values after what was sent */
 	struct
 	{
@@ -123,5 +123,8 @@ extern bool ftc_sending_failed(FtcOutLink *link, uint64 order);
 
 /* The connection is gone. */
 extern void ftc_sending_cut(FtcOutLink *link);
+
+/* It is given up, as nothing has come in time. */
+extern void ftc_sending_timeout(FtcOutLink *link);
 
 #endif							/* FTC_SENDING_H */

@@ -88,6 +88,7 @@ typedef struct FtcPeerSlot
 	char		state[16];
 	int			told;			/* FtcReach, of linkstat.c: the last that was
 								 * told */
+	int			protocol;		/* agreed on; 0: not yet */
 	uint64		calls;
 	uint64		bytes;
 	int64		round_trip;		/* us, smoothed */

@@ -211,8 +211,8 @@ ftchain_peer_status(PG_FUNCTION_ARGS)
 	{
 		FtcPeerSlot slot;
 		Interval   *round_trip = palloc0(sizeof(Interval));
-		Datum		values[9];
-		bool		nulls[9] = {false};
+		Datum		values[10];
+		bool		nulls[10] = {false};
 
 		LWLockAcquire(&s->lock, LW_SHARED);
 		slot = database->peer[i];
@@ -231,6 +231,8 @@ ftchain_peer_status(PG_FUNCTION_ARGS)
 		values[7] = CStringGetTextDatum(slot.last_error);
 		nulls[7] = slot.last_error_at == 0;
 		values[8] = time_or_null(slot.last_error_at, &nulls[8]);
+		values[9] = Int32GetDatum(slot.protocol);
+		nulls[9] = slot.protocol == 0;
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

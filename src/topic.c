@@ -53,10 +53,11 @@ static FtcStmt stream_get = {
 
 static FtcStmt stream_set = {
 	.sql = "UPDATE ftchain.stream_in SET epoch = $3, next = $4, value = $5, attempts = $6, received = received + $7,"
-	" duplicates = duplicates + $8, last_reason = coalesce($9, last_reason), early = early + $10, received_at = now()"
-	" WHERE member = $1 AND stream = $2",
-	.nargs = 10,
-	.argtypes = {BYTEAOID, INT4OID, INT8OID, INT8OID, BYTEAOID, INT4OID, INT8OID, INT8OID, TEXTOID, INT8OID},
+	" duplicates = duplicates + $8, last_reason = coalesce($9, last_reason), early = early + $10, gaps = gaps + $11,"
+	" dropped = dropped + $12, refused = refused + $13, received_at = now() WHERE member = $1 AND stream = $2",
+	.nargs = 13,
+	.argtypes = {BYTEAOID, INT4OID, INT8OID, INT8OID, BYTEAOID, INT4OID, INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID,
+	INT8OID, INT8OID},
 };
 
 static FtcStmt stream_of = {
@@ -108,9 +109,10 @@ topic_save(const FtcIntake *r)
 		ftc_hash_datum(&r->sender), Int32GetDatum(r->stream), Int64GetDatum((int64) r->link.end.epoch),
 		Int64GetDatum((int64) r->link.end.next), ftc_hash_datum(&r->link.end.value), Int32GetDatum(r->attempts),
 		Int64GetDatum(r->applied), Int64GetDatum(r->duplicates),
-		CStringGetTextDatum(r->reason == NULL ? "" : r->reason), Int64GetDatum(r->early)
+		CStringGetTextDatum(r->reason == NULL ? "" : r->reason), Int64GetDatum(r->early),
+		Int64GetDatum(r->gap ? 1 : 0), Int64GetDatum(r->dropped), Int64GetDatum(r->refused)
 	};
-	bool		nulls[10] = {false};
+	bool		nulls[13] = {false};
 
 	nulls[8] = r->reason == NULL;
 	ftc_stmt_run(&stream_set, args, nulls);

@@ -76,6 +76,9 @@ typedef struct FtcApplied FtcApplied;
 extern FtcApplied *ftc_applied_look(const FtcIntake *r, FtcIncoming *incoming, int n);
 extern void ftc_applied_note(FtcApplied *applied, const FtcIncoming *incoming, int n);
 
+/* Forget ids that no sender can send again. */
+extern void ftc_applied_prune(void);
+
 /*
  * deliver.c: put those that are not known into the topic's table: *done of them,
  * fewer than n if it is late by then (steady clock, us), but one at least.  Gives

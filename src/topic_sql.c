@@ -40,7 +40,7 @@ static FtcStmt topic_get = {
 static FtcStmt topic_make = {
 	.sql = "INSERT INTO ftchain.topic (name, owner, deliver_to, max_attempts) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
 	.nargs = 4,
-	.argtypes = {TEXTOID, REGROLEOID, REGCLASSOID, INT4OID},
+	.argtypes = {TEXTOID, TEXTOID, REGCLASSOID, INT4OID},
 };
 
 static FtcStmt topic_drop = {
@@ -79,6 +79,25 @@ static FtcStmt dead_retry = {
 	.argtypes = {TEXTOID, INT8ARRAYOID},
 };
 
+static FtcStmt dead_next = {
+	.sql = "SELECT id, message FROM ftchain.dead_letter WHERE topic = $1 AND ($2 IS NULL OR id = ANY ($2)) AND id > $3"
+	" ORDER BY id LIMIT 1 FOR UPDATE",
+	.nargs = 3,
+	.argtypes = {TEXTOID, INT8ARRAYOID, INT8OID},
+};
+
+static FtcStmt dead_drop = {
+	.sql = "DELETE FROM ftchain.dead_letter WHERE id = $1",
+	.nargs = 1,
+	.argtypes = {INT8OID},
+};
+
+static FtcStmt dead_still = {
+	.sql = "UPDATE ftchain.dead_letter SET attempts = attempts + 1, died = now(), error = $2 WHERE id = $1",
+	.nargs = 2,
+	.argtypes = {INT8OID, TEXTOID},
+};
+
 bool
 ftc_topic_find(Datum name, FtcTopic *topic)
 {
@@ -87,7 +106,8 @@ ftc_topic_find(Datum name, FtcTopic *topic)
 
 	if (ftc_run(&topic_get, name) == 0)
 		return false;
-	topic->owner = DatumGetObjectId(ftc_value(0, 0));
+	/* by name: a number would be somebody else's in a restored dump */
+	topic->owner = get_role_oid(TextDatumGetCString(ftc_value(0, 0)), true);
 	table = ftc_column(0, 1, &isnull);
 	topic->deliver_to = isnull ? InvalidOid : DatumGetObjectId(table);
 	topic->max_attempts = DatumGetInt32(ftc_value(0, 2));
@@ -173,7 +193,7 @@ ftchain_create_topic(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 		check_table(PG_GETARG_OID(1));
 	args[0] = PG_GETARG_DATUM(0);
-	args[1] = ObjectIdGetDatum(role);
+	args[1] = CStringGetTextDatum(GetUserNameFromId(role, false));
 	args[2] = PG_ARGISNULL(1) ? (Datum) 0 : PG_GETARG_DATUM(1);
 	nulls[2] = PG_ARGISNULL(1);
 	args[3] = PG_GETARG_DATUM(2);
@@ -270,6 +290,51 @@ ftchain_ack_one(PG_FUNCTION_ARGS)
 								PointerGetDatum(construct_array(&id, 1, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE))) > 0);
 }
 
+/* Try the next one after *last, if there is one: true if the table takes it. */
+static bool
+deliver_next_dead(const FtcTopic *topic, Datum *args, const bool *nulls, bool *any)
+{
+	FtcMessage	message = {0};
+	FtcIncoming incoming = {.message = &message};
+	const char *error;
+	int			done;
+
+	*any = ftc_stmt_run(&dead_next, args, nulls) > 0;
+	if (!*any)
+		return false;
+	args[2] = Int64GetDatum(DatumGetInt64(ftc_value(0, 0)));
+	message.attachment = ftc_slice_value(0, 1);
+	error = ftc_deliver(topic, &incoming, 1, PG_UINT64_MAX, &done);
+	if (error == NULL)
+		ftc_run(&dead_drop, args[2]);
+	else
+		ftc_run(&dead_still, args[2], CStringGetTextDatum(error));
+	return error == NULL;
+}
+
+/*
+ * Into the table they go one by one, in order; what it refuses again stays a dead
+ * letter.  Gives how many it took.
+ */
+static uint64
+deliver_dead(const FtcTopic *topic, Datum name, Datum ids, bool all)
+{
+	Datum		args[] = {name, ids, Int64GetDatum(PG_INT64_MIN)};
+	bool		nulls[] = {false, all, false};
+	uint64		taken = 0;
+	bool		any = true;
+
+	while (any)
+	{
+		MemoryContext outer = ftc_nest();
+
+		CHECK_FOR_INTERRUPTS();
+		taken += deliver_next_dead(topic, args, nulls, &any);
+		ftc_unnest(outer);
+	}
+	return taken;
+}
+
 Datum
 ftchain_retry(PG_FUNCTION_ARGS)
 {
@@ -286,10 +351,14 @@ ftchain_retry(PG_FUNCTION_ARGS)
 	nulls[1] = PG_ARGISNULL(1);
 	ftc_enter(&scope);
 	need_topic(PG_GETARG_DATUM(0), role, &topic);
-	need_queue(PG_GETARG_DATUM(0), &topic);
-	n = ftc_stmt_run(&dead_retry, args, nulls);
-	if (n > 0)
-		Async_Notify(FTC_TOPIC_CHANNEL, TextDatumGetCString(args[0]));
+	if (OidIsValid(topic.deliver_to))
+		n = deliver_dead(&topic, args[0], args[1], nulls[1]);
+	else
+	{
+		n = ftc_stmt_run(&dead_retry, args, nulls);
+		if (n > 0)
+			Async_Notify(FTC_TOPIC_CHANNEL, TextDatumGetCString(args[0]));
+	}
 	ftc_leave(&scope);
 	PG_RETURN_INT64((int64) n);
 }

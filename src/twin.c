@@ -130,8 +130,8 @@ ftchain_peer_presence(PG_FUNCTION_ARGS)
 	FtcHash		sender;
 	uint64		token;
 	uint64		other = 0;
-	Datum		values[4];
-	bool		nulls[4] = {false};
+	Datum		values[5];
+	bool		nulls[5] = {false};
 
 	ftc_serve_need_not_null(fcinfo);
 	ftc_serve_need_protocol(PG_GETARG_INT32(0));
@@ -153,6 +153,7 @@ ftchain_peer_presence(PG_FUNCTION_ARGS)
 	values[1] = ftc_hash_datum(&self.member);
 	values[2] = Int64GetDatum((int64) token);
 	values[3] = Int64GetDatum((int64) other);
+	values[4] = Int64GetDatum(self.incarnation);
 	PG_RETURN_DATUM(ftc_serve_row(fcinfo, values, nulls));
 }
 

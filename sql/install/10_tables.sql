@@ -358,6 +358,8 @@ CREATE TABLE ftchain.link_in (
     behind boolean NOT NULL DEFAULT false,
     received bigint NOT NULL DEFAULT 0,
     early bigint NOT NULL DEFAULT 0,
+    gaps bigint NOT NULL DEFAULT 0,
+    dropped bigint NOT NULL DEFAULT 0,
     duplicates bigint NOT NULL DEFAULT 0,
     refused bigint NOT NULL DEFAULT 0,
     last_reason text,
@@ -373,6 +375,8 @@ COMMENT ON COLUMN ftchain.link_in.value IS 'the link''s chain value before it';
 COMMENT ON COLUMN ftchain.link_in.behind IS 'the sender has blocks whose parents are not known here';
 COMMENT ON COLUMN ftchain.link_in.received IS 'messages applied';
 COMMENT ON COLUMN ftchain.link_in.early IS 'messages put aside because others before them had not come';
+COMMENT ON COLUMN ftchain.link_in.gaps IS 'calls that came while something before their messages was missing';
+COMMENT ON COLUMN ftchain.link_in.dropped IS 'messages that were not taken, and had to come again';
 COMMENT ON COLUMN ftchain.link_in.duplicates IS 'messages dropped because they had been applied';
 COMMENT ON COLUMN ftchain.link_in.refused IS 'messages whose content was refused';
 COMMENT ON COLUMN ftchain.link_in.last_reason IS 'why the last one was';

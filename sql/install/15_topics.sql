@@ -11,6 +11,7 @@ CREATE TABLE ftchain.stream_out (
     value bytea NOT NULL DEFAULT '',
     acked_at timestamptz,
     given_up bigint NOT NULL DEFAULT 0,
+    heard bigint NOT NULL DEFAULT 0,
     UNIQUE (member, topic)
 );
 COMMENT ON TABLE ftchain.stream_out IS 'a topic at a member that messages are sent to, and how far it has acknowledged them';
@@ -24,6 +25,7 @@ COMMENT ON COLUMN ftchain.stream_out.acked IS 'position of the last message ackn
 COMMENT ON COLUMN ftchain.stream_out.value IS 'the link''s chain value after that message';
 COMMENT ON COLUMN ftchain.stream_out.acked_at IS 'when the last acknowledgement came';
 COMMENT ON COLUMN ftchain.stream_out.given_up IS 'position up to which resend() has given up what the receiver may lack';
+COMMENT ON COLUMN ftchain.stream_out.heard IS 'incarnation of this database when the receiver last said how far it is; nothing is pruned before it has';
 
 CREATE TABLE ftchain.epoch_out (
     stream integer NOT NULL,
@@ -95,14 +97,14 @@ COMMENT ON COLUMN ftchain.number_state.snapshot IS 'what it shows has been';
 
 CREATE TABLE ftchain.topic (
     name text PRIMARY KEY,
-    owner regrole NOT NULL,
+    owner text NOT NULL,
     deliver_to regclass,
     max_attempts integer NOT NULL,
     created timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE ftchain.topic IS 'topics on which messages are received here';
 COMMENT ON COLUMN ftchain.topic.name IS 'name';
-COMMENT ON COLUMN ftchain.topic.owner IS 'the role that receives them';
+COMMENT ON COLUMN ftchain.topic.owner IS 'name of the role that receives them';
 COMMENT ON COLUMN ftchain.topic.deliver_to IS 'table that they are put into as they come; null if they wait for recv()';
 COMMENT ON COLUMN ftchain.topic.max_attempts IS 'how often one is tried before it is a dead letter';
 COMMENT ON COLUMN ftchain.topic.created IS 'when it was created';
@@ -182,9 +184,13 @@ CREATE TABLE ftchain.stream_in (
     attempts integer NOT NULL DEFAULT 0,
     received bigint NOT NULL DEFAULT 0,
     early bigint NOT NULL DEFAULT 0,
+    gaps bigint NOT NULL DEFAULT 0,
+    dropped bigint NOT NULL DEFAULT 0,
     duplicates bigint NOT NULL DEFAULT 0,
+    refused bigint NOT NULL DEFAULT 0,
     last_reason text,
     received_at timestamptz,
+    heard timestamptz,
     PRIMARY KEY (member, stream)
 );
 COMMENT ON TABLE ftchain.stream_in IS 'streams of messages from other databases, and how far each was taken';
@@ -197,9 +203,13 @@ COMMENT ON COLUMN ftchain.stream_in.topic IS 'topic of the last message';
 COMMENT ON COLUMN ftchain.stream_in.attempts IS 'how often the next one was tried';
 COMMENT ON COLUMN ftchain.stream_in.received IS 'messages taken';
 COMMENT ON COLUMN ftchain.stream_in.early IS 'messages put aside because others before them had not come';
+COMMENT ON COLUMN ftchain.stream_in.gaps IS 'calls that came while something before their messages was missing';
+COMMENT ON COLUMN ftchain.stream_in.dropped IS 'messages that were not taken, and had to come again';
 COMMENT ON COLUMN ftchain.stream_in.duplicates IS 'messages dropped because they had been taken';
+COMMENT ON COLUMN ftchain.stream_in.refused IS 'messages that the topic''s table refused, put with the dead letters';
 COMMENT ON COLUMN ftchain.stream_in.last_reason IS 'why the last one that was not taken was not';
 COMMENT ON COLUMN ftchain.stream_in.received_at IS 'when the last message came';
+COMMENT ON COLUMN ftchain.stream_in.heard IS 'when one came, some time ago: what was taken an hour before that the sender knew to be taken';
 
 -- What pg_dump carries: topics and what waits on them.  What was to be sent was
 -- to be sent by this database, which a restored dump is not.

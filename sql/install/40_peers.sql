@@ -77,9 +77,9 @@ CREATE FUNCTION ftchain.peer_receive(genesis bytea, sender bytea, before bytea, 
 COMMENT ON FUNCTION ftchain.peer_receive(bytea, bytea, bytea, bytea[], bytea) IS 'for peers: take messages of a link, in order and each once; gives how far the link is, what waits here for those before it, and what became of these';
 
 CREATE FUNCTION ftchain.peer_presence(protocol integer, sender bytea, session bigint, incarnation bigint, token bigint, signature bytea,
-        OUT protocol_spoken integer, OUT member bytea, OUT next_token bigint, OUT other bigint)
+        OUT protocol_spoken integer, OUT member bytea, OUT next_token bigint, OUT other bigint, OUT own bigint)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_presence';
-COMMENT ON FUNCTION ftchain.peer_presence(integer, bytea, bigint, bigint, bigint, bytea) IS 'for peers: the sender is here, in a session and an incarnation; gives a token for the next time, and the incarnation of another live copy of the sender if there is one';
+COMMENT ON FUNCTION ftchain.peer_presence(integer, bytea, bigint, bigint, bigint, bytea) IS 'for peers: the sender is here, in a session and an incarnation; gives a token for the next time, the incarnation of another live copy of the sender if there is one, and that of this database';
 
 CREATE FUNCTION ftchain.peer_blocks(genesis bytea, locator bytea[], most integer) RETURNS TABLE (block bytea, stored bytea)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_blocks';

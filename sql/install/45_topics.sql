@@ -32,7 +32,7 @@ COMMENT ON FUNCTION ftchain.ack(text, bigint) IS 'this message is done with; say
 
 CREATE FUNCTION ftchain.retry(topic text, ids bigint[] DEFAULT NULL) RETURNS bigint
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_retry';
-COMMENT ON FUNCTION ftchain.retry(text, bigint[]) IS 'dead letters of a topic, these or all, wait for recv() again; gives how many there were';
+COMMENT ON FUNCTION ftchain.retry(text, bigint[]) IS 'dead letters of a topic, these or all, wait for recv() again, or go into its table; gives how many did';
 
 -- What members call on each other; see doc/PROTOCOL.md.
 

@@ -20,8 +20,9 @@ COMMENT ON FUNCTION ftchain.mining_status() IS 'the next block of each chain and
 
 CREATE FUNCTION ftchain.link_stats()
     RETURNS TABLE (server text, chain integer, stream integer, state text, sent bigint, in_flight bigint, in_flight_bytes bigint,
-                   window_bytes bigint, srtt interval, rto interval, retransmits bigint, timeouts bigint, bytes bigint,
-                   last_error text, last_error_at timestamptz, stats_reset timestamptz)
+                   window_bytes bigint, srtt interval, rto interval, retransmits bigint, failed bigint, timeouts bigint,
+                   bytes bigint, early bigint, duplicates bigint, dropped bigint, refused bigint, last_error text,
+                   last_error_at timestamptz, stats_reset timestamptz)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_link_stats';
 COMMENT ON FUNCTION ftchain.link_stats() IS 'what the courier has in memory of the links to peers; the views links and streams show it';
 
@@ -37,6 +38,6 @@ COMMENT ON FUNCTION ftchain.gaps() IS 'ranges of what is to be sent to peers tha
 
 CREATE FUNCTION ftchain.peer_status()
     RETURNS TABLE (server text, state text, calls bigint, bytes bigint, round_trip interval, last_contact timestamptz,
-                   retry_at timestamptz, last_error text, last_error_at timestamptz)
+                   retry_at timestamptz, last_error text, last_error_at timestamptz, protocol integer)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_status';
 COMMENT ON FUNCTION ftchain.peer_status() IS 'the connections of the courier to the peers of this database';

@@ -67,14 +67,17 @@ COMMENT ON COLUMN ftchain.entries.id IS 'local number';
 CREATE VIEW ftchain.links AS
     SELECT c.name AS chain, l.member, p.server,
            CASE WHEN p.server IS NOT NULL THEN coalesce(t.state, 'closed') END AS state,
-           o.epoch, greatest(t.sent, o.acked OPERATOR(pg_catalog.-) o.base) AS sent, o.acked OPERATOR(pg_catalog.-) o.base AS acked,
+           o.epoch, greatest(t.sent, o.acked OPERATOR(pg_catalog.-) o.base) OPERATOR(pg_catalog.+) 1 AS next,
+           greatest(t.sent, o.acked OPERATOR(pg_catalog.-) o.base) AS sent, o.acked OPERATOR(pg_catalog.-) o.base AS acked,
            (SELECT coalesce(max(seq), 0) FROM ftchain.outbox q WHERE q.chain OPERATOR(pg_catalog.=) o.chain)
                OPERATOR(pg_catalog.-) o.acked AS waiting,
            now() OPERATOR(pg_catalog.-) (SELECT q.queued FROM ftchain.outbox q WHERE q.chain OPERATOR(pg_catalog.=) o.chain
                AND q.seq OPERATOR(pg_catalog.>) o.acked ORDER BY q.seq LIMIT 1) AS oldest_waiting,
-           t.in_flight, t.in_flight_bytes, t.window_bytes, t.srtt, t.rto, t.retransmits, t.timeouts, t.bytes,
+           t.in_flight, t.in_flight_bytes, t.window_bytes, t.srtt, t.rto, t.retransmits, t.failed, t.timeouts, t.bytes,
+           t.early AS peer_early, t.duplicates AS peer_duplicates, t.dropped AS peer_dropped, t.refused AS peer_refused,
            o.acked_at,
-           i.epoch AS epoch_in, i.next OPERATOR(pg_catalog.-) 1 AS taken, i.received, i.duplicates, i.refused,
+           i.epoch AS epoch_in, i.next OPERATOR(pg_catalog.-) 1 AS taken, i.received, i.early, i.gaps, i.dropped,
+           i.duplicates, i.refused,
            i.last_reason, i.behind, i.received_at, t.last_error, t.last_error_at, t.stats_reset
       FROM ftchain.link_out o
       FULL JOIN ftchain.link_in i ON i.chain OPERATOR(pg_catalog.=) o.chain AND i.member OPERATOR(pg_catalog.=) o.member,
@@ -88,6 +91,7 @@ COMMENT ON COLUMN ftchain.links.member IS 'the other member';
 COMMENT ON COLUMN ftchain.links.server IS 'foreign server it is reached through';
 COMMENT ON COLUMN ftchain.links.state IS 'closed, connecting, open, held, failing or stopped';
 COMMENT ON COLUMN ftchain.links.epoch IS 'epoch of the link to it';
+COMMENT ON COLUMN ftchain.links.next IS 'number that the next message of this epoch has that was not sent yet';
 COMMENT ON COLUMN ftchain.links.sent IS 'messages of this epoch that were sent';
 COMMENT ON COLUMN ftchain.links.acked IS 'messages of this epoch it acknowledged';
 COMMENT ON COLUMN ftchain.links.waiting IS 'messages it has not acknowledged';
@@ -98,12 +102,20 @@ COMMENT ON COLUMN ftchain.links.window_bytes IS 'bytes that may be under way';
 COMMENT ON COLUMN ftchain.links.srtt IS 'time until a call is answered, smoothed';
 COMMENT ON COLUMN ftchain.links.rto IS 'time after which an answer is overdue';
 COMMENT ON COLUMN ftchain.links.retransmits IS 'messages that were sent again';
-COMMENT ON COLUMN ftchain.links.timeouts IS 'how often answers were overdue';
+COMMENT ON COLUMN ftchain.links.failed IS 'calls that failed and were made again, as after a deadlock';
+COMMENT ON COLUMN ftchain.links.timeouts IS 'how often the connection was given up as nothing came in time for what was under way';
 COMMENT ON COLUMN ftchain.links.bytes IS 'bytes of all messages sent, repeated ones too';
+COMMENT ON COLUMN ftchain.links.peer_early IS 'of the messages sent, as the peer tells: put aside as others before them had not come';
+COMMENT ON COLUMN ftchain.links.peer_duplicates IS 'the same: dropped because they had come before';
+COMMENT ON COLUMN ftchain.links.peer_dropped IS 'the same: not taken, and to be sent again';
+COMMENT ON COLUMN ftchain.links.peer_refused IS 'the same: of no use to it';
 COMMENT ON COLUMN ftchain.links.acked_at IS 'when the last acknowledgement came';
 COMMENT ON COLUMN ftchain.links.epoch_in IS 'epoch of the link from it';
 COMMENT ON COLUMN ftchain.links.taken IS 'messages of that epoch that were taken';
 COMMENT ON COLUMN ftchain.links.received IS 'messages applied, ever';
+COMMENT ON COLUMN ftchain.links.early IS 'messages put aside because others before them had not come';
+COMMENT ON COLUMN ftchain.links.gaps IS 'calls that came while something before their messages was missing';
+COMMENT ON COLUMN ftchain.links.dropped IS 'messages that were not taken, and had to come again';
 COMMENT ON COLUMN ftchain.links.duplicates IS 'messages dropped because they had been applied';
 COMMENT ON COLUMN ftchain.links.refused IS 'messages whose content was refused';
 COMMENT ON COLUMN ftchain.links.last_reason IS 'why the last one was';
@@ -116,7 +128,9 @@ COMMENT ON COLUMN ftchain.links.stats_reset IS 'when counting began anew; null: 
 CREATE VIEW ftchain.streams AS
     SELECT 'out' AS direction, s.topic, s.member, p.server, s.id AS stream,
            CASE WHEN p.server IS NOT NULL THEN coalesce(t.state, 'closed') END AS state, s.epoch,
-           greatest(t.sent, s.acked OPERATOR(pg_catalog.-) s.base) AS sent, s.acked AS messages,
+           greatest(t.sent, s.acked OPERATOR(pg_catalog.-) s.base) OPERATOR(pg_catalog.+) 1 AS next,
+           greatest(t.sent, s.acked OPERATOR(pg_catalog.-) s.base) AS sent, s.acked OPERATOR(pg_catalog.-) s.base AS acked,
+           s.acked AS messages,
            s.numbered OPERATOR(pg_catalog.-) s.acked AS waiting,
            now() OPERATOR(pg_catalog.-) (SELECT m.sent FROM ftchain.numbered n JOIN ftchain.message_out m
                   ON m.stream OPERATOR(pg_catalog.=) n.stream
@@ -124,15 +138,15 @@ CREATE VIEW ftchain.streams AS
                WHERE n.stream OPERATOR(pg_catalog.=) s.id AND s.numbered OPERATOR(pg_catalog.>) s.acked
                  AND n.first OPERATOR(pg_catalog.<=) (s.acked OPERATOR(pg_catalog.+) 1)
                ORDER BY n.first DESC LIMIT 1) AS oldest_waiting,
-           t.in_flight, t.in_flight_bytes, t.window_bytes, t.srtt, t.rto, t.retransmits, t.timeouts, t.bytes,
-           NULL::bigint AS duplicates, NULL::integer AS attempts,
+           t.in_flight, t.in_flight_bytes, t.window_bytes, t.srtt, t.rto, t.retransmits, t.failed, t.timeouts, t.bytes,
+           t.early, NULL::bigint AS gaps, t.dropped, t.duplicates, t.refused, NULL::integer AS attempts,
            NULL::text AS last_reason, s.acked_at AS moved_at, t.last_error, t.last_error_at, t.stats_reset
       FROM ftchain.stream_out s
       LEFT JOIN ftchain.peer p ON p.member OPERATOR(pg_catalog.=) s.member
       LEFT JOIN ftchain.link_stats() t ON t.server OPERATOR(pg_catalog.=) p.server AND t.stream OPERATOR(pg_catalog.=) s.id
     UNION ALL
-    SELECT 'in', s.topic, s.member, p.server, s.stream, NULL, s.epoch, NULL, s.received, NULL, NULL,
-           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.duplicates, s.attempts,
+    SELECT 'in', s.topic, s.member, p.server, s.stream, NULL, s.epoch, s.next, NULL, NULL, s.received, NULL, NULL,
+           NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.early, s.gaps, s.dropped, s.duplicates, s.refused, s.attempts,
            s.last_reason, s.received_at, NULL, NULL, NULL
       FROM ftchain.stream_in s
       LEFT JOIN ftchain.peer p ON p.member OPERATOR(pg_catalog.=) s.member;
@@ -144,7 +158,9 @@ COMMENT ON COLUMN ftchain.streams.server IS 'foreign server it is reached throug
 COMMENT ON COLUMN ftchain.streams.stream IS 'number of the stream at its sender';
 COMMENT ON COLUMN ftchain.streams.state IS 'closed, connecting, open, held, failing or stopped';
 COMMENT ON COLUMN ftchain.streams.epoch IS 'epoch of the link';
+COMMENT ON COLUMN ftchain.streams.next IS 'number in this epoch that the next message has: out, that was not sent yet; in, to be taken';
 COMMENT ON COLUMN ftchain.streams.sent IS 'messages of this epoch that were sent';
+COMMENT ON COLUMN ftchain.streams.acked IS 'messages of this epoch that were acknowledged';
 COMMENT ON COLUMN ftchain.streams.messages IS 'messages acknowledged, or taken';
 COMMENT ON COLUMN ftchain.streams.waiting IS 'messages committed and not yet acknowledged';
 COMMENT ON COLUMN ftchain.streams.oldest_waiting IS 'how long the oldest of these has waited';
@@ -154,9 +170,14 @@ COMMENT ON COLUMN ftchain.streams.window_bytes IS 'bytes that may be under way';
 COMMENT ON COLUMN ftchain.streams.srtt IS 'time until a call is answered, smoothed';
 COMMENT ON COLUMN ftchain.streams.rto IS 'time after which an answer is overdue';
 COMMENT ON COLUMN ftchain.streams.retransmits IS 'messages that were sent again';
-COMMENT ON COLUMN ftchain.streams.timeouts IS 'how often answers were overdue';
+COMMENT ON COLUMN ftchain.streams.failed IS 'calls that failed and were made again, as after a deadlock';
+COMMENT ON COLUMN ftchain.streams.timeouts IS 'how often the connection was given up as nothing came in time for what was under way';
 COMMENT ON COLUMN ftchain.streams.bytes IS 'bytes of all messages sent, repeated ones too';
+COMMENT ON COLUMN ftchain.streams.early IS 'messages put aside because others before them had not come; as the next ones, of out as the receiver told it';
+COMMENT ON COLUMN ftchain.streams.gaps IS 'calls that came while something before their messages was missing';
+COMMENT ON COLUMN ftchain.streams.dropped IS 'messages that were not taken, and had to come again';
 COMMENT ON COLUMN ftchain.streams.duplicates IS 'messages dropped because they had been taken';
+COMMENT ON COLUMN ftchain.streams.refused IS 'messages that the topic''s table refused, put with the dead letters';
 COMMENT ON COLUMN ftchain.streams.attempts IS 'how often the next one was tried in vain';
 COMMENT ON COLUMN ftchain.streams.last_reason IS 'why the last one that was not taken was not';
 COMMENT ON COLUMN ftchain.streams.moved_at IS 'when the last acknowledgement or message came';

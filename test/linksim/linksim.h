@@ -566,8 +566,9 @@ typedef struct Exhaust
 	uint64_t	messages;
 	int			packets;		/* under way at a time */
 	int			faults;
-	int			kind;			/* 0: losses, 1: crashes and restores, 2: restores
-								 * behind a connection that stays; -1: all */
+	int			kind;			/* 0: losses, 1: crashes and restores, 2:
+								 * restores behind a connection that stays;
+								 * -1: all */
 	int			log;			/* 1: users', -1: the ledger's, 0: both */
 } Exhaust;
 

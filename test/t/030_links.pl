@@ -172,6 +172,30 @@ all_is_well('short cuts');
 			$_->set(mode => 'pass') foreach @to_beta;
 		});
 	all_is_well('half-open');
+	$alpha->gives(q(SELECT timeouts > 0 FROM ftchain.links WHERE server = 'beta'), 't', 'half-open: that nothing came in time is counted');
+}
+
+# Away for longer than announcements are kept: those are folded into one, to compare
+# heads, and nothing is lost.
+
+{
+	my @cut = between([$gamma], [ $alpha, $beta ]);
+
+	$_->set(mode => 'cut') foreach @cut;
+	$alpha->configure('ftchain.outbox_limit' => 4);
+	foreach my $n (1 .. 5)
+	{
+		push @acked, $alpha->append("\"folded $n\"");
+		$alpha->comes_to('SELECT pending FROM ftchain.status', "folded: entry $n is sealed", '0');
+	}
+	# the keeper looks when it starts
+	$alpha->query(q(SELECT pg_terminate_backend(pid) FROM ftchain.worker_status() WHERE worker = 'keeper'));
+	$alpha->comes_to('SELECT count(*) <= 4 FROM ftchain.outbox', 'folded: what goes beyond the limit is not kept', 't', 20);
+	$_->set(mode => 'pass') foreach @cut;
+	all_is_well('folded');
+	$alpha->gives(q(SELECT DISTINCT encode(member, 'hex') FROM ftchain.incident WHERE kind = 'announcements folded'),
+		$gamma->query(q(SELECT encode(member, 'hex') FROM ftchain.self)), 'folded: it is on record');
+	$alpha->configure('ftchain.outbox_limit' => undef);
 }
 
 # Two sides, and each goes on: when they meet again one gives way, and what it

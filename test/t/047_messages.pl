@@ -280,6 +280,80 @@ send_some(5, 'orders');
 $alpha->comes_to(q(SELECT count(*) FROM ftchain.incident WHERE kind = 'link stopped'), 'the stream has stopped again', '2', 30);
 $beta->gives(q(SELECT count(*) FROM ftchain.message_in WHERE topic = 'orders'), '20', 'again nothing is left out silently');
 
+$alpha->query(q(SELECT ftchain.resend('beta', 'orders')));
+$alpha->comes_to(q(SELECT sum(waiting) FROM ftchain.streams), 'it goes on once more', '0', 30);
+forget();
+
+# ---- what is forgotten, and when
+
+# The keeper has looked for what need not be kept, after its start: it does away
+# with this, too.
+sub has_tidied
+{
+	my ($node, $what) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$node->query('SELECT ftchain.stop()');
+	$node->comes_to('SELECT count(*) FROM ftchain.worker_status() WHERE pid IS NOT NULL', "$what: the workers have left", '0');
+	$node->query(q(INSERT INTO ftchain.early_in (member, chain, stream, epoch, seq, before, message, received)
+		VALUES (sha256('nobody'), 0, 1, 1, 1, '', '', '2000-01-01')));
+	$node->query('SELECT ftchain.start()');
+	$node->comes_to('SELECT count(*) FROM ftchain.early_in', "$what: the keeper has looked", '0');
+	return;
+}
+
+# A sender that has just begun may have been set back, and the receiver as well:
+# it keeps all until it has heard how far that is.
+my $kept = q(SELECT count(*) FROM ftchain.message_out WHERE stream = (SELECT id FROM ftchain.stream_out WHERE topic = 'orders'));
+
+send_some(5, 'orders');
+has_all('orders', 5, 'before the sender begins anew');
+$alpha->comes_to(q(SELECT sum(waiting) FROM ftchain.streams), 'all is acknowledged', '0');
+$to_beta->set(mode => 'cut');
+$alpha->configure('ftchain.message_retention' => '0');
+$alpha->restart;
+has_tidied($alpha, 'out of touch');
+$alpha->gives("SELECT ($kept) >= 5", 't', 'a sender that has not heard of its receiver forgets nothing');
+$to_beta->set(mode => 'pass');
+$alpha->comes_to($kept, 'and does when it has', '0', 60);
+
+# Of a range of messages that is taken in part, that part is forgotten, too.
+$beta->query(q(CREATE TABLE few (n int CHECK (n < 3)); SELECT ftchain.create_topic('few', deliver_to => 'few', max_attempts => 1000000)));
+$alpha->query(q(SELECT ftchain.send('beta', 'few', json_build_object('n', g)) FROM generate_series(1, 6) g));
+$alpha->comes_to(q(SELECT waiting FROM ftchain.streams WHERE topic = 'few'), 'some of a range are taken', '4', 30);
+has_tidied($alpha, 'a range taken in part');
+$alpha->comes_to(q(SELECT string_agg(message->>'n', ' ' ORDER BY seq) FROM ftchain.message_out), 'the rest is kept', '3 4 5 6', 30);
+$beta->query('ALTER TABLE few DROP CONSTRAINT few_n_check');
+$beta->comes_to(q(SELECT string_agg(n::text, ' ') FROM few), 'and comes', '1 2 3 4 5 6', 60);
+$alpha->configure('ftchain.message_retention' => undef);
+
+# A receiver remembers ids for twice the time that messages are kept, from when the
+# sender knew that they were taken.
+my $known = 'SELECT count(*) FROM ftchain.applied';
+my $age = sub {
+	my ($taken, $heard, $came) = @_;
+
+	$beta->query("UPDATE ftchain.applied SET received = now() - interval '$taken'");
+	$beta->query("UPDATE ftchain.stream_in SET heard = now() - interval '$heard', received_at = now() - interval '$came'");
+	return;
+};
+my $ids = $beta->query($known);
+
+cmp_ok($ids, '>', 0, 'ids are remembered');
+$age->('30 days', '13 days', '1 day');
+has_tidied($beta, 'not long enough');
+$beta->gives($known, $ids, 'what a sender may have in a backup is remembered');
+$age->('30 days', '30 days', '30 days');
+has_tidied($beta, 'silent');
+$beta->gives($known, $ids, 'and what a sender that is silent may not know to be taken');
+$age->('30 days', '15 days', '1 day');
+has_tidied($beta, 'long ago');
+$beta->gives($known, '0', 'what no sender can send again is forgotten');
+$beta->gives(q(SELECT count(*) FROM ftchain.stream_in WHERE heard > now() - interval '2 days'),
+	$beta->query('SELECT count(*) FROM ftchain.stream_in'), 'and the next time is counted from what came last');
+send_some(5, 'orders');
+has_all('orders', 10, 'after that');
+
 foreach my $node ($alpha, $beta)
 {
 	unlike($node->log_since, qr/PANIC|TRAP:/, $node->name . ' has met nothing unforeseen');

@@ -96,6 +96,12 @@ foreach my $case ([ '40001', 'a serialization failure' ], [ '40P01', 'a deadlock
 	$beta->gives('SELECT count(*) FROM ftchain.early_in', '0', "$what: nothing waits any more");
 }
 
+$beta->gives(q(SELECT early, gaps, dropped, duplicates, refused FROM ftchain.streams WHERE direction = 'in' AND topic = 'rows'),
+	'2100|3|0|0|0', 'the receiver shows what it put aside, and how often something was missing');
+$alpha->comes_to(
+	q(SELECT failed, early, dropped, duplicates, refused, timeouts FROM ftchain.streams WHERE direction = 'out' AND topic = 'rows'),
+	'and the sender what it was told, and the calls that failed', '3|2100|0|0|0|0');
+
 # One that fails for good ends what is under way: after a hello the rest need not
 # be sent, either.
 {

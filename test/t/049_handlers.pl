@@ -46,12 +46,15 @@ sub attempts
 	  '|' . $beta->query("SELECT count(*) FROM ftchain.dead_letter WHERE topic = '$stream->{topic}'");
 }
 
+# What the sender shows of a peer, or of a stream to it
 sub complains
 {
-	my ($error, $what) = @_;
+	my ($error, $what, $topic) = @_;
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return $alpha->comes_to("SELECT last_error ~ '$error' FROM ftchain.peer_status()", $what);
+	return $alpha->comes_to(
+		$topic ? "SELECT last_error ~ '$error' FROM ftchain.streams WHERE direction = 'out' AND topic = '$topic'"
+		: "SELECT last_error ~ '$error' FROM ftchain.peer_status()", $what);
 }
 
 sub dead
@@ -111,8 +114,8 @@ foreach my $kind (sort keys %passing)
 BEGIN IF (SELECT broken FROM public.switch) THEN PERFORM nextval('public.tried'); $passing{$kind}[0] END IF; RETURN NEW; END
 END
 	$stream{$kind}->send(3);
-	complains($passing{$kind}[1], "$kind: the sender shows it");
 }
+complains($passing{$_}[1], "$_: the sender shows it", "p_$_") foreach sort keys %passing;
 my $tried = $beta->query('SELECT last_value FROM tried');
 $beta->comes_to("SELECT last_value > $tried + 6 FROM tried", 'all are tried again and again');
 is(attempts($stream{$_}), '0|0', "$_: no attempt is counted, nothing put aside") foreach sort keys %passing;

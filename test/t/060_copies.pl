@@ -40,6 +40,10 @@ sub kinds_since
 $alpha->configure('ftchain.enabled' => 'off');
 push @acked, $alpha->append('"waits"');
 
+# Topics keep the names of their owners, also of one that is gone.
+$alpha->query(q(CREATE ROLE leaves; GRANT ftchain_admin TO leaves; SET ROLE leaves; SELECT ftchain.create_topic('left'); RESET ROLE;
+	DROP OWNED BY leaves; DROP ROLE leaves));
+
 my $dump = $alpha->basedir . '/dump';
 $alpha->command_ok([ 'pg_dump', '-f', "$dump.sql", 'postgres' ], 'pg_dump');
 $alpha->command_ok([ 'pg_dump', '-Fc', '-f', "$dump.custom", 'postgres' ], 'pg_dump -Fc');
@@ -81,6 +85,8 @@ foreach my $copy ([ $other, 'postgres', 'a plain copy' ], [ $other, 'custom', 'a
 	$gives->($receipts, $alpha->query($receipts), 'gives the same receipts');
 	like($alpha->query($receipts), qr/\|t$/, "$name: and they are good");
 	$node->refuses(q(UPDATE ftchain.entry SET kind = 'x'), qr/ftchain/, "$name: is guarded", dbname => $db);
+
+	$gives->('SELECT name, owner FROM ftchain.topic', 'left|leaves', 'has the topics, and whose they are');
 
 	# It is nobody.
 	$height{$name} = $node->safe_psql($db, 'SELECT height FROM ftchain.status');
