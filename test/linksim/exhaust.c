@@ -35,8 +35,8 @@
 #define PACKETS_MAX 16
 #define MESSAGES_MAX 8
 #define DEPTH_MAX 600
-#define APPENDED_LATER 2		/* messages; the others are there when the
-								 * link begins */
+#define APPENDED_LATER UINT64_C(2)	/* messages; the others are there when the
+									 * link begins */
 #define NOW UINT64_C(1000)
 #define LATE (UINT64_C(1) << 40)
 

@@ -281,11 +281,11 @@ test_opening(void **state)
 	assert_int_equal(ack.end.epoch, 1);
 	assert_int_equal(hear(&ends, &ack, order[1], 3 * MS), FTC_HEARD_NOTHING);
 	for (uint64_t seq = 1; seq <= 5; seq++)
-		order[seq] = send_one(&ends, seq, SECOND);
+		order[seq] = send_one(&ends, seq, 3 * SECOND);
 	for (uint64_t seq = 1; seq <= 5; seq++)
 	{
 		ack = receive(&ends, seq, true);
-		assert_int_equal(hear(&ends, &ack, order[seq], SECOND + MS), FTC_HEARD_MOVED);
+		assert_int_equal(hear(&ends, &ack, order[seq], 3 * SECOND + MS), FTC_HEARD_MOVED);
 	}
 	assert_int_equal(ends.sender.again, 2);
 }
