@@ -4,7 +4,7 @@
 #	make installcheck		all tests that need a server, once it is installed;
 #							they make servers of their own (not as root)
 #	make tools				the programs that need no server; part of make
-#	make unit fuzz sim linksim	tests that need no server
+#	make unit fuzz sim linksim finalitysim	tests that need no server
 #	make check-style		compare the C layout with PostgreSQL's (make indent
 #							mends it, make typedefs renews the list of types)
 #	make check-meta			compare what is said in several places
@@ -118,9 +118,9 @@ tools: $(SCRIPTS_built)
 
 # Tests that need no server
 
-.PHONY: unit fuzz sim linksim check-style check-meta indent typedefs
+.PHONY: unit fuzz sim linksim finalitysim check-style check-meta indent typedefs
 
-unit fuzz sim linksim:
+unit fuzz sim linksim finalitysim:
 	$(MAKE) -C $(top)/test/$@ check
 
 check-style:

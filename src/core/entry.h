@@ -25,7 +25,10 @@
 
 #include "types.h"
 
-/* Every leaf of a body or state tree begins with a version and its class. */
+/*
+ * Every leaf of a body or state tree begins with a version and its class, and so
+ * does what votes are made of.
+ */
 #define FTC_LEAF_VERSION	1
 typedef enum FtcLeafClass
 {
@@ -34,7 +37,14 @@ typedef enum FtcLeafClass
 	FTC_LEAF_BUNDLE = 3,
 	FTC_LEAF_PARAMS = 16,
 	FTC_LEAF_VOTERS = 17,
-	FTC_LEAF_MEMBER = 18
+	FTC_LEAF_MEMBER = 18,
+	FTC_LEAF_VALIDATORS = 19,
+	FTC_LEAF_EPOCH = 20,
+	FTC_LEAF_STAKES = 21,
+	FTC_LEAF_VOTE = 22,
+	FTC_LEAF_CERTIFICATE = 23,
+	FTC_LEAF_EVIDENCE = 24,
+	FTC_LEAF_FINALITY_PROOF = 25
 } FtcLeafClass;
 
 #define FTC_ENTRY_LEAF_MAX	(90 + 2 * (1 + FTC_NAME_MAX))

@@ -51,6 +51,14 @@
 	X(CONTROL_TWICE, "control entry already in this branch") \
 	X(REJECTED_BEFORE, "rejected before") \
 	X(TOO_DEEP, "reorganisation deeper than the chain's limit") \
+	/* validators, votes and what is final */ \
+	X(WRONG_VALIDATORS, "another set of validators") \
+	X(BAD_ROUND, "wrong round") \
+	X(WRONG_PROPOSER, "not the proposer of this slot") \
+	X(NOT_JUSTIFIED, "what it justifies is no justified ancestor") \
+	X(NO_QUORUM, "votes of no quorum") \
+	X(NO_OFFENCE, "no evidence of an offence") \
+	X(CONFLICTS_FINAL, "conflicts with a final block") \
 	/* links */ \
 	X(WRONG_LINK, "belongs to another link") \
 	X(WRONG_EPOCH, "wrong link epoch") \

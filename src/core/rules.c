@@ -243,6 +243,7 @@ found_state(const FtcManifest *manifest, FtcState *state)
 	uint32_t	governors = 0;
 
 	state->folded = 0;
+	state->voters = ftc_hash_zero;
 	state->nmembers = 0;
 	for (uint32_t i = 0; i < manifest->ncontrols; i++)
 	{

@@ -34,7 +34,8 @@ typedef enum FtcDomain
 	FTC_DOMAIN_POSSESSION,		/* digest: the member id of the new key */
 	FTC_DOMAIN_STORED,			/* digest: the block id */
 	FTC_DOMAIN_ACCOUNT,			/* digest: a link's chain value */
-	FTC_DOMAIN_PRESENCE			/* digest: see presence.h */
+	FTC_DOMAIN_PRESENCE,		/* digest: see presence.h */
+	FTC_DOMAIN_VOTE				/* digest: see vote.h */
 } FtcDomain;
 
 /* Feed the 32 bytes of a domain into bytes. */

@@ -9,6 +9,7 @@
 
 #include "bytes.h"
 #include "entry.h"
+#include "header.h"
 
 #define PARAMS_LEAF_MAX (2 + 8 + 128 + FTC_NAME_MAX)
 #define VOTERS_LEAF_LEN (2 + FTC_HASH_LEN)
@@ -26,11 +27,20 @@ params_leaf_encode(const FtcState *state, uint8_t *bytes)
 }
 
 static void
-voters_leaf_encode(uint8_t bytes[VOTERS_LEAF_LEN])
+voters_leaf_encode(const FtcHash *voters, uint8_t bytes[VOTERS_LEAF_LEN])
 {
-	memset(bytes, 0, VOTERS_LEAF_LEN);
 	bytes[0] = FTC_LEAF_VERSION;
 	bytes[1] = FTC_LEAF_VOTERS;
+	memcpy(bytes + 2, voters->b, FTC_HASH_LEN);
+}
+
+FtcHash
+ftc_voters_leaf_hash(const FtcHash *voters)
+{
+	uint8_t		leaf[VOTERS_LEAF_LEN];
+
+	voters_leaf_encode(voters, leaf);
+	return ftc_merkle_leaf(ftc_slice(leaf, sizeof(leaf)));
 }
 
 size_t
@@ -91,7 +101,7 @@ leaf_encode(const FtcState *state, uint32_t i, uint8_t bytes[ANY_LEAF_MAX])
 		return params_leaf_encode(state, bytes);
 	if (i > 1)
 		return ftc_member_leaf_encode(&state->members[i - 2], bytes);
-	voters_leaf_encode(bytes);
+	voters_leaf_encode(&state->voters, bytes);
 	return VOTERS_LEAF_LEN;
 }
 
@@ -137,22 +147,32 @@ get_params_leaf(FtcState *state, FtcSlice leaf)
 	return ftc_params_decode(&state->params, ftc_slice(reader.at, reader.left));
 }
 
+/* With proof of work there are no voters yet. */
+static FtcReason
+get_voters_leaf(FtcState *state, FtcSlice leaf)
+{
+	if (leaf.len != VOTERS_LEAF_LEN || leaf.data[0] != FTC_LEAF_VERSION || leaf.data[1] != FTC_LEAF_VOTERS)
+		return FTC_NOT_CANONICAL;
+	memcpy(state->voters.b, leaf.data + 2, FTC_HASH_LEN);
+	return state->params.consensus != FTC_CONSENSUS_POW || ftc_hash_is_zero(&state->voters)
+		? FTC_OK : FTC_NOT_CANONICAL;
+}
+
 FtcReason
 ftc_state_decode(FtcState *state, FtcSlice bytes)
 {
 	FtcReader	reader = ftc_reader(bytes);
 	FtcSlice	leaf = ftc_get_slice(&reader, ftc_get_u16(&reader));
 	FtcReason	reason = get_params_leaf(state, leaf);
-	uint8_t		voters[VOTERS_LEAF_LEN];
 	uint32_t	weights = 0;
 
 	state->nmembers = 0;
 	if (reason != FTC_OK)
 		return reason;
 	leaf = ftc_get_slice(&reader, ftc_get_u16(&reader));
-	voters_leaf_encode(voters);
-	if (leaf.len != sizeof(voters) || memcmp(leaf.data, voters, sizeof(voters)) != 0)
-		return FTC_NOT_CANONICAL;
+	reason = get_voters_leaf(state, leaf);
+	if (reason != FTC_OK)
+		return reason;
 	while (reader.left > 0 && !reader.bad)
 	{
 		FtcMember	member;

@@ -7,7 +7,8 @@
  * these leaves, so that any part of it can be proved alone:
  *
  *		0	version 1, class 16 (PARAMS), folded u64, parameters
- *		1	version 1, class 17 (VOTERS), root 32 over voters; zeros without
+ *		1	version 1, class 17 (VOTERS), hash 32 of the epoch's record (epoch.h);
+ *			zeros without voters
  *		2.. version 1, class 18 (MEMBER), id 32, algorithm 1, key 32, weight 4,
  *			flags 1, zone 1+n, name 1+n; ascending by id
  *
@@ -43,6 +44,7 @@ typedef struct FtcState
 {
 	uint64_t	folded;
 	FtcParams	params;
+	FtcHash		voters;			/* hash of the epoch's record; zero without */
 	FtcMember  *members;		/* ascending by id; the caller's memory */
 	uint32_t	nmembers;
 	uint32_t	capacity;		/* of members */
@@ -63,6 +65,9 @@ extern FtcHash ftc_state_root(const FtcState *state);
 
 /* Leaf hash number i of the state tree, 0 .. nmembers + 1. */
 extern FtcHash ftc_state_leaf_hash(const FtcState *state, uint32_t i);
+
+/* The hash of leaf 1, for who has only the record's hash. */
+extern FtcHash ftc_voters_leaf_hash(const FtcHash *voters);
 extern size_t ftc_member_leaf_encode(const FtcMember *member, uint8_t *bytes);
 extern FtcReason ftc_member_leaf_decode(FtcMember *member, FtcSlice bytes);
 

@@ -52,6 +52,16 @@ extern const TestCodec codec_genesis;
 extern const TestCodec codec_piece;
 extern const TestCodec codec_file;
 
+/* codec_votes.c */
+extern const TestCodec codec_validators;
+extern const TestCodec codec_stakes;
+extern const TestCodec codec_epoch;
+extern const TestCodec codec_vote;
+extern const TestCodec codec_certificate;
+extern const TestCodec codec_evidence;
+extern const TestCodec codec_finality;
+extern const TestCodec codec_finality_proof;
+
 /*
  * Decode, and compare what is written again with the bytes.  False if they
  * were accepted and differ.

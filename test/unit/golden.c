@@ -373,4 +373,5 @@ golden_each(GoldenTake take, void *arg)
 	give_link(&golden);
 	give_ring(&golden);
 	give_files(&golden);
+	golden_votes_each(take, arg);
 }

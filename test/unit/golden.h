@@ -18,6 +18,7 @@
 /* Takes one sample; codec is NULL if the bytes are a digest, say. */
 typedef void (*GoldenTake) (void *arg, const char *name, const TestCodec *codec, FtcSlice bytes);
 
+extern void golden_votes_each(GoldenTake take, void *arg);
 extern void golden_each(GoldenTake take, void *arg);
 
 #endif							/* GOLDEN_H */

@@ -184,6 +184,11 @@ test_cut_reasons(void **state)
 	check_reason(&codec_state, with_be(bytes, 12, 4, 4), FTC_BAD_KIND);
 	for (size_t at = voters; at < voters + 36; at++)
 		check_reason(&codec_state, with_byte(bytes, at, bytes.data[at] ^ 1), FTC_NOT_CANONICAL);
+	/* with stakes it names a record */
+	bytes = with_be(bytes, 12, FTC_CONSENSUS_POS, 4);
+	for (size_t at = voters + 4; at < voters + 36; at++)
+		check_reason(&codec_state, with_byte(bytes, at, 1), FTC_OK);
+	check_reason(&codec_state, with_byte(bytes, voters + 3, 18), FTC_NOT_CANONICAL);
 }
 
 static void
