@@ -40,6 +40,20 @@ ftc_sign_state_propose(FtcSignState *state, uint64_t slot, const FtcHash *block)
 	return FTC_SIGNING_NEW;
 }
 
+FtcSigning
+ftc_sign_state_propose_alone(FtcSignState *state, uint64_t slot, const FtcHash *block)
+{
+	FtcSigning	signing = ftc_sign_state_propose(state, slot, block);
+
+	if (signing == FTC_SIGNING_NEW)
+	{
+		state->target = state->target < slot ? slot : state->target;
+		state->source = state->source < slot ? slot : state->source;
+		state->vote = ftc_hash_zero;
+	}
+	return signing;
+}
+
 /*
  * What was signed last may be repeated no longer: it was repeated by whoever the
  * state was copied from.  Repeating it would do no harm, but then the state that

@@ -45,6 +45,13 @@ extern FtcSigning ftc_sign_state_vote(FtcSignState *state, const FtcVoteLink *li
 extern FtcSigning ftc_sign_state_propose(FtcSignState *state, uint64_t slot, const FtcHash *block);
 
 /*
+ * The same where the proposer is the only validator (finality.h): then its block is
+ * final as it is signed, and the watermarks of votes rise to its slot.  Else the key
+ * could vote for a branch without that block, once it is alone no longer.
+ */
+extern FtcSigning ftc_sign_state_propose_alone(FtcSignState *state, uint64_t slot, const FtcHash *block);
+
+/*
  * The same rule, for numbers alone: what a vote of that target and source must
  * not be, given the watermarks.
  */

@@ -240,15 +240,16 @@ static void visit(Search *search, State *s);
 static void
 insert(Search *search, const State *s, int round, int parent, int justify)
 {
-	State		next = *s;
+	State		next;
 	int			at = s->n;
 	FtcFinality justified;
 	FtcHeader	header;
 	Spot		spot = {.round = (uint8_t) round,.parent = (uint8_t) parent,.justify = (uint8_t) justify};
 
 	header = header_of(s, &spot);
-	if (ftc_finality_check(&next.tree, &header, &s->spot[parent].finality, &justified) != FTC_OK)
+	if (ftc_finality_check((FtcFinalityTree *) &s->tree, &header, &s->spot[parent].finality, &justified) != FTC_OK)
 		return;
+	next = *s;
 	while (next.spot[at - 1].round > round)
 		at--;
 	memmove(&next.spot[at + 1], &next.spot[at], (size_t) (s->n - at) * sizeof(Spot));
@@ -286,12 +287,15 @@ somebody_votes(Search *search, const State *s)
 	for (int voter = 0; voter < VOTERS; voter++)
 		for (int i = 1; i < s->n; i++)
 		{
-			State		next = *s;
+			State		next;
+			FtcSignState signed_for = s->signed_for[voter];
 			FtcVoteLink link = ftc_finality_link(&s->spot[i].finality, &ftc_hash_zero);
 
 			if ((s->spot[i].votes >> voter & 1) != 0 ||
-				ftc_sign_state_vote(&next.signed_for[voter], &link) != FTC_SIGNING_NEW)
+				ftc_sign_state_vote(&signed_for, &link) != FTC_SIGNING_NEW)
 				continue;
+			next = *s;
+			next.signed_for[voter] = signed_for;
 			next.spot[i].votes |= (uint8_t) (1 << voter);
 			visit(search, &next);
 		}

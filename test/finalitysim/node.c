@@ -554,9 +554,12 @@ propose(Node *n, uint64_t slot)
 	FtcHeader	header = header_on(w, parent, justified, slot, n->identity, ops,
 								   Max(w->appended, w->blocks[parent].carried), 0);
 	FtcHash		id = ftc_header_id(&header);
+	uint32_t	context = context_of_child(w, parent, slot);
 	uint32_t	block;
 
-	if (ftc_sign_state_propose(&n->d.signed_for, slot, &id) != FTC_SIGNING_NEW)
+	if (ftc_validators_is_alone(&w->contexts[context]->state.set)
+		? ftc_sign_state_propose_alone(&n->d.signed_for, slot, &id) != FTC_SIGNING_NEW
+		: ftc_sign_state_propose(&n->d.signed_for, slot, &id) != FTC_SIGNING_NEW)
 		return;
 	block = block_make(w, header, n->identity, ops, Max(w->appended, w->blocks[parent].carried));
 	trace(w, "%u proposes round %llu on round %llu", n->no, (unsigned long long) slot,

@@ -243,6 +243,24 @@ test_again(void **state)
 	assert_int_equal(ftc_sign_state_propose(&signed_for, 0, &ftc_hash_zero), FTC_SIGNING_REFUSED);
 }
 
+/* What one alone has signed is final: no vote goes past it. */
+static void
+test_alone(void **state)
+{
+	FtcSignState signed_for = {0};
+	FtcHash		block = hash_of("block", 2);
+	FtcVoteLink link = {hash_of("set", 0), {hash_of("block", 0), 9}, {hash_of("block", 1), 4}};
+
+	(void) state;
+	assert_int_equal(ftc_sign_state_propose_alone(&signed_for, 5, &block), FTC_SIGNING_NEW);
+	assert_int_equal(ftc_sign_state_propose_alone(&signed_for, 5, &block), FTC_SIGNING_AGAIN);
+	assert_int_equal(ftc_sign_state_vote(&signed_for, &link), FTC_SIGNING_REFUSED);
+	link.source.round = 5;
+	assert_int_equal(ftc_sign_state_vote(&signed_for, &link), FTC_SIGNING_NEW);
+	assert_int_equal(ftc_sign_state_propose_alone(&signed_for, 5, &link.target.id), FTC_SIGNING_REFUSED);
+	assert_int_equal(signed_for.target, 9);
+}
+
 /* After a restore: nothing is signed until something newer is justified. */
 static void
 test_guard(void **state)
@@ -311,6 +329,7 @@ main(void)
 		test(test_no_quorum),
 		test(test_interchange),
 		test(test_again),
+		test(test_alone),
 		test(test_guard),
 		test(test_never_contradicts),
 	};
