@@ -116,26 +116,40 @@ make_on(Node *n, uint32_t parent, uint64_t slot, uint64_t salt)
 	return block_make(w, header, n->identity, w->blocks[parent].ops, carried);
 }
 
+/* A block that it has made itself, so that its turn comes again with the same round. */
+static uint32_t
+own_block(Node *n)
+{
+	World	   *w = n->world;
+
+	for (uint32_t block = w->nblocks; block-- > 1;)
+		if (w->blocks[block].maker == n->identity && n->d.known[block])
+			return block;
+	return 0;
+}
+
 /* Wrong in one way, and properly signed. */
 static void
 forge_block(Node *n, uint64_t slot)
 {
 	World	   *w = n->world;
-	uint32_t	parent = some_known(n);
+	uint64_t	how = random_below(&w->chance_lie, 7);
+	uint32_t	parent = how == 1 ? own_block(n) : some_known(n);
 	FtcHeader	header;
 
-	if (slot <= w->blocks[parent].header.round)
+	if (how == 1)
+		slot = w->blocks[parent].header.round;
+	else if (slot <= w->blocks[parent].header.round)
 		return;
 	header = header_on(w, parent, justified_on(n, parent), slot, n->identity, w->blocks[parent].ops,
 					   w->blocks[parent].carried, random_u64(&w->chance_lie));
-	switch (random_below(&w->chance_lie, 7))
+	switch (how)
 	{
 		case 0:
 			header.justify = w->blocks[some_known(n)].id;
 			break;
 		case 1:
-			header.round = w->blocks[parent].header.round;
-			break;
+			break;				/* the parent's round */
 		case 2:
 			header.round = header.round + 1000;
 			header.time = ftc_slot_start(&w->settings.slots, header.round);

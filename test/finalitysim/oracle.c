@@ -246,7 +246,7 @@ check_found(World *w, const Node *n, uint32_t who)
 			const FtcVoteLink *a = &w->ballots[n->heard[who][i]].vote.link;
 			const FtcVoteLink *b = &w->ballots[n->heard[who][j]].vote.link;
 			bool		same = ftc_hash_equal(&a->target.id, &b->target.id) &&
-				ftc_hash_equal(&a->source.id, &b->source.id) && a->source.round == b->source.round;
+			ftc_hash_equal(&a->source.id, &b->source.id) && a->source.round == b->source.round;
 			bool		twice = a->target.round == b->target.round && !same;
 			bool		around = (a->target.round > b->target.round && a->source.round < b->source.round) ||
 			(a->target.round < b->target.round && a->source.round > b->source.round);

@@ -139,19 +139,24 @@ finality_decode(FtcSlice bytes, FtcWriter *again)
 	return FTC_OK;
 }
 
-/* Whatever its parts are, checking them does no harm. */
+/*
+ * Whatever its parts are, looking at them does no harm.  Signatures are not looked
+ * at: no set is the trusted one.
+ */
 static FtcReason
 finality_proof_decode(FtcSlice bytes, FtcWriter *again)
 {
 	FtcFinalityProof proof;
 	FtcReason	reason = ftc_finality_proof_decode(&proof, bytes);
+	FtcCertificate certificate;
 	FtcHash		id;
 	uint64_t	height;
 
 	if (reason != FTC_OK)
 		return reason;
 	again->len += ftc_finality_proof_encode(&proof, again->buf, again->size);
-	require((unsigned) ftc_finality_proof_check(&proof, &ftc_hash_zero, NULL, &id, &height) < FTC_REASON_COUNT);
+	require(ftc_finality_proof_check(&proof, &ftc_hash_zero, &ftc_hash_zero, &id, &height) != FTC_OK);
+	require((unsigned) ftc_certificate_decode(&certificate, proof.certificate) < FTC_REASON_COUNT);
 	return FTC_OK;
 }
 
