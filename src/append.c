@@ -28,6 +28,7 @@
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
 
+#include "alarm.h"
 #include "chain.h"
 #include "clock.h"
 #include "datum.h"
@@ -209,6 +210,8 @@ ftchain_append(PG_FUNCTION_ARGS)
 	check_kind(ftc_datum_slice(kind));
 
 	chain = *ftc_chain_cached(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	if (chain.stopped)
+		ftc_alarm_refuse(chain.name);
 	check_payload(&chain, payload);
 	begin_appending(&a, &chain, kind, 1);
 	id = append_one(&a, payload);
@@ -239,6 +242,8 @@ ftchain_append_many(PG_FUNCTION_ARGS)
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), JSONOID, -1, false, TYPALIGN_INT, &payloads, &nulls, &n);
 
 	chain = *ftc_chain_cached(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	if (chain.stopped)
+		ftc_alarm_refuse(chain.name);
 	for (int i = 0; i < n; i++)
 	{
 		if (nulls[i])

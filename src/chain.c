@@ -22,6 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "branch.h"
+#include "alarm.h"
 #include "chain.h"
 #include "clock.h"
 #include "datum.h"
@@ -273,6 +274,7 @@ read_chain(const char *name, FtcChainCache *fresh)
 	fresh->member = identity.member;
 	fresh->incarnation = identity.incarnation;
 	fresh->max_payload = state->params.max_payload;
+	fresh->stopped = ftc_alarm_stops(chain.id);
 	ftc_thaw();
 	ftc_leave(&scope);
 }

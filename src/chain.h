@@ -55,6 +55,7 @@ typedef struct FtcChainCache
 	FtcHash		member;
 	int64		incarnation;
 	uint32		max_payload;
+	bool		stopped;		/* by an alarm: nothing may be appended */
 	Oid			sequence;		/* of the numbers of entries */
 	Oid			entry;			/* their table */
 } FtcChainCache;

@@ -52,6 +52,13 @@
 	index_beginscan((heap), (index), (snapshot), NULL, (nkeys), (norderbys))
 #endif
 
+/* 17: reindex_index() wants the statement, if there is one */
+#if PG_VERSION_NUM < 170000
+#define ftc_reindex(index, persistence) reindex_index((index), false, (persistence), &(ReindexParams) {0})
+#else
+#define ftc_reindex(index, persistence) reindex_index(NULL, (index), false, (persistence), &(ReindexParams) {0})
+#endif
+
 /* 16: summarizing indexes; 19: flags */
 #if PG_VERSION_NUM < 160000
 #define ftc_index_insert(result, slot, estate) \

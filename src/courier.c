@@ -254,11 +254,27 @@ sync_with(FtcContact *c)
 				errmsg("not all was exchanged with server \"%s\": %s", c->peer.server, c->last_error));
 }
 
-static void
-close_all(void)
+void
+ftc_courier_close(void)
 {
 	ftc_contact_drop_all();
 	ftc_bodies_forget();
+}
+
+void
+ftc_courier_sync(const char *server)
+{
+	(void) ftc_contact_list();
+	(void) number_messages(NULL);
+	if (server != NULL && ftc_contact_find(server) == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_OBJECT),
+				errmsg("server \"%s\" is not a peer", server),
+				errhint("Call ftchain.add_peer() first."));
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+		if (ftc_contacts[i] != NULL &&
+			(server == NULL || strcmp(ftc_contacts[i]->peer.server, server) == 0))
+			sync_with(ftc_contacts[i]);
 }
 
 Datum
@@ -270,22 +286,12 @@ ftchain_sync(PG_FUNCTION_ARGS)
 	PG_TRY();
 	{
 		ftc_procedure_begin(fcinfo, "ftchain.sync");
-		(void) ftc_contact_list();
-		(void) number_messages(NULL);
-		if (server != NULL && ftc_contact_find(server) == NULL)
-			ereport(ERROR,
-					errcode(ERRCODE_UNDEFINED_OBJECT),
-					errmsg("server \"%s\" is not a peer", server),
-					errhint("Call ftchain.add_peer() first."));
-		for (int i = 0; i < FTC_SHARED_PEERS; i++)
-			if (ftc_contacts[i] != NULL &&
-				(server == NULL || strcmp(ftc_contacts[i]->peer.server, server) == 0))
-				sync_with(ftc_contacts[i]);
+		ftc_courier_sync(server);
 		ftc_procedure_end();
 	}
 	PG_FINALLY();
 	{
-		close_all();
+		ftc_courier_close();
 	}
 	PG_END_TRY();
 	PG_RETURN_VOID();

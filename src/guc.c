@@ -18,7 +18,9 @@
 #include "shared.h"
 
 int			ftc_guc_call_timeout = 10000;
+int			ftc_guc_compare_interval = 3600;
 char	   *ftc_guc_databases = NULL;
+int			ftc_guc_deep_scrub_interval = 7 * SECS_PER_DAY;
 bool		ftc_guc_enabled = true;
 int			ftc_guc_heartbeat = 2000;
 char	   *ftc_guc_key_directory = NULL;
@@ -29,8 +31,11 @@ int			ftc_guc_mining_kernel = FTC_KERNEL_AUTO;
 int			ftc_guc_mining_nice = 10;
 int			ftc_guc_mining_workers = 0;
 int			ftc_guc_move_budget = 51200;
+bool		ftc_guc_note_damage = true;
 int			ftc_guc_outbox_limit = 1000000;
+int			ftc_guc_repair_limit = 5;
 int			ftc_guc_scrub_interval = 3600;
+int			ftc_guc_scrub_rate = 10240;
 int			ftc_guc_seal_bytes = 4096;
 int			ftc_guc_seal_delay = 1000;
 int			ftc_guc_seal_entries = 10000;
@@ -59,6 +64,14 @@ define_ints(void)
 							"Longest time a call to a peer may take.",
 							NULL, &ftc_guc_call_timeout, 10000, 100, 3600000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.compare_interval",
+							"Time between two comparisons with each peer of what both have; 0 turns them off.",
+							NULL, &ftc_guc_compare_interval, 3600, 0, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.deep_scrub_interval",
+							"Time between two deep scrubs: every byte that is stored, and the indexes; 0 turns them off.",
+							NULL, &ftc_guc_deep_scrub_interval, 7 * SECS_PER_DAY, 0, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("ftchain.heartbeat",
 							"Time after which an idle peer is asked how it is.",
 							NULL, &ftc_guc_heartbeat, 2000, 100, 3600000,
@@ -98,10 +111,19 @@ define_ints(void)
 							"For what is older the peer compares heads when it is back.",
 							&ftc_guc_outbox_limit, 1000000, 1, INT_MAX,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.repair_limit",
+							"Number of damaged blocks of a chain above which nothing is repaired without an operator; -1 is no limit.",
+							"One of a hundred blocks may be damaged in any case.",
+							&ftc_guc_repair_limit, 5, -1, INT_MAX,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("ftchain.scrub_interval",
-							"Time between two scrubs of all that is stored; 0 turns them off.",
+							"Time between two light scrubs: all but the bytes of entries; 0 turns them off.",
 							NULL, &ftc_guc_scrub_interval, 3600, 0, INT_MAX / 1000,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.scrub_rate",
+							"Bytes a second that a deep scrub reads; 0 is no limit.",
+							NULL, &ftc_guc_scrub_rate, 10240, 0, INT_MAX / 1024,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("ftchain.seal_bytes",
 							"Amount of appended payload that is sealed without waiting longer.",
 							NULL, &ftc_guc_seal_bytes, 4096, 1, 65536,
@@ -162,6 +184,10 @@ ftc_guc_init(void)
 							 "Turn it off for a database that is being restored.",
 							 &ftc_guc_enabled, true,
 							 PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("ftchain.note_damage",
+							 "Whether the keeper appends entries about damage and repairs to the chain.",
+							 NULL, &ftc_guc_note_damage, true,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("ftchain.mining_kernel",
 							 "How proof of work is searched for.",
 							 "auto takes the fastest that this processor has.",

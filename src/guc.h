@@ -9,7 +9,9 @@
 #define FTC_GUC_H
 
 extern int	ftc_guc_call_timeout;	/* ms */
+extern int	ftc_guc_compare_interval;	/* s; 0: never */
 extern char *ftc_guc_databases;
+extern int	ftc_guc_deep_scrub_interval;	/* s; 0: never */
 extern bool ftc_guc_enabled;
 extern int	ftc_guc_heartbeat;	/* ms */
 extern char *ftc_guc_key_directory;
@@ -20,8 +22,11 @@ extern int	ftc_guc_mining_kernel;	/* FtcKernelChoice */
 extern int	ftc_guc_mining_nice;
 extern int	ftc_guc_mining_workers;
 extern int	ftc_guc_move_budget;
+extern bool ftc_guc_note_damage;
 extern int	ftc_guc_outbox_limit;	/* rows of a chain */
+extern int	ftc_guc_repair_limit;	/* -1: none */
 extern int	ftc_guc_scrub_interval; /* s; 0: never */
+extern int	ftc_guc_scrub_rate; /* kB; 0: no limit */
 extern int	ftc_guc_seal_bytes; /* kB */
 extern int	ftc_guc_seal_delay; /* ms */
 extern int	ftc_guc_seal_entries;

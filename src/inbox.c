@@ -18,6 +18,7 @@
 
 #include "branch.h"
 #include "clock.h"
+#include "copies.h"
 #include "datum.h"
 #include "failpoint.h"
 #include "identity.h"
@@ -386,7 +387,10 @@ state_stored(const FtcChain *chain, const FtcHash *block)
 	ftc_keys_sign(FTC_DOMAIN_STORED, &chain->genesis, &digest, &signature);
 	if (ftc_run(&replica_put, ftc_hash_datum(block), ftc_hash_datum(&self.member),
 				ftc_signature_datum(&signature)) > 0)
+	{
+		ftc_copies_changed(chain->id, block);
 		ftc_outbox_stored(chain->id, block, &self.member);
+	}
 }
 
 /*
@@ -557,7 +561,10 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 		return FTC_BAD_SIGNATURE;
 	if (ftc_run(&replica_put, ftc_hash_datum(&block), ftc_hash_datum(&member),
 				ftc_signature_datum(&signed_by)) > 0)
+	{
+		ftc_copies_changed(chain->id, &block);
 		(void) ftc_branch_reconsider(chain->id, &block);
+	}
 	return FTC_OK;
 }
 

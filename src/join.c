@@ -21,6 +21,7 @@
 #include "identity.h"
 #include "membership.h"
 #include "peer.h"
+#include "recover.h"
 #include "shared.h"
 #include "step.h"
 #include "stmt.h"
@@ -296,13 +297,9 @@ check_pin(const FtcBlock *block, const FtcHash *pin, const char *server)
 				errdetail("Expected %s.", ftc_hash_hex(pin)));
 }
 
-Datum
-ftchain_join_chain(PG_FUNCTION_ARGS)
+void
+ftc_join_chain(const char *server, const char *name, const FtcHash *pin)
 {
-	char	   *server = text_arg(fcinfo, 0, "server");
-	char	   *name = text_arg(fcinfo, 1, "chain");
-	bool		pinned = !PG_ARGISNULL(2);
-	FtcHash		pin = pinned ? ftc_arg_hash(PG_GETARG_DATUM(2), "genesis") : ftc_hash_zero;
 	Introduction who;
 	FtcIdentity self;
 	FtcScope	scope;
@@ -312,7 +309,6 @@ ftchain_join_chain(PG_FUNCTION_ARGS)
 	FtcPeer		peer;
 	FtcReason	reason;
 
-	ftc_procedure_begin(fcinfo, "ftchain.join_chain");
 	ftc_peer_open(&peer, server, GetUserId());
 	ask_identity(&peer, &ftc_hash_zero, &who);
 	bytes = ask_genesis(&peer, name);
@@ -324,13 +320,25 @@ ftchain_join_chain(PG_FUNCTION_ARGS)
 	reason = ftc_block_decode(&block, bytes);
 	if (reason != FTC_OK)
 		ftc_refuse(reason, "genesis block");
-	check_pin(&block, pinned ? &pin : NULL, server);
+	check_pin(&block, pin, server);
 
 	ftc_enter(&scope);
 	ftc_identity_ensure(&self);
 	store_peer(server, &who);
-	ftc_chain_found(&chain, name, &block, pinned);
+	ftc_chain_found(&chain, name, &block, pin != NULL);
 	ftc_leave(&scope);
+}
+
+Datum
+ftchain_join_chain(PG_FUNCTION_ARGS)
+{
+	char	   *server = text_arg(fcinfo, 0, "server");
+	char	   *name = text_arg(fcinfo, 1, "chain");
+	bool		pinned = !PG_ARGISNULL(2);
+	FtcHash		pin = pinned ? ftc_arg_hash(PG_GETARG_DATUM(2), "genesis") : ftc_hash_zero;
+
+	ftc_procedure_begin(fcinfo, "ftchain.join_chain");
+	ftc_join_chain(server, name, pinned ? &pin : NULL);
 	ftc_procedure_end();
 	PG_RETURN_VOID();
 }

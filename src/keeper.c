@@ -9,12 +9,13 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "branch.h"
 #include "chain.h"
 #include "clock.h"
+#include "compare.h"
+#include "copies.h"
 #include "early.h"
 #include "guc.h"
 #include "identity.h"
@@ -23,6 +24,7 @@
 #include "keeper.h"
 #include "outbox.h"
 #include "repair.h"
+#include "scrub.h"
 #include "step.h"
 #include "stmt.h"
 #include "store.h"
@@ -30,8 +32,11 @@
 #include "wake.h"
 #include "worker.h"
 
-#define SLICE_BLOCKS 500
+#define SCRUB_LOOK_US (1 * USECS_PER_SEC)
 #define REPAIR_EVERY_US (2 * USECS_PER_SEC)
+#define NOTES_EVERY_US (2 * USECS_PER_SEC)
+#define COMPARE_LOOK_US (1 * USECS_PER_SEC)
+#define SUMS_EVERY_US (60 * USECS_PER_SEC)
 #define MOVES_EVERY_US (2 * USECS_PER_SEC)
 #define TIDY_FIRST_US (1 * USECS_PER_SEC)	/* peers may not have been heard
 											 * of yet */
@@ -47,16 +52,23 @@ static FtcStmt damaged_chain = {
 	.argtypes = {INT4OID},
 };
 
-static uint64 scrubbed_at = 0;	/* when the last cycle began */
-static bool scrubbing = false;
-static int32 scrub_chain = 0;	/* where the cycle is */
-static int64 scrub_height = 0;
-static bool scrub_strays = false;	/* the blocks are done */
-static int64 scrub_after = -1;	/* entry */
+/* Passes of one kind. */
+typedef struct Pace
+{
+	bool		going;			/* one is under way */
+	uint64		at;				/* when the next slice is due, or to be looked
+								 * for */
+} Pace;
+
+static Pace light_pace;
+static Pace deep_pace;
 static uint64 repair_at = 0;
 static int	repair_failures = 0;
 static int32 repair_chain = 0;	/* where repairing is */
 static int64 repair_height = -1;
+static uint64 notes_at = 0;
+static uint64 compare_at = 0;
+static uint64 sums_at = 0;
 static uint64 moves_at = 0;
 static uint64 tidy_at = 0;
 static uint64 tidy_wait = TIDY_FIRST_US;
@@ -73,65 +85,69 @@ is_somebody(void)
 	return ftc_identity_load(&self);
 }
 
-/* The chain to scrub now: the one we are at, or the next; false at the end. */
-static bool
-find_scrub_chain(FtcChain *found)
+/* A slice of a pass. */
+typedef struct Slice
 {
-	ListCell   *cell;
-
-	foreach(cell, ftc_chain_list())
-	{
-		FtcChain   *chain = lfirst(cell);
-
-		if (chain->id < scrub_chain)
-			continue;
-		if (chain->id != scrub_chain)
-		{
-			scrub_height = 0;
-			scrub_strays = false;
-		}
-		scrub_chain = chain->id;
-		*found = *chain;
-		return true;
-	}
-	return false;
-}
-
-/* Blocks with their entries; after the last, entries that belong nowhere. */
-static void
-scrub_next(const FtcChain *chain)
-{
-	bool		last;
-
-	if (!scrub_strays)
-	{
-		ftc_worker_progress(psprintf("scrubbing \"%s\" from height %lld", chain->name, (long long) scrub_height));
-		last = scrub_height + SLICE_BLOCKS > ftc_store_main_height(chain->id);
-		(void) ftc_scrub(chain, scrub_height, last ? -1 : scrub_height + SLICE_BLOCKS - 1, false);
-		scrub_height += SLICE_BLOCKS;
-		scrub_strays = last;
-		scrub_after = -1;
-	}
-	else if (!ftc_scrub_strays(chain, &scrub_after))
-		scrub_chain++;
-}
+	bool		light;
+	bool		any;			/* one was due */
+	int64		bytes;			/* read */
+	int64		faults;
+} Slice;
 
 static bool
 scrub_slice(void *arg)
 {
+	Slice	   *slice = arg;
 	FtcScope	scope;
-	FtcChain	chain;
 
 	if (!ftc_step_begin("scrubbing"))
 		return false;
 	ftc_enter(&scope);
-	if (is_somebody() && find_scrub_chain(&chain))
-		scrub_next(&chain);
-	else
-		scrubbing = false;
+	slice->any = is_somebody() && ftc_scrub_next(slice->light, &slice->bytes, &slice->faults);
 	ftc_leave(&scope);
 	ftc_step_end();
-	return scrubbing;
+	return false;
+}
+
+/*
+ * Light passes go on at once, deep ones at their rate: what was read is paid for
+ * by waiting.
+ */
+static void
+scrub_some(bool light, uint64 now, Pace *pace)
+{
+	Slice		slice = {.light = light};
+	bool		more;
+
+	if (now < pace->at)
+		return;
+	pace->going = ftc_step_try(scrub_slice, &slice, &more) && slice.any;
+	pace->at = now;
+	/* what is new need not wait, what failed must */
+	if (slice.faults > 0 && repair_failures == 0)
+		repair_at = now;
+	if (!pace->going)
+		pace->at += SCRUB_LOOK_US;
+	else if (ftc_guc_scrub_rate > 0)
+		pace->at += (uint64) slice.bytes * USECS_PER_SEC / ((uint64) ftc_guc_scrub_rate * 1024);
+}
+
+/* What was found and repaired, on each chain. */
+static bool
+note_damage(void *arg)
+{
+	FtcScope	scope;
+	ListCell   *cell;
+	bool		more = false;
+
+	if (!ftc_step_begin("telling of damage"))
+		return false;
+	ftc_enter(&scope);
+	foreach(cell, is_somebody() ? ftc_chain_list() : NIL)
+		more |= ftc_scrub_note(lfirst(cell));
+	ftc_leave(&scope);
+	ftc_step_end();
+	return more;
 }
 
 static void
@@ -147,6 +163,7 @@ typedef struct Repair
 {
 	enum
 	{
+		REPAIR_INDEXES,
 		REPAIR_DERIVED,
 		REPAIR_BLOCKS,
 		REPAIR_REST
@@ -180,7 +197,11 @@ repair_part(void *arg)
 
 			if (chain->id != id)
 				continue;
-			if (r->part == REPAIR_DERIVED)
+			if (!ftc_repair_may_go_on(chain))
+				r->left++;
+			else if (r->part == REPAIR_INDEXES)
+				r->left += ftc_repair_indexes(chain, false, note_action, NULL);
+			else if (r->part == REPAIR_DERIVED)
 				ftc_repair_derived(chain, false, note_action, NULL);
 			else if (r->part == REPAIR_BLOCKS)
 				r->left += ftc_repair_blocks(chain, false, GetUserId(), &repair_height, note_action, NULL);
@@ -201,12 +222,105 @@ repair_some(void)
 	bool		ok = true;
 	bool		more;
 
-	for (r.part = REPAIR_DERIVED; ok && r.part <= REPAIR_REST; r.part++)
+	for (r.part = REPAIR_INDEXES; ok && r.part <= REPAIR_REST; r.part++)
 		ok = ftc_step_try(repair_part, &r, &more) && r.any;
 	if (repair_height < 0)
 		repair_chain++;
 	repair_failures = !r.any || (ok && r.left == 0) ? 0 : Min(repair_failures + 1, 6);
-	repair_at = ftc_clock_steady() + (REPAIR_EVERY_US << repair_failures);
+	repair_at = ftc_clock_steady();
+	/* the next batch at once, if this one went well */
+	if (repair_failures > 0 || repair_height < 0)
+		repair_at += REPAIR_EVERY_US << repair_failures;
+}
+
+/* With one peer about one chain. */
+typedef struct Pair
+{
+	char	   *server;			/* NULL: none is due */
+	FtcChain	chain;
+	MemoryContext context;
+} Pair;
+
+static bool
+find_pair(void *arg)
+{
+	Pair	   *pair = arg;
+	FtcScope	scope;
+	char	   *server;
+
+	if (!ftc_step_begin("looking for peers to compare with"))
+		return false;
+	ftc_enter(&scope);
+	server = is_somebody() ? ftc_compare_due(ftc_guc_compare_interval, &pair->chain) : NULL;
+	pair->server = server == NULL ? NULL : MemoryContextStrdup(pair->context, server);
+	if (server != NULL)
+		pair->chain.name = MemoryContextStrdup(pair->context, pair->chain.name);
+	ftc_leave(&scope);
+	ftc_step_end();
+	return false;
+}
+
+static bool
+compare_pair(void *arg)
+{
+	Pair	   *pair = arg;
+	FtcScope	scope;
+
+	if (!ftc_step_begin("comparing"))
+		return false;
+	ftc_enter(&scope);
+	ftc_worker_progress(psprintf("comparing \"%s\" with \"%s\"", pair->chain.name, pair->server));
+	ftc_compare_peer(pair->server, &pair->chain, GetUserId());
+	ftc_leave(&scope);
+	ftc_step_end();
+	return false;
+}
+
+static bool
+note_failure(void *arg)
+{
+	Pair	   *pair = arg;
+	FtcScope	scope;
+
+	if (!ftc_step_begin("comparing"))
+		return false;
+	ftc_enter(&scope);
+	ftc_compare_failed(pair->server, &pair->chain);
+	ftc_leave(&scope);
+	ftc_step_end();
+	return false;
+}
+
+static void
+compare_some(void)
+{
+	Pair		pair = {.context = CurrentMemoryContext};
+	bool		more;
+
+	if (!ftc_step_try(find_pair, &pair, &more) || pair.server == NULL)
+		return;
+	if (!ftc_step_try(compare_pair, &pair, &more))
+		(void) ftc_step_try(note_failure, &pair, &more);
+	pfree(pair.server);
+	pfree(pair.chain.name);
+}
+
+/* Digests of who stores what; true if there are more to be made. */
+static bool
+sum_up_copies(void *arg)
+{
+	FtcScope	scope;
+	ListCell   *cell;
+	bool		more = false;
+
+	if (!ftc_step_begin("summing up what members store"))
+		return false;
+	ftc_enter(&scope);
+	foreach(cell, is_somebody() ? ftc_chain_list() : NIL)
+		more |= ftc_copies_sum_up(lfirst(cell));
+	ftc_leave(&scope);
+	ftc_step_end();
+	return more;
 }
 
 /* True if there is more of it at once. */
@@ -260,6 +374,15 @@ tidy(void *arg)
 	return false;
 }
 
+/* ms, a second at most */
+static long
+time_to(uint64 at)
+{
+	uint64		now = ftc_clock_steady();
+
+	return at <= now ? 1 : (long) Min((at - now) / 1000 + 1, 1000);
+}
+
 long
 ftc_keeper_turn(void)
 {
@@ -267,30 +390,31 @@ ftc_keeper_turn(void)
 	bool		more = false;
 	bool		moves = false;	/* there are more to look for */
 
-	if (!scrubbing && ftc_guc_scrub_interval > 0 &&
-		now - scrubbed_at > (uint64) ftc_guc_scrub_interval * USECS_PER_SEC)
-	{
-		scrubbing = true;
-		scrubbed_at = now;
-		scrub_chain = 0;
-		scrub_height = 0;
-	}
-	if (scrubbing && !ftc_step_try(scrub_slice, NULL, &more))
-		scrubbing = false;
+	scrub_some(true, now, &light_pace);
+	scrub_some(false, now, &deep_pace);
 	if (now >= repair_at)
 		repair_some();
+	if (now >= notes_at)
+		notes_at = ftc_step_try(note_damage, NULL, &more) && more ? 0 : now + NOTES_EVERY_US;
 	if (now >= moves_at)
 	{
 		more = false;
 		moves = ftc_step_try(look_for_moves, NULL, &more) && more;
 		moves_at = moves ? 0 : now + MOVES_EVERY_US;
 	}
+	if (now >= compare_at)
+	{
+		compare_some();
+		compare_at = now + COMPARE_LOOK_US;
+	}
+	if (now >= sums_at)
+		sums_at = ftc_step_try(sum_up_copies, NULL, &more) && more ? 0 : now + SUMS_EVERY_US;
 	if (now >= tidy_at)
 	{
 		(void) ftc_step_try(tidy, NULL, &more);
 		tidy_at = now + tidy_wait;
 		tidy_wait = Min(2 * tidy_wait, TIDY_EVERY_US);
 	}
-	ftc_worker_progress(scrubbing ? "scrubbing" : "idle");
-	return scrubbing || moves ? 1 : 1000;
+	ftc_worker_progress(light_pace.going || deep_pace.going ? "scrubbing" : "idle");
+	return moves ? 1 : time_to(Min(repair_at, Min(light_pace.at, deep_pace.at)));
 }

@@ -258,6 +258,40 @@ ftc_keys_create(FtcKey *public_key)
 	OPENSSL_cleanse(&seed, sizeof(seed));
 }
 
+/* Linked, not moved: what was saved stays where it is. */
+void
+ftc_keys_adopt(const char *name)
+{
+	char	   *path = key_path("pem");
+	char	   *saved = psprintf("%s/%s", directory_of(path), name);
+	struct stat st;
+	struct stat own;
+	int			fd;
+
+	if (name[0] == '\0' || strchr(name, '/') != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("\"%s\" is no name of a file in the key directory", name));
+	fd = open_key_file(saved, &st);
+	if (fd < 0)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_FILE),
+				errmsg("key file \"%s\" does not exist", saved));
+	CloseTransientFile(fd);
+	if (stat(path, &own) == 0 && own.st_ino == st.st_ino && own.st_dev == st.st_dev)
+		return;
+	if (link(saved, path) < 0)
+	{
+		bool		taken = errno == EEXIST;
+
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not create key file \"%s\": %m", path),
+				taken ? errhint("This database has a key already. If it is of no use, move it away.") : 0);
+	}
+	fsync_fname(directory_of(path), true);
+}
+
 /* The public key last derived, and the file that it was derived from. */
 typedef struct KnownKey
 {

@@ -18,6 +18,12 @@
 /* Make a key pair for this database; an error if there is one. */
 extern void ftc_keys_create(FtcKey *public_key);
 
+/*
+ * Take a file of the key directory, as of this database before it was lost, for
+ * this database's key; an error if it has another.
+ */
+extern void ftc_keys_adopt(const char *name);
+
 /* The public key of this database's key file; false if there is no file. */
 extern bool ftc_keys_public(FtcKey *public_key);
 

@@ -99,6 +99,11 @@ const FtcCall ftc_call_blocks = {
 	.most = FTC_ANSWER_LONG,
 };
 
+const FtcCall ftc_call_copies = {
+	.sql = "SELECT answer FROM ftchain.peer_copies($1::bytea, $2::int4, $3::int8[], $4::int8)",
+	.most = FTC_ANSWER_COPIES,
+};
+
 const FtcCall ftc_call_block = {
 	.sql = "SELECT block, stored FROM ftchain.peer_block($1::bytea, $2::bytea)",
 	.most = FTC_ANSWER_LONG,

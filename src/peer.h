@@ -143,6 +143,7 @@ extern const FtcCall ftc_call_stream;
 extern const FtcCall ftc_call_presence;
 extern const FtcCall ftc_call_blocks;
 extern const FtcCall ftc_call_block;
+extern const FtcCall ftc_call_copies;
 
 #define FTC_CALL_IDENTITY	(&ftc_call_identity)
 #define FTC_CALL_GENESIS	(&ftc_call_genesis)
@@ -152,5 +153,6 @@ extern const FtcCall ftc_call_block;
 #define FTC_CALL_PRESENCE	(&ftc_call_presence)
 #define FTC_CALL_BLOCKS		(&ftc_call_blocks)
 #define FTC_CALL_BLOCK		(&ftc_call_block)
+#define FTC_CALL_COPIES		(&ftc_call_copies)
 
 #endif							/* FTC_PEER_H */

@@ -19,29 +19,24 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "alarm.h"
 #include "branch.h"
 #include "core/block.h"
 #include "core/sha256.h"
 #include "datum.h"
 #include "failpoint.h"
+#include "guc.h"
+#include "indexes.h"
 #include "peer.h"
 #include "repair.h"
 #include "restore.h"
+#include "scrub.h"
 #include "step.h"
 #include "stmt.h"
 #include "store.h"
 #include "verify.h"
-#include "wake.h"
 
-PG_FUNCTION_INFO_V1(ftchain_scrub);
 PG_FUNCTION_INFO_V1(ftchain_repair);
-
-static FtcStmt damage_put = {
-	.sql = "INSERT INTO ftchain.damage (chain, height, block, entry, what, expected, found)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-	.nargs = 7,
-	.argtypes = {INT4OID, INT8OID, BYTEAOID, INT8OID, TEXTOID, TEXTOID, TEXTOID},
-};
 
 static FtcStmt damaged_blocks = {
 	.sql = "SELECT d.height, d.block, string_agg(DISTINCT d.what, ', '),"
@@ -53,6 +48,31 @@ static FtcStmt damaged_blocks = {
 	" GROUP BY d.height, d.block ORDER BY d.height LIMIT 20",
 	.nargs = 2,
 	.argtypes = {INT4OID, INT8OID},
+};
+
+static FtcStmt damaged_indexes = {
+	.sql = "SELECT DISTINCT what FROM ftchain.damage WHERE chain = $1 AND repaired IS NULL AND what LIKE 'index %'",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt index_repaired = {
+	.sql = "UPDATE ftchain.damage SET repaired = now() WHERE what = $1 AND repaired IS NULL",
+	.nargs = 1,
+	.argtypes = {TEXTOID},
+};
+
+/*
+ * Blocks damaged since the alarm was last lifted.  One state, or one link, may
+ * lie under any number of blocks.
+ */
+static FtcStmt much_damaged = {
+	.sql = "SELECT count(DISTINCT d.block), (SELECT coalesce(max(m.height), 0) FROM ftchain.main_chain m WHERE m.chain = $1)"
+	" FROM ftchain.damage d WHERE d.chain = $1 AND d.repaired IS NULL AND d.what NOT LIKE '%state%'"
+	" AND d.what NOT IN ('height missing', 'broken link', 'head changed')"
+	" AND d.detected > coalesce((SELECT a.lifted FROM ftchain.alarm a WHERE a.chain = $1 AND a.kind = $2), '-infinity')",
+	.nargs = 2,
+	.argtypes = {INT4OID, TEXTOID},
 };
 
 static FtcStmt own_row = {
@@ -102,7 +122,7 @@ static FtcStmt stray_damage = {
  */
 static FtcStmt lists_damaged = {
 	.sql = "SELECT FROM ftchain.damage WHERE chain = $1 AND repaired IS NULL"
-	" AND what NOT IN ('extra entry', 'entry changed', 'entry missing', 'leaf hashes changed') LIMIT 1",
+	" AND what NOT IN ('extra entry', 'entry changed', 'entry missing', 'leaf hashes changed') AND what NOT LIKE 'index %' LIMIT 1",
 	.nargs = 1,
 	.argtypes = {INT4OID},
 };
@@ -131,6 +151,18 @@ static FtcStmt entry_repaired = {
 	.sql = "UPDATE ftchain.damage SET repaired = now() WHERE chain = $1 AND entry = $2 AND repaired IS NULL",
 	.nargs = 2,
 	.argtypes = {INT4OID, INT8OID},
+};
+
+static FtcStmt promised = {
+	.sql = "SELECT FROM ftchain.replica r JOIN ftchain.identity i ON i.member = r.member WHERE r.block = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt bundle_held = {
+	.sql = "SELECT FROM ftchain.bundle WHERE chain = $1 AND digest = $2 AND ids IS NOT NULL",
+	.nargs = 2,
+	.argtypes = {INT4OID, BYTEAOID},
 };
 
 static FtcStmt servers = {
@@ -170,137 +202,25 @@ static FtcStmt links_repaired = {
 };
 
 /* ----------------------------------------------------------------
- *		Scrub
- * ----------------------------------------------------------------
- */
-
-/*
- * Faults are written down after the look at the chain.  Of a chain that is
- * damaged all over some suffice: when they are repaired the rest is found.
- */
-#define FAULTS_MAX 100000
-
-typedef struct Scrub
-{
-	List	   *faults;			/* of FtcFault */
-	MemoryContext context;
-} Scrub;
-
-static char *
-copy_string(const char *string)
-{
-	return string == NULL ? NULL : pstrdup(string);
-}
-
-static void
-keep_fault(void *arg, const FtcFault *f)
-{
-	Scrub	   *scrub = arg;
-	MemoryContext outer = MemoryContextSwitchTo(scrub->context);
-	FtcFault   *copy;
-	FtcHash    *block;
-
-	if (list_length(scrub->faults) < FAULTS_MAX)
-	{
-		copy = palloc(sizeof(FtcFault));
-		*copy = *f;
-		if (f->block != NULL)
-		{
-			block = palloc(sizeof(FtcHash));
-			*block = *f->block;
-			copy->block = block;
-		}
-		copy->what = copy_string(f->what);
-		copy->expected = copy_string(f->expected);
-		copy->found = copy_string(f->found);
-		scrub->faults = lappend(scrub->faults, copy);
-	}
-	MemoryContextSwitchTo(outer);
-}
-
-/* Gives whether it is news. */
-static bool
-record_fault(const FtcChain *chain, const FtcFault *f)
-{
-	Datum		args[] = {
-		Int32GetDatum(chain->id), Int64GetDatum(f->height),
-		f->block == NULL ? (Datum) 0 : ftc_hash_datum(f->block), Int64GetDatum(f->entry),
-		CStringGetTextDatum(f->what),
-		f->expected == NULL ? (Datum) 0 : CStringGetTextDatum(f->expected),
-		f->found == NULL ? (Datum) 0 : CStringGetTextDatum(f->found)
-	};
-	bool		nulls[] = {false, f->height < 0, f->block == NULL, f->entry == 0, false,
-	f->expected == NULL, f->found == NULL};
-
-	return ftc_stmt_run(&damage_put, args, nulls) > 0;
-}
-
-/* All faults are damage; of the same kind in the same block they are one incident. */
-static int64
-record_faults(const FtcChain *chain, List *faults)
-{
-	const FtcFault *told = NULL;
-	ListCell   *cell;
-
-	foreach(cell, faults)
-	{
-		const FtcFault *f = lfirst(cell);
-		MemoryContext outer = ftc_nest();
-
-		if (record_fault(chain, f) &&
-			(told == NULL || told->height != f->height || strcmp(told->what, f->what) != 0))
-		{
-			ftc_store_incident(chain->id, "damage", f->height, f->block, NULL,
-							   f->entry != 0 ? psprintf("%s: entry " INT64_FORMAT, f->what, f->entry) : f->what);
-			told = f;
-		}
-		ftc_unnest(outer);
-		CHECK_FOR_INTERRUPTS();
-	}
-	if (faults != NIL)
-		ftc_wake_at_commit(FTC_WAKE_KEEPER);
-	return list_length(faults);
-}
-
-int64
-ftc_scrub(const FtcChain *chain, int64 from, int64 to, bool strays)
-{
-	Scrub		scrub = {.context = CurrentMemoryContext};
-
-	ftc_verify_chain(chain, from, to, strays, false, keep_fault, &scrub);
-	return record_faults(chain, scrub.faults);
-}
-
-bool
-ftc_scrub_strays(const FtcChain *chain, int64 *after)
-{
-	Scrub		scrub = {.context = CurrentMemoryContext};
-	bool		more = ftc_verify_strays(chain, after, keep_fault, &scrub);
-
-	(void) record_faults(chain, scrub.faults);
-	return more;
-}
-
-Datum
-ftchain_scrub(PG_FUNCTION_ARGS)
-{
-	char	   *name = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
-	FtcScope	scope;
-	ListCell   *cell;
-
-	ftc_procedure_begin(fcinfo, "ftchain.scrub");
-	ftc_enter(&scope);
-	foreach(cell, ftc_chain_list_named(name))
-		(void) ftc_scrub(lfirst(cell), 0, -1, true);
-	ftc_leave(&scope);
-	ftc_procedure_end();
-	PG_RETURN_VOID();
-}
-
-/* ----------------------------------------------------------------
  *		Sound copies
  * ----------------------------------------------------------------
  */
+
+/* The current error, and the subtransaction that it is of, are over. */
+static char *
+roll_back(MemoryContext outer)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(outer);
+	error = CopyErrorData();
+	FlushErrorState();
+	RollbackAndReleaseCurrentSubTransaction();
+	/* what the user cancels must not be taken for a failure */
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		ReThrowError(error);
+	return error->message;
+}
 
 /* Does this block, from wherever, deserve its id?  And its body, if it has one? */
 static bool
@@ -347,6 +267,32 @@ find_here(const FtcChain *chain, const FtcHash *id, bool with_body, FtcBlock *bl
 	return !with_body ||
 		(ftc_store_load_body(chain->id, id, block->manifest, &block->body) &&
 		 is_sound(block, id, &chain->genesis, true));
+}
+
+/* What is here may be such that reading it is an error: then it is not sound. */
+static bool
+try_find_here(const FtcChain *chain, const FtcHash *id, bool with_body, FtcBlock *block)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool found = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(outer);
+	PG_TRY();
+	{
+		found = find_here(chain, id, with_body, block);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		found = false;
+		(void) roll_back(outer);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(outer);
+	CurrentResourceOwner = owner;
+	return found;
 }
 
 /* A connection to ask for blocks, kept while there are blocks to ask for. */
@@ -482,6 +428,31 @@ ignore_fault(void *arg, const FtcFault *fault)
 	*sound = false;
 }
 
+/*
+ * Would the body be missing, which this database has signed it stores, when the
+ * block is here again?  Its bundles may be gone.
+ */
+static bool
+would_lack_body(const FtcChain *chain, const FtcHash *id, const FtcBlock *copy)
+{
+	FtcManifest manifest;
+	FtcReader	at;
+	bool		lacks = false;
+
+	if (ftc_run(&promised, ftc_hash_datum(id)) == 0 || ftc_manifest_decode(&manifest, copy->manifest) != FTC_OK)
+		return false;
+	at = manifest.bundles;
+	for (uint32 i = 0; i < manifest.nbundles && !lacks; i++)
+	{
+		FtcBundle	bundle;
+		FtcSignature signature;
+		FtcHash		digest = ftc_bundle_digest(ftc_manifest_next_bundle(&at, &bundle, &signature));
+
+		lacks = ftc_run(&bundle_held, Int32GetDatum(chain->id), ftc_hash_datum(&digest)) == 0;
+	}
+	return lacks;
+}
+
 /* A sound copy, from whoever has one.  No row is locked meanwhile. */
 static void
 find_copy(const FtcChain *chain, Damaged *d, bool dry_run, Source *sources, int n, Oid for_role)
@@ -493,13 +464,22 @@ find_copy(const FtcChain *chain, Damaged *d, bool dry_run, Source *sources, int 
 		d->action.action = "rebuild the state from the control entries";
 		return;
 	}
-	if (find_here(chain, &d->action.block, d->body, &d->copy))
+	d->found = try_find_here(chain, &d->action.block, d->body, &d->copy);
+	if (d->found && !d->body && would_lack_body(chain, &d->action.block, &d->copy))
 	{
-		d->found = true;
+		d->body = true;
+		d->found = false;
+	}
+	if (d->found)
+	{
 		d->action.action = "rebuild from what is here";
 		return;
 	}
 	d->found = fetch(chain, &d->action.block, d->body, sources, n, for_role, &d->copy, &d->server);
+	/* what comes along is taken, if it is needed */
+	if (d->found && !d->body && d->copy.body.len > 0 && would_lack_body(chain, &d->action.block, &d->copy) &&
+		is_sound(&d->copy, &d->action.block, &chain->genesis, true))
+		d->body = true;
 	if (!d->found)
 		d->action.action = n == 0 ? "no copy: there is no peer" : "no copy: no peer has a sound one now";
 	else
@@ -579,15 +559,8 @@ apply_copy(const FtcChain *chain, Damaged *d)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(outer);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			ReThrowError(error);
-		d->action.action = psprintf("could not be repaired: %s", error->message);
+		sound = false;
+		d->action.action = psprintf("could not be repaired: %s", roll_back(outer));
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(outer);
@@ -775,7 +748,7 @@ repair_links(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, vo
 		if (!dry_run && fault.height >= 0)
 		{
 			ftc_run(&links_repaired, Int32GetDatum(chain->id));
-			(void) record_fault(chain, &fault);
+			(void) ftc_scrub_record(chain, &fault);
 		}
 		return false;
 	}
@@ -792,6 +765,84 @@ repair_links(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, vo
 	if (!dry_run && relinked == FTC_LINKS_RESTORED)
 		(void) ftc_scrub(chain, 0, -1, false);
 	return true;
+}
+
+/* Each in a subtransaction: one may be in use, or its table not fit to be indexed. */
+static bool
+repair_index(const FtcChain *chain, FtcRepairAction *action)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool done = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(outer);
+	PG_TRY();
+	{
+		if (ftc_indexes_rebuild(action->what))
+		{
+			ftc_run(&index_repaired, CStringGetTextDatum(action->what));
+			action->action = "built the index anew";
+			ftc_store_incident(chain->id, "repair", -1, NULL, NULL, psprintf("%s: %s", action->what, action->action));
+			done = true;
+		}
+		else
+			action->action = "could not be repaired: there is no such index";
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		done = false;
+		action->action = psprintf("could not be repaired: %s", roll_back(outer));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(outer);
+	CurrentResourceOwner = owner;
+	return done;
+}
+
+int
+ftc_repair_indexes(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, void *arg)
+{
+	int			left = 0;
+	uint64		n;
+	char	  **names;
+
+	if (!dry_run)
+		ftc_scrub_indexes_first(chain);
+	n = ftc_run(&damaged_indexes, Int32GetDatum(chain->id));
+	names = palloc(Max(n, 1) * sizeof(char *));
+	for (uint64 i = 0; i < n; i++)
+		names[i] = TextDatumGetCString(ftc_value(i, 0));
+	for (uint64 i = 0; i < n; i++)
+	{
+		FtcRepairAction action = {.height = -1,.what = names[i],.action = "build the index anew"};
+
+		if (!dry_run && !repair_index(chain, &action))
+			left++;
+		callback(arg, chain, &action);
+	}
+	return left;
+}
+
+/*
+ * Much damage at once is no decay: somebody is at work, or a program is wrong.
+ * What was there is evidence, and what made it may be waiting.
+ */
+bool
+ftc_repair_may_go_on(const FtcChain *chain)
+{
+	int64		n;
+	int64		limit;
+
+	ftc_run(&much_damaged, Int32GetDatum(chain->id), CStringGetTextDatum(FTC_ALARM_DAMAGE));
+	n = DatumGetInt64(ftc_value(0, 0));
+	limit = Max((int64) ftc_guc_repair_limit, DatumGetInt64(ftc_value(0, 1)) / 100);
+	if (ftc_guc_repair_limit >= 0 && n > limit)
+		(void) ftc_alarm_raise(chain->id, FTC_ALARM_DAMAGE, NULL, -1,
+							   psprintf(INT64_FORMAT " blocks are damaged, nothing is repaired by itself above " INT64_FORMAT,
+										n, limit));
+	return !ftc_alarm_holds(chain->id, FTC_ALARM_DAMAGE);
 }
 
 /* One batch of damaged blocks: gives how many there were, and where it ended. */
@@ -855,9 +906,17 @@ ftc_repair_rest(const FtcChain *chain, bool dry_run, FtcRepairCallback callback,
 static void
 repair_all(const FtcChain *chain, bool dry_run, Oid for_role, FtcRepairCallback callback, void *arg)
 {
+	(void) ftc_repair_indexes(chain, dry_run, callback, arg);
 	ftc_repair_derived(chain, dry_run, callback, arg);
 	(void) ftc_repair_blocks(chain, dry_run, for_role, NULL, callback, arg);
 	(void) ftc_repair_rest(chain, dry_run, callback, arg);
+	/* whoever repairs by hand has looked at it */
+	if (!dry_run)
+	{
+		ftc_run(&much_damaged, Int32GetDatum(chain->id), CStringGetTextDatum(FTC_ALARM_DAMAGE));
+		if (DatumGetInt64(ftc_value(0, 0)) == 0)
+			ftc_alarm_forget(chain->id, FTC_ALARM_DAMAGE);
+	}
 }
 
 static void

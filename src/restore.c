@@ -86,6 +86,12 @@ static FtcStmt main_drop = {
 	.argtypes = {INT4OID, BYTEAARRAYOID},
 };
 
+static FtcStmt digests_drop = {
+	.sql = "DELETE FROM ftchain.copies_digest WHERE chain = $1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
 static FtcStmt main_fill = {
 	.sql = "INSERT INTO ftchain.main_chain (chain, height, block) SELECT $1, u.n - 1, u.block"
 	" FROM unnest($2) WITH ORDINALITY AS u (block, n) ON CONFLICT DO NOTHING",
@@ -270,6 +276,7 @@ ftc_restore_links(const FtcChain *chain, bool dry_run, FtcHash *missing, int64 *
 		return FTC_LINKS_SOUND;
 	if (!dry_run)
 	{
+		ftc_run(&digests_drop, Int32GetDatum(chain->id));
 		ftc_store_write(&main_drop, FTC_ARGS(Int32GetDatum(chain->id), list), NULL);
 		ftc_run(&main_fill, Int32GetDatum(chain->id), list);
 		ftc_run(&pending_trim, Int32GetDatum(chain->id));

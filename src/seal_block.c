@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "alarm.h"
 #include "branch.h"
 #include "clock.h"
 #include "datum.h"
@@ -280,7 +281,7 @@ ftc_seal_candidate(const FtcChain *chain, MemoryContext context,
 	uint64		heads = ftc_wake_heads(chain->id);
 	bool		idle;
 
-	if (!ftc_identity_load(&self))
+	if (!ftc_identity_load(&self) || ftc_alarm_stops(chain->id))
 		return FTC_SEAL_NOTHING;
 	load_main(chain, p);
 	if (ftc_state_find(p->state, &self.member) == NULL)
@@ -335,7 +336,7 @@ ftc_seal_publish(const FtcChain *chain, FtcCandidate *candidate)
 	ftc_chain_lock(chain->id);
 	/* another one, maybe of another session here, was faster: no fork of ours */
 	ftc_store_load_head(chain->id, &head);
-	if (!ftc_hash_equal(&head.id, &candidate->header.prev))
+	if (!ftc_hash_equal(&head.id, &candidate->header.prev) || ftc_alarm_stops(chain->id))
 		return false;
 	reason = ftc_inbox_block(chain, &candidate->block, NULL);
 	/* the clock was set back since: it has to be made again */

@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "alarm.h"
 #include "branch.h"
 #include "datum.h"
 #include "failpoint.h"
@@ -392,7 +393,7 @@ ftc_seal_bundle(const FtcChain *chain)
 	Backlog		backlog;
 	FtcIds		rest;
 
-	if (!ftc_identity_load(&self))
+	if (!ftc_identity_load(&self) || ftc_alarm_stops(chain->id))
 		return false;
 	ftc_chain_lock(chain->id);
 	state = ftc_branch_current_state(chain->id);

@@ -78,6 +78,13 @@ static FtcStmt main_cut = {
 	.argtypes = {INT4OID, INT8OID},
 };
 
+/* Of ranges of heights that are another chain's now; see copies.c. */
+static FtcStmt digests_drop = {
+	.sql = "DELETE FROM ftchain.copies_digest WHERE chain = $1 AND span >= ($2 + 1) / 256",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8OID},
+};
+
 static FtcStmt main_add = {
 	.sql = "INSERT INTO ftchain.main_chain (chain, height, block) VALUES ($1, $2, $3)",
 	.nargs = 3,
@@ -529,6 +536,7 @@ void
 ftc_store_switch(int32 chain, int64 fork_height, const FtcHash *blocks, int n)
 {
 	ftc_run(&pending_put_above, Int32GetDatum(chain), Int64GetDatum(fork_height));
+	ftc_run(&digests_drop, Int32GetDatum(chain), Int64GetDatum(fork_height));
 	ftc_store_write(&main_cut, FTC_ARGS(Int32GetDatum(chain), Int64GetDatum(fork_height)), NULL);
 	for (int i = 0; i < n; i++)
 	{

@@ -33,6 +33,12 @@ extern void ftc_verify_chain(const FtcChain *chain, int64 from, int64 to, bool s
 							 FtcFaultCallback callback, void *arg);
 
 /*
+ * The same without the bytes of entries: these are looked at only where a body
+ * has more or fewer than it should.
+ */
+extern void ftc_verify_light(const FtcChain *chain, int64 from, int64 to, FtcFaultCallback callback, void *arg);
+
+/*
  * Look for entries that belong nowhere among the next few thousand after an id;
  * goes on to the last of them.  True if there may be more.
  */

@@ -32,6 +32,17 @@ static FtcStmt bodies_lost = {
 	.argtypes = {INT4OID, INT8OID, INT8OID, BYTEAOID},
 };
 
+/* Of which blocks is another number of entries here than there should be? */
+static FtcStmt odd_bodies = {
+	.sql = "SELECT DISTINCT m.height FROM ftchain.main_chain m JOIN ftchain.block_bundle b ON b.block = m.block"
+	" JOIN ftchain.bundle u ON u.id = b.bundle WHERE m.chain = $1 AND m.height BETWEEN $2 AND $3 AND u.ids IS NOT NULL"
+	" AND u.count <> (SELECT count(*) FROM unnest(u.ids) r, LATERAL"
+	" (SELECT FROM ftchain.entry e WHERE e.id >= lower(r) AND e.id < upper(r)) e) ORDER BY m.height",
+	.nargs = 3,
+	.argtypes = {INT4OID, INT8OID, INT8OID},
+	.by_index = true,
+};
+
 static FtcStmt held_bundles = {
 	.sql = "SELECT m.height, m.block, u.id, u.count, u.ids"
 	" FROM ftchain.main_chain m JOIN ftchain.block_bundle b ON b.block = m.block"
@@ -538,6 +549,24 @@ ftc_verify_entries(FtcVerification *v, int64 from, int64 to, bool strays, bool p
 	check_strays(v, &reader.stray);
 	if (strays)
 		check_outside(v);
+	check_promises(v, from, to);
+}
+
+void
+ftc_verify_counts(FtcVerification *v, int64 from, int64 to)
+{
+	uint64		n = ftc_run(&odd_bodies, Int32GetDatum(v->chain->id), Int64GetDatum(from), Int64GetDatum(to));
+	int64	   *heights = palloc(Max(n, 1) * sizeof(int64));
+
+	for (uint64 i = 0; i < n; i++)
+		heights[i] = DatumGetInt64(ftc_value(i, 0));
+	for (uint64 i = 0; i < n; i++)
+	{
+		MemoryContext outer = ftc_nest();
+
+		ftc_verify_entries(v, heights[i], heights[i], false, false);
+		ftc_unnest(outer);
+	}
 	check_promises(v, from, to);
 }
 

@@ -49,6 +49,12 @@ extern void ftc_verify_blocks(FtcVerification *v, int64 from, int64 to);
  */
 extern void ftc_verify_entries(FtcVerification *v, int64 from, int64 to, bool strays, bool parallel);
 
+/*
+ * Bodies that this database has signed it stores; and the entries of those that
+ * have more or fewer than they should.
+ */
+extern void ftc_verify_counts(FtcVerification *v, int64 from, int64 to);
+
 /* A bundle whose entries are held. */
 typedef struct FtcHeld
 {

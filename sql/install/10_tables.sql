@@ -428,8 +428,11 @@ CREATE TABLE ftchain.damage (
     expected text,
     found text,
     detected timestamptz NOT NULL DEFAULT now(),
-    repaired timestamptz
+    repaired timestamptz,
+    noted smallint NOT NULL DEFAULT 0
 );
+CREATE INDEX damage_block ON ftchain.damage (chain, block) WHERE repaired IS NULL;
+CREATE INDEX damage_noted ON ftchain.damage (chain, id) WHERE noted < 2;
 -- Each thing once while it is open.
 CREATE UNIQUE INDEX damage_open ON ftchain.damage (chain, coalesce(height, -1), what, coalesce(entry, 0), coalesce(block, ''))
     WHERE repaired IS NULL;
@@ -444,6 +447,99 @@ COMMENT ON COLUMN ftchain.damage.expected IS 'what should be there';
 COMMENT ON COLUMN ftchain.damage.found IS 'what is there';
 COMMENT ON COLUMN ftchain.damage.detected IS 'when it was found';
 COMMENT ON COLUMN ftchain.damage.repaired IS 'when it was repaired; null while it is not';
+COMMENT ON COLUMN ftchain.damage.noted IS 'what of it an entry on the chain tells: 0 nothing, 1 that it was found, 2 that it was repaired';
+
+CREATE TABLE ftchain.scrub_state (
+    chain integer NOT NULL,
+    pass text NOT NULL,
+    phase text NOT NULL DEFAULT 'idle',
+    height bigint NOT NULL DEFAULT 0,
+    entry bigint NOT NULL DEFAULT 0,
+    bytes bigint NOT NULL DEFAULT 0,
+    faults bigint NOT NULL DEFAULT 0,
+    started timestamptz,
+    finished timestamptz,
+    PRIMARY KEY (chain, pass)
+);
+COMMENT ON TABLE ftchain.scrub_state IS 'how far each pass of scrubbing is, so that it goes on after a restart';
+COMMENT ON COLUMN ftchain.scrub_state.chain IS 'local number of the chain; 0: of the whole database';
+COMMENT ON COLUMN ftchain.scrub_state.pass IS 'light, deep or indexes';
+COMMENT ON COLUMN ftchain.scrub_state.phase IS 'idle, blocks, entries (those that belong nowhere) or indexes';
+COMMENT ON COLUMN ftchain.scrub_state.height IS 'the next height; of indexes, the next table';
+COMMENT ON COLUMN ftchain.scrub_state.entry IS 'the last entry looked at; of indexes, the next page of the table';
+COMMENT ON COLUMN ftchain.scrub_state.bytes IS 'bytes read by this pass so far, or by the last one';
+COMMENT ON COLUMN ftchain.scrub_state.faults IS 'faults found by it, those that were known included';
+COMMENT ON COLUMN ftchain.scrub_state.started IS 'when it began';
+COMMENT ON COLUMN ftchain.scrub_state.finished IS 'when a pass last came to its end';
+
+CREATE TABLE ftchain.copies_digest (
+    chain integer NOT NULL,
+    span bigint NOT NULL,
+    digest bytea NOT NULL,
+    PRIMARY KEY (chain, span)
+);
+COMMENT ON TABLE ftchain.copies_digest IS 'digests of who stores which bodies, to be compared with those of other members';
+COMMENT ON COLUMN ftchain.copies_digest.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.copies_digest.span IS 'height of the blocks, divided by 256';
+COMMENT ON COLUMN ftchain.copies_digest.digest IS 'over blocks and members; empty if nobody has signed to store any';
+
+CREATE TABLE ftchain.comparison (
+    server text NOT NULL,
+    chain integer NOT NULL,
+    compared timestamptz NOT NULL DEFAULT now(),
+    outcome text NOT NULL,
+    height bigint,
+    differences bigint,
+    taken bigint,
+    calls bigint,
+    bytes bigint,
+    PRIMARY KEY (server, chain)
+);
+COMMENT ON TABLE ftchain.comparison IS 'how the last comparison with each peer came out';
+COMMENT ON COLUMN ftchain.comparison.server IS 'foreign server the peer is reached through';
+COMMENT ON COLUMN ftchain.comparison.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.comparison.compared IS 'when';
+COMMENT ON COLUMN ftchain.comparison.outcome IS 'as compare() says it, or failed';
+COMMENT ON COLUMN ftchain.comparison.height IS 'where the chains differ or one of them ends';
+COMMENT ON COLUMN ftchain.comparison.differences IS 'heights of which both knew other members to store the body';
+COMMENT ON COLUMN ftchain.comparison.taken IS 'heights of which this database learned something';
+COMMENT ON COLUMN ftchain.comparison.calls IS 'calls it took';
+COMMENT ON COLUMN ftchain.comparison.bytes IS 'bytes of these and of their answers';
+
+CREATE TABLE ftchain.recovery_state (
+    chain integer PRIMARY KEY,
+    server text NOT NULL,
+    phase text NOT NULL,
+    head bigint,
+    started timestamptz NOT NULL DEFAULT now(),
+    finished timestamptz
+);
+COMMENT ON TABLE ftchain.recovery_state IS 'how far recover_member() is with each chain';
+COMMENT ON COLUMN ftchain.recovery_state.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.recovery_state.server IS 'foreign server it is rebuilt from first';
+COMMENT ON COLUMN ftchain.recovery_state.phase IS 'blocks, bodies, promises (bodies signed for that are placed elsewhere now) or done';
+COMMENT ON COLUMN ftchain.recovery_state.head IS 'height of the main chain there when it began';
+COMMENT ON COLUMN ftchain.recovery_state.started IS 'when it began';
+COMMENT ON COLUMN ftchain.recovery_state.finished IS 'when it was done';
+
+CREATE TABLE ftchain.alarm (
+    chain integer NOT NULL,
+    kind text NOT NULL,
+    since timestamptz NOT NULL DEFAULT now(),
+    member bytea,
+    height bigint,
+    detail text NOT NULL,
+    lifted timestamptz,
+    PRIMARY KEY (chain, kind)
+);
+COMMENT ON TABLE ftchain.alarm IS 'what this database does not go on with until an operator has looked at it';
+COMMENT ON COLUMN ftchain.alarm.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.alarm.kind IS 'much damage: nothing is repaired by itself; divergence, recovery: nothing is written to the chain';
+COMMENT ON COLUMN ftchain.alarm.since IS 'since when';
+COMMENT ON COLUMN ftchain.alarm.member IS 'the member concerned';
+COMMENT ON COLUMN ftchain.alarm.height IS 'height of the block concerned';
+COMMENT ON COLUMN ftchain.alarm.detail IS 'in words';
+COMMENT ON COLUMN ftchain.alarm.lifted IS 'when an operator lifted it; null while it holds';
 
 CREATE TABLE ftchain.quarantine (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

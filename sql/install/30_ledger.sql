@@ -75,14 +75,29 @@ COMMENT ON FUNCTION ftchain.check_receipt(json, bytea, bytea) IS 'check a receip
 
 -- Damage.
 
-CREATE PROCEDURE ftchain.scrub(chain text DEFAULT NULL)
+CREATE PROCEDURE ftchain.scrub(chain text DEFAULT NULL, deep boolean DEFAULT true)
     LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_scrub';
-COMMENT ON PROCEDURE ftchain.scrub(text) IS 'verify what is stored and record what is damaged; what the keeper does by itself';
+COMMENT ON PROCEDURE ftchain.scrub(text, boolean) IS 'verify what is stored and record what is damaged; what the keeper does by itself';
+
+CREATE FUNCTION ftchain.clear_alarm(chain text, kind text DEFAULT NULL) RETURNS bigint
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_clear_alarm';
+COMMENT ON FUNCTION ftchain.clear_alarm(text, text) IS 'go on with what an alarm has stopped, of one kind or of all; gives how many alarms there were';
 
 CREATE FUNCTION ftchain.repair(chain text DEFAULT NULL, dry_run boolean DEFAULT false)
     RETURNS TABLE (chain_name text, height bigint, block bytea, what text, action text)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_repair';
 COMMENT ON FUNCTION ftchain.repair(text, boolean) IS 'put right what scrubbing found, with verified copies of other members; with dry_run only say what would be done';
+
+CREATE FUNCTION ftchain.compare(server text, chain text DEFAULT NULL, deep boolean DEFAULT false)
+    RETURNS TABLE (chain_name text, outcome text, height bigint, here bytea, there bytea, entry bigint, detail text,
+                   calls bigint, bytes bigint)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_compare';
+COMMENT ON FUNCTION ftchain.compare(text, text, boolean) IS 'compare what is here with what a peer has, and name the first difference; with deep every block that both have';
+
+CREATE FUNCTION ftchain.compare_copies(server text, chain text DEFAULT NULL)
+    RETURNS TABLE (chain_name text, differences bigint, taken bigint, calls bigint, bytes bigint)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_compare_copies';
+COMMENT ON FUNCTION ftchain.compare_copies(text, text) IS 'compare with a peer who stores which bodies, and take the statements that are missing here';
 
 -- Placement.
 

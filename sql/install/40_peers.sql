@@ -45,6 +45,10 @@ CREATE PROCEDURE ftchain.join_chain(server text, chain text, genesis bytea DEFAU
     LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_join_chain';
 COMMENT ON PROCEDURE ftchain.join_chain(text, text, bytea) IS 'take part in a chain that the database behind a foreign server knows; pass the genesis id that you were told, or it is taken on trust and shown';
 
+CREATE PROCEDURE ftchain.recover_member(server text, chain text, genesis bytea DEFAULT NULL, key_file text DEFAULT NULL)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_recover_member';
+COMMENT ON PROCEDURE ftchain.recover_member(text, text, bytea, text) IS 'rebuild a member whose database was lost, from the others, with its key; goes on where it was when it is called again';
+
 CREATE PROCEDURE ftchain.sync(server text DEFAULT NULL)
     LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_sync';
 COMMENT ON PROCEDURE ftchain.sync(text) IS 'exchange with one peer or with all what there is to exchange now; what the courier does by itself';
@@ -84,6 +88,10 @@ COMMENT ON FUNCTION ftchain.peer_presence(integer, bytea, bigint, bigint, bigint
 CREATE FUNCTION ftchain.peer_blocks(genesis bytea, locator bytea[], most integer) RETURNS TABLE (block bytea, stored bytea)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_blocks';
 COMMENT ON FUNCTION ftchain.peer_blocks(bytea, bytea[], integer) IS 'for peers: blocks of the main chain after the first of these ids that is on it, without bodies, and the statements of those who store the bodies';
+
+CREATE FUNCTION ftchain.peer_copies(genesis bytea, level integer, nodes bigint[], head bigint) RETURNS TABLE (answer bytea)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_copies';
+COMMENT ON FUNCTION ftchain.peer_copies(bytea, integer, bigint[], bigint) IS 'for peers: digests over ranges of heights of who stores which bodies, up to a height';
 
 CREATE FUNCTION ftchain.peer_block(genesis bytea, id bytea, OUT block bytea, OUT stored bytea)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_block';

@@ -194,6 +194,7 @@ CREATE VIEW ftchain.status AS
            s.pending, s.members, s.member,
            (SELECT count(*) FROM ftchain.wanted w WHERE w.chain OPERATOR(pg_catalog.=) c.id) AS wanted,
            (SELECT count(*) FROM ftchain.damage d WHERE d.chain OPERATOR(pg_catalog.=) c.id AND d.repaired IS NULL) AS damaged,
+           (SELECT count(*) FROM ftchain.alarm a WHERE a.chain OPERATOR(pg_catalog.=) c.id AND a.lifted IS NULL) AS alarms,
            (SELECT count(DISTINCT t.member) FROM ftchain.twin t) AS twins
       FROM ftchain.chain c
       JOIN LATERAL (SELECT mc.height, mc.block FROM ftchain.main_chain mc
@@ -212,6 +213,7 @@ COMMENT ON COLUMN ftchain.status.members IS 'number of members';
 COMMENT ON COLUMN ftchain.status.member IS 'whether this database is one of them';
 COMMENT ON COLUMN ftchain.status.wanted IS 'bodies that should be here and are not yet';
 COMMENT ON COLUMN ftchain.status.damaged IS 'damage found and not repaired yet';
+COMMENT ON COLUMN ftchain.status.alarms IS 'alarms that hold; see ftchain.alarms';
 COMMENT ON COLUMN ftchain.status.twins IS 'members, of any chain, of which two live copies were seen; see ftchain.clear_twins()';
 
 CREATE VIEW ftchain.mining AS
@@ -233,3 +235,57 @@ COMMENT ON COLUMN ftchain.mining.attempts IS 'attempts so far at a block of this
 COMMENT ON COLUMN ftchain.mining.since IS 'when these began';
 COMMENT ON COLUMN ftchain.mining.hash_rate IS 'attempts per second of all of them together, since then or since the server started';
 COMMENT ON COLUMN ftchain.mining.expected_left IS 'time it takes from now on, on average, at that rate: however long it has taken already, since luck has no memory';
+
+CREATE VIEW ftchain.alarms AS
+    SELECT c.name AS chain, a.kind, a.since, a.member, a.height, a.detail
+      FROM ftchain.alarm a
+      JOIN ftchain.chain c ON c.id OPERATOR(pg_catalog.=) a.chain
+     WHERE a.lifted IS NULL;
+COMMENT ON VIEW ftchain.alarms IS 'what does not go on until an operator has looked at it and called clear_alarm()';
+COMMENT ON COLUMN ftchain.alarms.chain IS 'name of the chain';
+COMMENT ON COLUMN ftchain.alarms.kind IS 'much damage: nothing is repaired by itself; divergence, recovery: nothing is written to the chain';
+COMMENT ON COLUMN ftchain.alarms.since IS 'since when';
+COMMENT ON COLUMN ftchain.alarms.member IS 'the member concerned';
+COMMENT ON COLUMN ftchain.alarms.height IS 'height of the block concerned';
+COMMENT ON COLUMN ftchain.alarms.detail IS 'in words';
+
+CREATE VIEW ftchain.recovery AS
+    SELECT c.name AS chain, r.server, r.phase,
+           (SELECT max(b.height) FROM ftchain.block b WHERE b.chain OPERATOR(pg_catalog.=) c.id) AS height, r.head,
+           (SELECT count(*) FROM ftchain.wanted w WHERE w.chain OPERATOR(pg_catalog.=) c.id) AS wanted, r.started, r.finished
+      FROM ftchain.recovery_state r
+      JOIN ftchain.chain c ON c.id OPERATOR(pg_catalog.=) r.chain;
+COMMENT ON VIEW ftchain.recovery IS 'how far recover_member() is';
+COMMENT ON COLUMN ftchain.recovery.chain IS 'name of the chain';
+COMMENT ON COLUMN ftchain.recovery.server IS 'foreign server it is rebuilt from first';
+COMMENT ON COLUMN ftchain.recovery.phase IS 'blocks, bodies, promises (bodies signed for that are placed elsewhere now) or done';
+COMMENT ON COLUMN ftchain.recovery.height IS 'height of the highest block that is here';
+COMMENT ON COLUMN ftchain.recovery.head IS 'height of the main chain there when it began';
+COMMENT ON COLUMN ftchain.recovery.wanted IS 'bodies that should be here and are not yet';
+COMMENT ON COLUMN ftchain.recovery.started IS 'when it began';
+COMMENT ON COLUMN ftchain.recovery.finished IS 'when it was done';
+
+CREATE VIEW ftchain.scrubs AS
+    SELECT c.name AS chain, p.pass, coalesce(s.phase, 'idle') AS phase,
+           CASE WHEN p.pass OPERATOR(pg_catalog.<>) 'indexes' AND s.phase OPERATOR(pg_catalog.<>) 'idle' THEN s.height END AS height,
+           CASE WHEN p.pass OPERATOR(pg_catalog.<>) 'indexes' THEN
+               (SELECT max(m.height) FROM ftchain.main_chain m WHERE m.chain OPERATOR(pg_catalog.=) c.id) END AS head,
+           coalesce(s.bytes, 0) AS bytes, coalesce(s.faults, 0) AS faults, s.started, s.finished,
+           CASE WHEN i.every OPERATOR(pg_catalog.>) '0'::interval THEN s.finished OPERATOR(pg_catalog.+) i.every END AS due
+      FROM (SELECT id, name FROM ftchain.chain UNION ALL SELECT 0, NULL) c
+      JOIN (VALUES ('light'), ('deep'), ('indexes')) p (pass)
+           ON (p.pass OPERATOR(pg_catalog.=) 'indexes') OPERATOR(pg_catalog.=) (c.id OPERATOR(pg_catalog.=) 0)
+      LEFT JOIN ftchain.scrub_state s ON s.chain OPERATOR(pg_catalog.=) c.id AND s.pass OPERATOR(pg_catalog.=) p.pass,
+           LATERAL (SELECT current_setting(CASE WHEN p.pass OPERATOR(pg_catalog.=) 'light' THEN 'ftchain.scrub_interval'
+               ELSE 'ftchain.deep_scrub_interval' END, true)::interval AS every) i;
+COMMENT ON VIEW ftchain.scrubs IS 'how far scrubbing is';
+COMMENT ON COLUMN ftchain.scrubs.chain IS 'name of the chain; null: the whole database';
+COMMENT ON COLUMN ftchain.scrubs.pass IS 'light, deep or indexes';
+COMMENT ON COLUMN ftchain.scrubs.phase IS 'idle, blocks, entries (those that belong nowhere) or indexes';
+COMMENT ON COLUMN ftchain.scrubs.height IS 'the next height; null while it rests';
+COMMENT ON COLUMN ftchain.scrubs.head IS 'height of the main chain';
+COMMENT ON COLUMN ftchain.scrubs.bytes IS 'bytes read by this pass so far, or by the last one';
+COMMENT ON COLUMN ftchain.scrubs.faults IS 'faults found by it, those that were known included';
+COMMENT ON COLUMN ftchain.scrubs.started IS 'when it began';
+COMMENT ON COLUMN ftchain.scrubs.finished IS 'when a pass last came to its end';
+COMMENT ON COLUMN ftchain.scrubs.due IS 'when the next one begins; null: at once, or never if its interval is 0';

@@ -36,19 +36,19 @@ GRANT EXECUTE ON FUNCTION
     ftchain.reweight(text, text, integer), ftchain.reweight(text, bytea, integer),
     ftchain.set_zone(text, text, text), ftchain.set_zone(text, bytea, text),
     ftchain.repair, ftchain.start, ftchain.stop, ftchain.create_topic, ftchain.drop_topic,
-    ftchain.clear_twins, ftchain.reset_link_stats
+    ftchain.compare, ftchain.compare_copies, ftchain.clear_twins, ftchain.clear_alarm, ftchain.reset_link_stats
     TO ftchain_admin;
 GRANT EXECUTE ON PROCEDURE
-    ftchain.seal, ftchain.scrub, ftchain.sync, ftchain.add_peer, ftchain.add_member, ftchain.join_chain,
+    ftchain.seal, ftchain.scrub, ftchain.sync, ftchain.add_peer, ftchain.add_member, ftchain.join_chain, ftchain.recover_member,
     ftchain.import, ftchain.import_file
     TO ftchain_admin;
 GRANT INSERT, DELETE, TRUNCATE ON ftchain.import_piece TO ftchain_admin;
 GRANT EXECUTE ON FUNCTION
     ftchain.peer_identity, ftchain.peer_genesis, ftchain.peer_hello, ftchain.peer_receive,
-    ftchain.peer_blocks, ftchain.peer_block, ftchain.peer_stream, ftchain.peer_presence
+    ftchain.peer_blocks, ftchain.peer_block, ftchain.peer_copies, ftchain.peer_stream, ftchain.peer_presence
     TO ftchain_peer;
 
 -- The extension's own statements run as this role, whoever calls.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ftchain TO ftchain_worker;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA ftchain TO ftchain_worker;
-GRANT EXECUTE ON FUNCTION ftchain.chain_status, ftchain.peer_status TO ftchain_worker;
+GRANT EXECUTE ON FUNCTION ftchain.chain_status, ftchain.peer_status, ftchain.append TO ftchain_worker;

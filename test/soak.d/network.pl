@@ -37,7 +37,7 @@ sub cut_everywhere
 	my ($alpha, $beta) = FtchainLab::Node->network(
 		[qw(alpha_1 beta_1)],
 		workers => 0,
-		conf => [ "ftchain.call_timeout = '1s'", 'ftchain.scrub_interval = 0' ],
+		conf => [ "ftchain.call_timeout = '1s'", 'ftchain.scrub_interval = 0', 'ftchain.deep_scrub_interval = 0' ],
 		reach => sub {
 			my ($from, $to) = @_;
 

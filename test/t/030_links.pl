@@ -25,7 +25,7 @@ sub through_proxy
 my @nodes = FtchainCluster->network(
 	[qw(alpha beta gamma)],
 	reach => \&through_proxy,
-	conf => [ "ftchain.call_timeout = '1s'", "ftchain.scrub_interval = 0" ]);
+	conf => [ "ftchain.call_timeout = '1s'", "ftchain.scrub_interval = 0", "ftchain.deep_scrub_interval = 0" ]);
 my ($alpha, $beta, $gamma) = @nodes;
 my @acked;
 

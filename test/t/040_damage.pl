@@ -295,10 +295,10 @@ $gamma->is_clean;
 
 my $quarantine = $alpha->query('SELECT count(*) FROM ftchain.quarantine');
 $alpha->tamper($forge);
+$alpha->configure('ftchain.scrub_interval' => '1s', 'ftchain.deep_scrub_interval' => '1s');
 $alpha->query('SELECT ftchain.start()');
 $alpha->comes_to("SELECT count(*) > $quarantine FROM ftchain.quarantine", 'the keeper finds damage and repairs it when it starts');
 $alpha->comes_to(q(SELECT count(*) FROM ftchain.verify('main')), 'then all is well', '0');
-$alpha->configure('ftchain.scrub_interval' => '1s');
 $quarantine = $alpha->query('SELECT count(*) FROM ftchain.quarantine');
 $alpha->tamper(sprintf($at_once{'a manifest is changed'}->[3], $heights[1]), $forge);
 $alpha->comes_to("SELECT count(*) > $quarantine FROM ftchain.quarantine", 'and also while it runs');

@@ -10,7 +10,7 @@ use FtchainCluster;
 use PostgreSQL::Test::Utils qw(system_or_bail);
 use Test::More;
 
-my @conf = (conf => [ "ftchain.heartbeat = '300ms'", 'ftchain.scrub_interval = 0' ]);
+my @conf = (conf => [ "ftchain.heartbeat = '300ms'", 'ftchain.scrub_interval = 0', 'ftchain.deep_scrub_interval = 0' ]);
 my ($alpha, $beta, $gamma) = FtchainCluster->network([qw(alpha beta gamma)], @conf);
 my $member = $alpha->query(q(SELECT encode(member, 'hex') FROM ftchain.self));
 my $alarms = "SELECT count(*) FROM ftchain.twin WHERE member = '\\x$member'";

@@ -13,7 +13,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 # Mallory is a member, with a key; what she sends is made up here.
-my @nodes = FtchainCluster->network([qw(alpha beta mallory)], conf => ["ftchain.scrub_interval = 0"]);
+my @nodes = FtchainCluster->network([qw(alpha beta mallory)], conf => [ "ftchain.scrub_interval = 0", "ftchain.deep_scrub_interval = 0" ]);
 my ($alpha, $beta, $mallory) = @nodes;
 my @acked = map { $_->append('"honest"') } @nodes;
 FtchainCluster::converge('honest members agree', 60, @nodes);

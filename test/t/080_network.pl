@@ -105,7 +105,7 @@ END
 my @nodes = FtchainCluster->network(
 	[qw(alpha beta gamma)],
 	workers => 0,
-	conf => [ "ftchain.call_timeout = '2s'", 'ftchain.scrub_interval = 0' ]);
+	conf => [ "ftchain.call_timeout = '2s'", 'ftchain.scrub_interval = 0', 'ftchain.deep_scrub_interval = 0' ]);
 my ($alpha, $beta, $gamma) = @nodes;
 my $head = 'SELECT height, head FROM ftchain.status';
 

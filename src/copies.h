@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * copies.h
+ *	  Who stores what, by height: digests of it, and comparing it with a peer.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_COPIES_H
+#define FTC_COPIES_H
+
+#include "compare.h"
+#include "core/ranges.h"
+
+/* What is known of a block has changed. */
+extern void ftc_copies_changed(int32 chain, const FtcHash *block);
+
+/* Sum up what has not changed for a while; true if there is more to do. */
+extern bool ftc_copies_sum_up(const FtcChain *chain);
+
+/*
+ * Compare the statements known here with those that a peer knows, and take what
+ * is missing.  Gives how many heights differed; taken: of how many something was
+ * taken.
+ */
+extern int64 ftc_copies_compare(FtcAsked *asked, int64 *taken);
+
+#endif							/* FTC_COPIES_H */

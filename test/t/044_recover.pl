@@ -1,0 +1,87 @@
+# A member whose database is lost is rebuilt from the others, with its key; also
+# after a crash in the middle of it.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use FtchainCluster;
+use File::Copy;
+use Test::More;
+
+my @nodes = FtchainCluster->network([qw(alpha beta gamma)], chain => { replicas => 2 });
+my ($alpha, $beta, $gamma) = @nodes;
+my $genesis = $alpha->query('SELECT genesis FROM ftchain.chain');
+my $member = $gamma->member;
+my @acked;
+
+foreach my $round (1 .. 8)
+{
+	push @acked, $_->append(qq("round $round")) foreach @nodes;
+	$_->query('CALL ftchain.seal()') foreach @nodes;
+}
+FtchainCluster::converge('all have their share', 60, @nodes);
+$_->holds_its_share foreach @nodes;
+my $held = $gamma->query('SELECT count(*) FROM ftchain.blocks WHERE entries > 0 AND held');
+cmp_ok($held, '>', 0, 'gamma holds bodies');
+
+# The key is all that is left of it.
+my ($key) = glob($gamma->data_dir . '/ftchain_keys/*.pem');
+my $saved = $gamma->basedir . '/saved.pem';
+copy($key, $saved) or die "cannot copy the key: $!";
+$gamma->stop('immediate');
+push @acked, $alpha->append('"while it is away"');
+
+my $new = FtchainCluster->new_node('new', conf => [ "ftchain.heartbeat = '300ms'", "ftchain.seal_delay = '50ms'" ]);
+$new->query('CREATE EXTENSION ftchain');
+$new->add_server($_) foreach $alpha, $beta;
+# the others reach it where it is now
+foreach my $node ($alpha, $beta)
+{
+	$new->create_login('peer_' . $node->name, 'secret of peer_' . $node->name, 'ftchain_peer');
+	$node->query('ALTER SERVER gamma OPTIONS (SET port ' . "'" . $new->port . "')");
+}
+
+$new->refuses("CALL ftchain.recover_member('alpha', 'main', '$genesis')", qr/this database has no key/, 'without the key it is nobody');
+$new->gives('SELECT count(*) FROM ftchain.identity', '0', 'and is made nobody else');
+mkdir($new->data_dir . '/ftchain_keys', 0700);
+copy($saved, $new->data_dir . '/ftchain_keys/saved.pem') or die "cannot copy the key: $!";
+$new->refuses("CALL ftchain.recover_member('alpha', 'main', '$genesis', 'saved.pem')", qr/has group or world access/, 'a key that others can read is none');
+$new->close_keys;
+$new->refuses("CALL ftchain.recover_member('alpha', 'main', '$genesis', '../saved.pem')", qr/is no name of a file in the key directory/,
+	'nor one that lies elsewhere');
+$new->refuses("CALL ftchain.recover_member('alpha', 'main', '\\x" . '00' x 32 . "', 'saved.pem')", qr/has genesis/, 'not from another chain');
+
+if ($new->has_failpoints)
+{
+	$new->query("CALL ftchain.add_peer('beta')");
+	$new->crashes_at('recover-bodies',
+		sub { $new->try_query("CALL ftchain.recover_member('alpha', 'main', '$genesis', 'saved.pem')") });
+	$new->start;
+	$new->gives('SELECT phase, finished IS NULL FROM ftchain.recovery', 'bodies|t', 'how far it was is not lost');
+	$new->refuses(q(SELECT ftchain.append('main', '1')), qr/nothing is written to chain "main"/, 'until it is done nothing is written');
+}
+my ($out, $error) = $new->try_query("CALL ftchain.recover_member('alpha', 'main', '$genesis', 'saved.pem')");
+unlike($error, qr/ERROR/, 'it is rebuilt') or diag($error);
+$new->query("CALL ftchain.add_peer('beta')");
+$new->gives('SELECT phase, wanted, finished IS NOT NULL FROM ftchain.recovery', 'done|0|t', 'to its end');
+$new->gives('SELECT count(*) FROM ftchain.alarms', '0', 'it may write again');
+is($new->member, $member, 'it is the same member');
+$new->is_clean;
+$new->holds_its_share;
+cmp_ok($new->query('SELECT count(*) FROM ftchain.blocks WHERE entries > 0 AND held'), '>=', $held, 'it holds what it held');
+
+$new->query('SELECT ftchain.start()');
+push @acked, $new->append('"it is back"');
+FtchainCluster::converge('it takes part again', 60, $alpha, $beta, $new);
+foreach my $node ($alpha, $beta, $new)
+{
+	$node->has_sealed(\@acked);
+	$node->is_clean;
+}
+# Called once more it finds nothing to do.
+$new->query('SELECT ftchain.stop()');
+($out, $error) = $new->try_query("CALL ftchain.recover_member('alpha', 'main', '$genesis')");
+is($error, '', 'once more does no harm');
+$new->is_clean;
+done_testing();
