@@ -19,6 +19,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/resowner.h"
 
 #include "alarm.h"
 #include "branch.h"
@@ -375,6 +376,40 @@ is_same(FtcSlice a, FtcSlice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* What the peer gives of the block; NULL, and the comparison is over, if it says that this is damaged. */
+static struct pg_result *
+ask_block(FtcAsked *asked, const FtcPeerArgs *args)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	struct pg_result *volatile result = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(outer);
+	PG_TRY();
+	{
+		result = ftc_compare_ask(asked, FTC_CALL_BLOCK, args);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(outer);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (error->sqlerrcode != ERRCODE_DATA_CORRUPTED)
+			ReThrowError(error);
+		FreeErrorData(error);
+		result = NULL;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(outer);
+	CurrentResourceOwner = owner;
+	return result;
+}
+
 /* Has it given the block with this id as it is here, with its body if it says that it stores it? */
 static bool
 compare_block(FtcAsked *asked, int64 height, Finding *f)
@@ -390,9 +425,11 @@ compare_block(FtcAsked *asked, int64 height, Finding *f)
 		return true;
 	ftc_peer_arg_bytes(&args, ftc_slice(asked->chain->genesis.b, FTC_HASH_LEN));
 	ftc_peer_arg_bytes(&args, ftc_slice(ours.id.b, FTC_HASH_LEN));
-	result = ftc_compare_ask(asked, FTC_CALL_BLOCK, &args);
+	result = ask_block(asked, &args);
 	promised = ftc_run(&promise, ftc_hash_datum(&ours.id), ftc_hash_datum(&asked->member)) > 0;
-	if (ftc_peer_rows(result) != 1 || ftc_block_decode(&theirs, ftc_peer_bytes(result, 0, 0)) != FTC_OK)
+	if (result == NULL)
+		f->detail = "it says that the block is damaged";
+	else if (ftc_peer_rows(result) != 1 || ftc_block_decode(&theirs, ftc_peer_bytes(result, 0, 0)) != FTC_OK)
 		f->detail = "the block is missing";
 	else
 	{
@@ -407,7 +444,8 @@ compare_block(FtcAsked *asked, int64 height, Finding *f)
 				 ftc_body_check(theirs.body, &ours.header.body, ours.header.leaves, NULL) != FTC_OK)
 			f->detail = "the body is another";
 	}
-	ftc_peer_clear(result);
+	if (result != NULL)
+		ftc_peer_clear(result);
 	if (f->detail == NULL)
 		return true;
 	f->outcome = "damaged there";

@@ -64,7 +64,7 @@ like(compared($beta, $alpha, 1), qr/^damaged there\|$height\|\|\|it does not giv
 $alpha->query('CALL ftchain.scrub(); SELECT ftchain.repair()');
 is(compared($alpha, $beta, 1), 'same||||', 'after a repair they are the same again');
 $beta->tamper("UPDATE ftchain.block SET header = set_byte(header, 200, 255 - get_byte(header, 200)) WHERE id = $block");
-like(compared($alpha, $beta, 1), qr/^damaged there\|$height\|\|\|the (header is another|block is missing)/, 'a header that was changed there');
+like(compared($alpha, $beta, 1), qr/^damaged there\|$height\|\|\|it says that the block is damaged/, 'a header that was changed there');
 $beta->query('CALL ftchain.scrub(); SELECT ftchain.repair()');
 $_->is_clean foreach @nodes;
 
