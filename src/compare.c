@@ -520,7 +520,7 @@ ftc_compare_peer(const char *server, const FtcChain *chain, Oid for_role)
 {
 	FtcAsked	asked;
 	Finding		f = {0};
-	int64		differences = 0;
+	volatile int64 differences = 0;
 	int64		taken = 0;
 	bool		nulls[8] = {false};
 

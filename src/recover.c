@@ -141,7 +141,7 @@ ask_head(const Recovery *r)
 {
 	FtcScope	scope;
 	FtcAsked	asked;
-	int64		head = -1;
+	volatile int64 head = -1;
 
 	ftc_enter(&scope);
 	ftc_compare_open(&asked, r->server, r->caller);
