@@ -270,7 +270,7 @@ ftchain_peer_copies(PG_FUNCTION_ARGS)
 	ftc_serve_need_not_null(fcinfo);
 	genesis = ftc_arg_hash(PG_GETARG_DATUM(0), "genesis");
 	n = read_nodes(PG_GETARG_DATUM(2), PG_GETARG_INT32(1), nodes);
-	InitMaterializedSRF(fcinfo, 0);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	ftc_enter(&scope);
 	ftc_serve_need_chain(&chain, &genesis);
 	ftc_freeze();

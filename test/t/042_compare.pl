@@ -99,7 +99,7 @@ is($alpha->query($copies) =~ s/\|\d+\|t$//r, '0|0', 'then they are the same agai
 
 # Sums are kept of what does not change any more.
 $_->query("SELECT ftchain.start()") foreach @nodes;
-seal($alpha, 600);
+seal($alpha, 500);
 FtchainCluster::converge('workers exchange more of it', 60, @nodes);
 $_->query("SELECT ftchain.stop()") foreach @nodes;
 $_->comes_to('SELECT count(pid) FROM ftchain.worker_status()', 'they stop', '0') foreach @nodes;
