@@ -62,7 +62,11 @@ test_has_come(void **state)
 	assert_reason(ftc_slot_has_come(&slots, 0, 999, 2000), FTC_BAD_ROUND);
 	assert_reason(ftc_slot_has_come(&slots, FTC_SLOT_MAX + 1, 1050, 2000), FTC_BAD_ROUND);
 	assert_int_equal(ftc_slot_most(&slots, 1030), 5);
-	/* a clock from before the origin does not take the first slots for granted */
+
+	/*
+	 * a clock from before the origin does not take the first slots for
+	 * granted
+	 */
 	assert_reason(ftc_slot_has_come(&slots, 1, 1010, 900), FTC_TIME_TOO_LATE);
 	assert_int_equal(ftc_slot_most(&slots, 900), 0);
 }
