@@ -302,7 +302,7 @@ ftc_package_list()
 	case $1 in
 		demo) ;;
 		bench) printf '%s\n' "postgresql-$FTC_PG_VERSION-pgq3" pgqd "postgresql-$FTC_PG_VERSION-pglogical" ;;
-		run) printf '%s\n' clang iproute2 libclang-rt-dev libcmocka-dev libipc-run-perl nftables pg-bsd-indent ;;
+		run) printf '%s\n' clang iproute2 libclang-rt-dev libcmocka-dev libdbd-pg-perl libipc-run-perl nftables pg-bsd-indent ;;
 		*) ftc_die "no package list $1" ;;
 	esac
 }

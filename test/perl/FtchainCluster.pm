@@ -28,6 +28,7 @@ use warnings;
 use parent 'PostgreSQL::Test::Cluster';
 
 use Cwd qw(abs_path);
+use FtchainSession;
 use IPC::Run ();
 use PostgreSQL::Test::Utils ();
 use Test::More ();
@@ -200,6 +201,7 @@ sub wait_until
 sub wait_for
 {
 	my ($self, $dbname, $query, $what, $wanted, $seconds) = @_;
+	my $session = FtchainSession->new($self->connstr($dbname));
 	my ($got, $error) = ('', '');
 
 	$wanted //= 't';
@@ -208,7 +210,7 @@ sub wait_for
 		$what,
 		$seconds // 60,
 		sub {
-			$self->psql($dbname, $query, stdout => \$got, stderr => \$error);
+			($got, $error) = $session->ask($query);
 			return $got eq $wanted;
 		});
 	Test::More::ok($ok, $what)
@@ -257,6 +259,17 @@ sub kill9
 }
 
 
+# One query needs no psql: to start that costs far more than what it asks.
+sub safe_psql
+{
+	my ($self, $dbname, $sql, %params) = @_;
+	my ($answer, $error);
+
+	return $self->SUPER::safe_psql($dbname, $sql, %params) if %params || !FtchainSession::is_query($sql);
+	($answer, $error) = FtchainSession->new($self->connstr($dbname))->ask($sql);
+	die "$error\nfrom: $sql\n" if $error ne '';
+	return $answer;
+}
 
 # psql that cannot connect may end before it has read its input, which
 # IPC::Run takes for an error.  Here it is one of the connection: status 2.
@@ -291,7 +304,10 @@ sub query
 sub try_query
 {
 	my ($self, $sql, %params) = @_;
-	my ($status, $out, $error) = $self->psql($params{dbname} // 'postgres', $sql, %params);
+	my ($status, $out, $error);
+
+	return FtchainSession->new($self->connstr('postgres'))->ask($sql) if !%params && FtchainSession::is_query($sql);
+	($status, $out, $error) = $self->psql($params{dbname} // 'postgres', $sql, %params);
 
 	return $status == 0 ? ($out, '') : ('', $error =~ s/^psql:<stdin>:\d+: //mgr);
 }
@@ -573,12 +589,13 @@ sub converge
 {
 	my ($what, $seconds, @nodes) = @_;
 	my @states;
+	my @sessions = map { FtchainSession->new($_->connstr('postgres')) } @nodes;
 	my $query = 'SELECT head, pending, wanted FROM ftchain.status';
 	my $ok = wait_until(
 		$what,
 		$seconds,
 		sub {
-			@states = map { ($_->try_query($query))[0] } @nodes;
+			@states = map { ($_->ask($query))[0] } @sessions;
 			return $states[0] =~ /\|0\|0$/ && !grep { $_ ne $states[0] } @states;
 		});
 
