@@ -105,7 +105,7 @@ DROP SEQUENCE ftchain.entry_id;
 
 -- Its settings: all there, all at their defaults, no others of that prefix.
 SELECT name, setting, unit, context, min_val, max_val FROM pg_settings
- WHERE name LIKE 'ftchain.%' AND name NOT IN ('ftchain.failpoint', 'ftchain.clock_offset') ORDER BY name COLLATE "C";
+ WHERE name LIKE 'ftchain.%' AND name NOT IN ('ftchain.failpoint', 'ftchain.clock_offset', 'ftchain.protocol', 'ftchain.protocol_min') ORDER BY name COLLATE "C";
 SET ftchain.nonsense = 1;
 SET ROLE regress_ftchain_user;
 SET ftchain.enabled = off;
