@@ -210,7 +210,14 @@ sub wait_for
 		$what,
 		$seconds // 60,
 		sub {
-			($got, $error) = $session->ask($query);
+			if (FtchainSession::is_query($query))
+			{
+				($got, $error) = $session->ask($query);
+			}
+			else
+			{
+				$self->psql($dbname, $query, stdout => \$got, stderr => \$error);
+			}
 			return $got eq $wanted;
 		});
 	Test::More::ok($ok, $what)
