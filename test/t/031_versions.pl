@@ -124,7 +124,7 @@ COMMIT;
 END
 $beta->comes_to("SELECT pid <> $before FROM pg_stat_activity WHERE usename = 'peer_alpha'",
 	'a peer that is another run than before is spoken with on a new connection');
-like($alpha->log_since(0), qr/its server has been started anew behind the connection/, 'and why is logged');
+$alpha->logs(0, qr/its server has been started anew behind the connection/, 'and why is logged');
 exchange('after that');
 
 done_testing();

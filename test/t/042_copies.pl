@@ -1,0 +1,111 @@
+# Who stores what is compared by digests, in a few small calls; who has diverged
+# stops writing.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use FtchainCluster;
+use Test::More;
+
+my @nodes = FtchainCluster->network(
+	[qw(alpha beta)],
+	workers => 0,
+	conf => [ 'ftchain.scrub_interval = 0', 'ftchain.deep_scrub_interval = 0' ],
+	chain => { replicas => 2, attempts => 16, spacing => q('1 ms'), reorg_limit => 4, settle_blocks => 2 });
+my ($alpha, $beta) = @nodes;
+
+sub seal
+{
+	my ($node, $count) = @_;
+
+	# one session: it is not connecting that is to be tested
+	$node->query(join("\n", map { "SELECT ftchain.append('main', '$_') \\g /dev/null\nCALL ftchain.seal();" } 1 .. $count));
+	return;
+}
+
+# What compare() says, in short
+sub compared
+{
+	my ($node, $peer, $deep) = @_;
+
+	return $node->query("SELECT outcome, height, here <> there, entry, detail FROM ftchain.compare('"
+		  . $peer->name . "', 'main', " . ($deep ? 'true' : 'false') . ')');
+}
+
+seal($alpha, 3);
+FtchainCluster::settle(@nodes);
+my $height = $alpha->query('SELECT height FROM ftchain.status');
+my $block = "(SELECT block FROM ftchain.main_chain WHERE height = $height)";
+
+# ---- who stores what
+
+# More than one range of heights
+seal($alpha, 300);
+FtchainCluster::settle(@nodes);
+FtchainCluster::converge('a longer chain is at both', 10, @nodes);
+my $copies = q(SELECT differences, taken, calls, bytes < 30000 FROM ftchain.compare_copies('beta'));
+
+$alpha->query('CALL ftchain.scrub()');
+is($alpha->query($copies) =~ s/\|\d+\|t$//r, '0|0', 'both know the same of who stores what');
+$alpha->query(qq(ALTER TABLE ftchain.replica DISABLE TRIGGER guard;
+	DELETE FROM ftchain.replica WHERE block = $block AND member = ') . $beta->member . q(';
+	ALTER TABLE ftchain.replica ENABLE ALWAYS TRIGGER guard));
+my $found = $alpha->query($copies);
+like($found, qr/^1\|1\|\d+\|t$/, 'a statement that is missing here is found and taken');
+my ($calls) = $found =~ /^1\|1\|(\d+)/;
+cmp_ok($calls, '<=', 6, 'in a few calls');
+$alpha->gives("SELECT count(*) FROM ftchain.replica WHERE block = $block", '2', 'it is here again');
+is($alpha->query($copies) =~ s/\|\d+\|t$//r, '0|0', 'then they are the same');
+
+# The other way round the peer has to take it: nothing is dropped for that.
+$beta->query(qq(ALTER TABLE ftchain.replica DISABLE TRIGGER guard;
+	DELETE FROM ftchain.replica WHERE block = $block;
+	ALTER TABLE ftchain.replica ENABLE ALWAYS TRIGGER guard));
+like($alpha->query($copies), qr/^1\|0\|/, 'what the peer lacks is a difference');
+$beta->gives(q(SELECT differences, taken FROM ftchain.compare_copies('alpha')), '1|1', 'the peer takes it, its own statement, too');
+is($alpha->query($copies) =~ s/\|\d+\|t$//r, '0|0', 'then they are the same again');
+
+# Sums are kept of what does not change any more.
+$_->query("SELECT ftchain.start()") foreach @nodes;
+seal($alpha, 500);
+FtchainCluster::converge('workers exchange more of it', 60, @nodes);
+$_->query("SELECT ftchain.stop()") foreach @nodes;
+$_->comes_to('SELECT count(pid) FROM ftchain.worker_status()', 'they stop', '0') foreach @nodes;
+like($alpha->query($copies), qr/^0\|0\|/, 'with sums kept and without both say the same');
+
+# Bad questions
+foreach my $question ("0, '{0}', 10", "9, '{0}', 10", "1, '{}', 10", "1, '{-1}', 10", "1, '{NULL}', 10", "1, array_fill(0, '{17}')::bigint[], 10",
+	"3, '{9223372036854775807}', 10")
+{
+	$alpha->refuses("SELECT ftchain.peer_copies((SELECT genesis FROM ftchain.chain), $question)", qr/this is no question/, "no question: $question");
+}
+$alpha->gives("SELECT count(*) FROM ftchain.peer_copies((SELECT genesis FROM ftchain.chain), 8, '{0}', -5)", '1', 'a height below all has an answer');
+
+# ---- divergence
+
+seal($alpha, 7);
+seal($beta, 12);
+$_->query('CALL ftchain.sync()') foreach @nodes;
+like(compared($beta, $alpha), qr/^diverged\|.*has less work/, 'who has more work knows that they have diverged');
+$beta->gives('SELECT count(*) FROM ftchain.alarms', '0', 'and goes on');
+like(compared($alpha, $beta), qr/^diverged\|.*has more work and leaves this one 7 blocks below the head, the chain's limit is 4/, 'so does the other one');
+$alpha->gives('SELECT kind, member FROM ftchain.alarms', 'divergence|' . $beta->member, 'for whom it is an alarm');
+$alpha->refuses(q(SELECT ftchain.append('main', '1')), qr/nothing is written to chain "main"/, 'nothing is appended there');
+$alpha->refuses(q(SELECT ftchain.append_many('main', '{1}')), qr/nothing is written to chain "main"/, 'nor many');
+my $head = $alpha->query('SELECT head FROM ftchain.status');
+my $entries = $alpha->query('SELECT count(*) FROM ftchain.entries');
+$alpha->query('SET client_min_messages = error; CALL ftchain.seal()');
+$alpha->gives('SELECT head FROM ftchain.status', $head, 'nor sealed');
+$alpha->gives('SELECT count(*) FROM ftchain.entries', $entries, 'reading goes on');
+$alpha->gives(q(SELECT ftchain.clear_alarm('main', 'divergence')), '1', 'an operator lifts it');
+seal($alpha, 1);
+isnt($alpha->query('SELECT head FROM ftchain.status'), $head, 'then it goes on');
+$_->is_clean foreach @nodes;
+
+# ---- who may
+
+$alpha->refuses(q(BEGIN; SELECT * FROM ftchain.compare('beta')), qr/cannot run "ftchain.compare" inside a transaction block/, 'not in a transaction block');
+$alpha->refuses(q(SELECT * FROM ftchain.compare(NULL)), qr/server must not be null/, 'not without a server');
+$alpha->refuses(q(SELECT * FROM ftchain.compare('nowhere')), qr/server "nowhere" does not exist/, 'nor with one that is not there');
+done_testing();
