@@ -15,7 +15,7 @@ my @nodes = FtchainCluster->network(
 	member => { full_copy => 'true' });
 my ($alpha, $beta, $gamma) = @nodes;
 
-foreach my $round (1 .. 14)
+foreach my $round (1 .. 20)
 {
 	my $node = $nodes[ $round % 3 ];
 
@@ -23,9 +23,18 @@ foreach my $round (1 .. 14)
 	$node->query('CALL ftchain.seal()');
 }
 FtchainCluster::converge('all have all of it', 60, @nodes);
-my @heights = split(/\n/,
-	$alpha->query(q(SELECT height FROM ftchain.blocks b WHERE entries >= 4 AND held AND height < (SELECT height FROM ftchain.status)
-		AND (SELECT count(*) FROM ftchain.replica r WHERE r.block = b.id) >= 2 ORDER BY height)));
+# Where two seal at once one block has the entries of both; and a copy is stated
+# a little later than it is kept.
+my @heights;
+FtchainCluster::wait_until(
+	'bodies to damage',
+	60,
+	sub {
+		@heights = split(/\n/,
+			$alpha->query(q(SELECT height FROM ftchain.blocks b WHERE entries >= 4 AND held AND height < (SELECT height FROM ftchain.status)
+				AND (SELECT count(*) FROM ftchain.replica r WHERE r.block = b.id) >= 2 ORDER BY height)));
+		return @heights >= 11;
+	});
 cmp_ok(scalar(@heights), '>=', 11, 'there are bodies to damage');
 
 my $block = q((SELECT block FROM ftchain.main_chain WHERE height = %1$d));
