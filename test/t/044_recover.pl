@@ -55,10 +55,13 @@ $new->refuses("CALL ftchain.recover_member('alpha', 'main', '\\x" . '00' x 32 . 
 if ($new->has_failpoints)
 {
 	$new->query("CALL ftchain.add_peer('beta')");
-	$new->crashes_at('recover-bodies',
-		sub { $new->try_query("CALL ftchain.recover_member('alpha', 'main', '$genesis', 'saved.pem')") });
-	$new->start;
-	$new->gives('SELECT phase, finished IS NULL FROM ftchain.recovery', 'bodies|t', 'how far it was is not lost');
+	foreach my $phase (qw(blocks bodies))
+	{
+		$new->crashes_at("recover-$phase",
+			sub { $new->try_query("CALL ftchain.recover_member('alpha', 'main', '$genesis', 'saved.pem')") });
+		$new->start;
+		$new->gives('SELECT phase, finished IS NULL FROM ftchain.recovery', "$phase|t", "$phase: how far it was is not lost");
+	}
 	$new->refuses(q(SELECT ftchain.append('main', '1')), qr/nothing is written to chain "main"/, 'until it is done nothing is written');
 }
 my ($out, $error) = $new->try_query("CALL ftchain.recover_member('alpha', 'main', '$genesis', 'saved.pem')");
