@@ -50,6 +50,7 @@ typedef struct FtcLine
 	FtcOutLink	out;			/* what is announced to it */
 	FtcHash		heads[2];		/* its and ours, when it last said hello */
 	int			apart;			/* how often they were the same, and differed */
+	uint64		announced_at;	/* when blocks were announced to it again */
 	bool		not_taken;		/* it took nothing of the last call */
 	FtcLineSlot *shown;			/* in shared memory; NULL: not yet */
 	FtcLineCounts counts;		/* in part: others are counted in out */

@@ -126,6 +126,7 @@ static void
 announce_again(FtcContact *c, const FtcRoute *route, const FtcHash *head, bool ahead, const FtcStored *ours)
 {
 	FtcLine    *line = c->call.line;
+	uint64		now = ftc_clock_steady();
 	bool		same = ftc_hash_equal(&line->heads[0], head) && ftc_hash_equal(&line->heads[1], &ours->id);
 
 	line->apart = same ? line->apart + 1 : 0;
@@ -136,6 +137,10 @@ announce_again(FtcContact *c, const FtcRoute *route, const FtcHash *head, bool a
 	if (!ftc_sending_is_empty(&line->out, route) &&
 		(line->apart == 0 || (line->apart & (line->apart - 1)) != 0 || !ftc_sending_is_done(&line->out, route)))
 		return;
+	/* who makes us begin anew with each answer would have us do nothing else */
+	if (line->announced_at > 0 && now - line->announced_at < (uint64) ftc_guc_heartbeat * 1000)
+		return;
+	line->announced_at = now;
 	/* announcements are numbered under the lock */
 	ftc_chain_lock(route->chain);
 	ftc_outbox_again(route->chain, head);
