@@ -51,6 +51,7 @@ typedef struct FtcLine
 	FtcHash		heads[2];		/* its and ours, when it last said hello */
 	int			apart;			/* how often they were the same, and differed */
 	uint64		announced_at;	/* when blocks were announced to it again */
+	uint64		doubted_at;		/* when an answer did not go with its greeting */
 	bool		not_taken;		/* it took nothing of the last call */
 	FtcLineSlot *shown;			/* in shared memory; NULL: not yet */
 	FtcLineCounts counts;		/* in part: others are counted in out */

@@ -273,6 +273,22 @@ take_blocks(FtcContact *c, struct pg_result *result)
 	return true;
 }
 
+/*
+ * An answer does not go with what it said at first.  Who goes on like that, after
+ * each greeting, is left alone for a while.
+ */
+static void
+greet_again(FtcContact *c)
+{
+	FtcLine    *line = c->call.line;
+	uint64		now = ftc_clock_steady();
+
+	line->greeted = false;
+	if (line->doubted_at > 0 && now - line->doubted_at < (uint64) ftc_guc_heartbeat * 1000)
+		ftc_line_leave(c, "its answers contradict each other");
+	line->doubted_at = now;
+}
+
 static bool
 take_receive(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 {
@@ -292,7 +308,7 @@ take_receive(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 		ftc_line_note_failure(c, ftc_peer_is_null(result, 0, 11) ? "it does not take messages"
 							  : psprintf("it does not take messages: %s", ftc_peer_text(result, 0, 11)));
 	if (c->call.line->out.sender.state == FTC_SENDER_CLOSED)
-		c->call.line->greeted = false;
+		greet_again(c);
 	FTC_FAILPOINT("send-before-ack-commit");
 	return true;
 }

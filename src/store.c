@@ -179,8 +179,10 @@ static FtcStmt pending_drop_of = {
 	.argtypes = {BYTEAOID},
 };
 
+/* rows may be left of a block whose own row was lost */
 static FtcStmt block_bundle_put = {
-	.sql = "INSERT INTO ftchain.block_bundle (block, \"position\", bundle) VALUES ($1, $2, $3)",
+	.sql = "INSERT INTO ftchain.block_bundle (block, \"position\", bundle) VALUES ($1, $2, $3)"
+	" ON CONFLICT (block, \"position\") DO UPDATE SET bundle = $3",
 	.nargs = 3,
 	.argtypes = {BYTEAOID, INT4OID, INT8OID},
 };

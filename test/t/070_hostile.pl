@@ -951,8 +951,9 @@ foreach my $case (
 	  . pack('C Q> C/a C/a', 1, $e->{time}, $e->{author}, $e->{kind}) . Digest::SHA::sha256($e->{salt} . $e->{payload});
 	my $taken = deliver([ block_message($block, $block->{bytes}) ]);
 
-	# it has our head, so there is nothing to announce to it
-	my $same = hello(head => "'" . $alpha->query(q(SELECT id FROM ftchain.blocks WHERE chain = 'main' ORDER BY height DESC LIMIT 1)) . "'::bytea");
+	# it has our head and no room, so there is nothing to send to it
+	my $same = hello(head => "'" . $alpha->query(q(SELECT id FROM ftchain.blocks WHERE chain = 'main' ORDER BY height DESC LIMIT 1)) . "'::bytea",
+		room_messages => '0', room_bytes => '0::bigint');
 
 	is("$taken->{error}$taken->{refused}", '0', 'a block comes without its body');
 	sleep(0.6);		# then anybody may fetch it
