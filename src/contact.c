@@ -9,6 +9,7 @@
 
 #include "common/pg_prng.h"
 #include "miscadmin.h"
+#include "postmaster/bgworker.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -98,7 +99,10 @@ backoff(int failures)
 	return ftc_jitter(Min(us, (uint64) BACKOFF_MAX_US), pg_prng_uint64(&pg_global_prng_state));
 }
 
-/* Logged when it is news, and not often: some of the words are the peer's. */
+/*
+ * Logged when it is news, and by a worker not often: some of the words are the
+ * peer's.  Who calls sync() waits, and is told all of it.
+ */
 void
 ftc_contact_note_failure(FtcContact *c, const char *why)
 {
@@ -106,7 +110,7 @@ ftc_contact_note_failure(FtcContact *c, const char *why)
 
 	ftc_shared_text(c->last_error, why);
 	if (strcmp(c->last_error, c->logged) == 0 ||
-		(c->logged_at > 0 && now - c->logged_at < LOG_EVERY_US))
+		(MyBgworkerEntry != NULL && c->logged_at > 0 && now - c->logged_at < LOG_EVERY_US))
 		return;
 	ereport(LOG,
 			errmsg("ftchain: server \"%s\": %s", c->peer.server, c->last_error));
