@@ -182,7 +182,7 @@ static FtcStmt pending_drop_of = {
 /* rows may be left of a block whose own row was lost */
 static FtcStmt block_bundle_put = {
 	.sql = "INSERT INTO ftchain.block_bundle (block, \"position\", bundle) VALUES ($1, $2, $3)"
-	" ON CONFLICT (block, \"position\") DO UPDATE SET bundle = $3",
+	" ON CONFLICT DO NOTHING",
 	.nargs = 3,
 	.argtypes = {BYTEAOID, INT4OID, INT8OID},
 };
