@@ -157,7 +157,7 @@ static FtcStmt pending_put_of = {
 	" FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
 	" WHERE b.block = $1 AND u.ids IS NOT NULL AND NOT EXISTS"
 	" (SELECT FROM ftchain.block_bundle o JOIN ftchain.main_chain m ON m.block = o.block WHERE o.bundle = u.id)"
-	" ON CONFLICT DO NOTHING",
+	" ON CONFLICT (block, \"position\") DO UPDATE SET bundle = $3",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
@@ -182,7 +182,7 @@ static FtcStmt pending_drop_of = {
 /* rows may be left of a block whose own row was lost */
 static FtcStmt block_bundle_put = {
 	.sql = "INSERT INTO ftchain.block_bundle (block, \"position\", bundle) VALUES ($1, $2, $3)"
-	" ON CONFLICT DO NOTHING",
+	" ON CONFLICT (block, \"position\") DO UPDATE SET bundle = $3",
 	.nargs = 3,
 	.argtypes = {BYTEAOID, INT4OID, INT8OID},
 };
@@ -216,7 +216,7 @@ static FtcStmt rejected_get = {
 
 static FtcStmt rejected_put = {
 	.sql = "INSERT INTO ftchain.rejected (block, chain, reason, source) VALUES ($1, $2, $3, $4)"
-	" ON CONFLICT DO NOTHING",
+	" ON CONFLICT (block, \"position\") DO UPDATE SET bundle = $3",
 	.nargs = 4,
 	.argtypes = {BYTEAOID, INT4OID, TEXTOID, BYTEAOID},
 };
@@ -470,6 +470,7 @@ ftc_store_put_bundles(int32 chain, const FtcHash *block, const FtcManifest *mani
 		FtcSignature signature;
 		FtcSlice	head = ftc_manifest_next_bundle(&at, &bundle, &signature);
 		FtcHash		digest = ftc_bundle_digest(head);
+		Datum		args[3];
 		int64		id;
 
 		if (ftc_run(&bundle_find, Int32GetDatum(chain), ftc_hash_datum(&digest)) > 0)
@@ -477,7 +478,10 @@ ftc_store_put_bundles(int32 chain, const FtcHash *block, const FtcManifest *mani
 		else
 			id = ftc_store_put_bundle(chain, ftc_origin_number(&bundle.origin),
 									  &bundle, head, &signature, NULL, ftc_slice(NULL, 0), 0);
-		ftc_run(&block_bundle_put, ftc_hash_datum(block), Int32GetDatum(i), Int64GetDatum(id));
+		args[0] = ftc_hash_datum(block);
+		args[1] = Int32GetDatum(i);
+		args[2] = Int64GetDatum(id);
+		ftc_store_write(&block_bundle_put, args, NULL);
 	}
 }
 
