@@ -157,7 +157,7 @@ static FtcStmt pending_put_of = {
 	" FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
 	" WHERE b.block = $1 AND u.ids IS NOT NULL AND NOT EXISTS"
 	" (SELECT FROM ftchain.block_bundle o JOIN ftchain.main_chain m ON m.block = o.block WHERE o.bundle = u.id)"
-	" ON CONFLICT (block, \"position\") DO UPDATE SET bundle = $3",
+	" ON CONFLICT DO NOTHING",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
@@ -216,7 +216,7 @@ static FtcStmt rejected_get = {
 
 static FtcStmt rejected_put = {
 	.sql = "INSERT INTO ftchain.rejected (block, chain, reason, source) VALUES ($1, $2, $3, $4)"
-	" ON CONFLICT (block, \"position\") DO UPDATE SET bundle = $3",
+	" ON CONFLICT DO NOTHING",
 	.nargs = 4,
 	.argtypes = {BYTEAOID, INT4OID, TEXTOID, BYTEAOID},
 };
@@ -470,7 +470,6 @@ ftc_store_put_bundles(int32 chain, const FtcHash *block, const FtcManifest *mani
 		FtcSignature signature;
 		FtcSlice	head = ftc_manifest_next_bundle(&at, &bundle, &signature);
 		FtcHash		digest = ftc_bundle_digest(head);
-		Datum		args[3];
 		int64		id;
 
 		if (ftc_run(&bundle_find, Int32GetDatum(chain), ftc_hash_datum(&digest)) > 0)
@@ -478,10 +477,7 @@ ftc_store_put_bundles(int32 chain, const FtcHash *block, const FtcManifest *mani
 		else
 			id = ftc_store_put_bundle(chain, ftc_origin_number(&bundle.origin),
 									  &bundle, head, &signature, NULL, ftc_slice(NULL, 0), 0);
-		args[0] = ftc_hash_datum(block);
-		args[1] = Int32GetDatum(i);
-		args[2] = Int64GetDatum(id);
-		ftc_store_write(&block_bundle_put, args, NULL);
+		ftc_store_write(&block_bundle_put, FTC_ARGS(ftc_hash_datum(block), Int32GetDatum(i), Int64GetDatum(id)), NULL);
 	}
 }
 
