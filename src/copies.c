@@ -72,6 +72,12 @@ static FtcStmt digest_drop = {
 	.argtypes = {INT4OID, BYTEAOID},
 };
 
+static FtcStmt digests_drop = {
+	.sql = "DELETE FROM ftchain.copies_digest WHERE chain = $1 AND span >= $2 / 256",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8OID},
+};
+
 /* The lowest of which there is none. */
 static FtcStmt first_missing = {
 	.sql = "SELECT s FROM generate_series($2, $3) s WHERE NOT EXISTS"
@@ -95,6 +101,12 @@ void
 ftc_copies_changed(int32 chain, const FtcHash *block)
 {
 	ftc_run(&digest_drop, Int32GetDatum(chain), ftc_hash_datum(block));
+}
+
+void
+ftc_copies_forget(int32 chain, int64 from)
+{
+	ftc_run(&digests_drop, Int32GetDatum(chain), Int64GetDatum(from));
 }
 
 /* The heights of a node of level 1, up to one. */

@@ -14,6 +14,9 @@
 /* What is known of a block has changed. */
 extern void ftc_copies_changed(int32 chain, const FtcHash *block);
 
+/* From that height on other blocks are on the main chain, or all is to be summed up anew. */
+extern void ftc_copies_forget(int32 chain, int64 from);
+
 /* Sum up what has not changed for a while; true if there is more to do. */
 extern bool ftc_copies_sum_up(const FtcChain *chain);
 

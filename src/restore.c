@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "copies.h"
 #include "core/pow.h"
 #include "datum.h"
 #include "identity.h"
@@ -84,12 +85,6 @@ static FtcStmt main_drop = {
 	" WHERE m.chain = $1 AND m.height = u.n - 1 AND m.block = u.block)",
 	.nargs = 2,
 	.argtypes = {INT4OID, BYTEAARRAYOID},
-};
-
-static FtcStmt digests_drop = {
-	.sql = "DELETE FROM ftchain.copies_digest WHERE chain = $1",
-	.nargs = 1,
-	.argtypes = {INT4OID},
 };
 
 static FtcStmt main_fill = {
@@ -276,7 +271,7 @@ ftc_restore_links(const FtcChain *chain, bool dry_run, FtcHash *missing, int64 *
 		return FTC_LINKS_SOUND;
 	if (!dry_run)
 	{
-		ftc_run(&digests_drop, Int32GetDatum(chain->id));
+		ftc_copies_forget(chain->id, 0);
 		ftc_store_write(&main_drop, FTC_ARGS(Int32GetDatum(chain->id), list), NULL);
 		ftc_run(&main_fill, Int32GetDatum(chain->id), list);
 		ftc_run(&pending_trim, Int32GetDatum(chain->id));

@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 
 #include "alarm.h"
+#include "copies.h"
 #include "datum.h"
 #include "guc.h"
 #include "indexes.h"
@@ -66,13 +67,6 @@ static FtcStmt pass_begin = {
 	" ON CONFLICT (chain, pass) DO UPDATE SET phase = $3, height = 0, entry = 0, bytes = 0, faults = 0, started = now()",
 	.nargs = 3,
 	.argtypes = {INT4OID, TEXTOID, TEXTOID},
-};
-
-/* They are made anew from what is there. */
-static FtcStmt digests_drop = {
-	.sql = "DELETE FROM ftchain.copies_digest WHERE chain = $1",
-	.nargs = 1,
-	.argtypes = {INT4OID},
 };
 
 static FtcStmt pass_advance = {
@@ -271,8 +265,9 @@ begin_pass(Pass *pass, const char *phase)
 	pass->phase = pstrdup(phase);
 	pass->height = pass->entry = 0;
 	ftc_run(&pass_begin, Int32GetDatum(pass->chain), CStringGetTextDatum(pass->name), CStringGetTextDatum(phase));
+	/* they are made anew from what is there */
 	if (strcmp(pass->name, "deep") == 0)
-		ftc_run(&digests_drop, Int32GetDatum(pass->chain));
+		ftc_copies_forget(pass->chain, 0);
 }
 
 static void

@@ -25,6 +25,7 @@
 
 #include "chain.h"
 #include "clock.h"
+#include "copies.h"
 #include "datum.h"
 #include "event.h"
 #include "identity.h"
@@ -74,13 +75,6 @@ static FtcStmt main_height = {
 
 static FtcStmt main_cut = {
 	.sql = "DELETE FROM ftchain.main_chain WHERE chain = $1 AND height > $2",
-	.nargs = 2,
-	.argtypes = {INT4OID, INT8OID},
-};
-
-/* Of ranges of heights that are another chain's now; see copies.c. */
-static FtcStmt digests_drop = {
-	.sql = "DELETE FROM ftchain.copies_digest WHERE chain = $1 AND span >= ($2 + 1) / 256",
 	.nargs = 2,
 	.argtypes = {INT4OID, INT8OID},
 };
@@ -538,7 +532,7 @@ void
 ftc_store_switch(int32 chain, int64 fork_height, const FtcHash *blocks, int n)
 {
 	ftc_run(&pending_put_above, Int32GetDatum(chain), Int64GetDatum(fork_height));
-	ftc_run(&digests_drop, Int32GetDatum(chain), Int64GetDatum(fork_height));
+	ftc_copies_forget(chain, fork_height + 1);
 	ftc_store_write(&main_cut, FTC_ARGS(Int32GetDatum(chain), Int64GetDatum(fork_height)), NULL);
 	for (int i = 0; i < n; i++)
 	{
