@@ -32,6 +32,7 @@ typedef struct Shared
 	pg_atomic_uint64 taken;		/* nonces, from the first */
 	pg_atomic_uint64 attempts;
 	pg_atomic_uint64 found;		/* 1 above the offset of the nonce; 0: none */
+	pg_atomic_uint32 stopped;	/* nobody waits for it any more */
 } Shared;
 
 /* A range that is still wanted: offset of its first nonce, and how many. */
@@ -39,8 +40,8 @@ static bool
 take_range(Shared *shared, uint64 *offset, uint64 *count)
 {
 	*count = ftc_mining_slice_size();
-	if (pg_atomic_read_u64(&shared->found) != 0 || ftc_clock_steady() - shared->start >= shared->timeout ||
-		pg_atomic_read_u64(&shared->taken) >= shared->most)
+	if (pg_atomic_read_u64(&shared->found) != 0 || pg_atomic_read_u32(&shared->stopped) != 0 ||
+		ftc_clock_steady() - shared->start >= shared->timeout || pg_atomic_read_u64(&shared->taken) >= shared->most)
 		return false;
 	*offset = pg_atomic_fetch_add_u64(&shared->taken, *count);
 	if (*offset >= shared->most)
@@ -70,6 +71,25 @@ search(Shared *shared)
 	}
 }
 
+/*
+ * A cancel tells the others at once: otherwise they would search until the
+ * postmaster has sent them the signal of the end.
+ */
+static void
+search_or_stop(Shared *shared)
+{
+	PG_TRY();
+	{
+		search(shared);
+	}
+	PG_CATCH();
+	{
+		pg_atomic_write_u32(&shared->stopped, 1);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
 void
 ftc_mining_worker(dsm_segment *segment, shm_toc *toc)
 {
@@ -87,6 +107,7 @@ begin(Shared *shared, const FtcMining *mining)
 	pg_atomic_init_u64(&shared->taken, 0);
 	pg_atomic_init_u64(&shared->attempts, 0);
 	pg_atomic_init_u64(&shared->found, 0);
+	pg_atomic_init_u32(&shared->stopped, 0);
 }
 
 static void
@@ -126,7 +147,7 @@ run_parallel(FtcMining *mining, int workers)
 		ereport(NOTICE,
 				errmsg("only %d of %d workers are to be had", context->nworkers_launched + 1, workers),
 				errhint("See max_parallel_workers and max_worker_processes."));
-	search(shared);
+	search_or_stop(shared);
 	WaitForParallelWorkersToFinish(context);
 	end(shared, mining);
 	DestroyParallelContext(context);
