@@ -23,10 +23,14 @@
 
 PG_FUNCTION_INFO_V1(ftchain_clear_alarm);
 
+/*
+ * What an operator has decided about a member and a height is decided.  Damage has
+ * neither: what has come since is another.
+ */
 static FtcStmt alarm_put = {
 	.sql = "INSERT INTO ftchain.alarm AS a (chain, kind, member, height, detail) VALUES ($1, $2, $3, $4, $5)"
 	" ON CONFLICT (chain, kind) DO UPDATE SET since = now(), member = $3, height = $4, detail = $5, lifted = NULL"
-	" WHERE a.lifted IS NOT NULL",
+	" WHERE a.lifted IS NOT NULL AND ($3 IS NULL OR a.member IS DISTINCT FROM $3 OR a.height IS DISTINCT FROM $4)",
 	.nargs = 5,
 	.argtypes = {INT4OID, TEXTOID, BYTEAOID, INT8OID, TEXTOID},
 };
@@ -93,6 +97,18 @@ ftc_alarm_refuse(const char *chain)
 			errhint("An operator has to decide between the branches, and ftchain.clear_alarm() lets this one go on; what is being rebuilt goes on by itself."));
 }
 
+static void
+need_kind(const char *kind)
+{
+	if (strcmp(kind, FTC_ALARM_DAMAGE) != 0 && strcmp(kind, FTC_ALARM_DIVERGENCE) != 0 &&
+		strcmp(kind, FTC_ALARM_RECOVERY) != 0)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("there is no alarm of kind \"%s\"", kind),
+				errhint("The kinds are \"%s\", \"%s\" and \"%s\"; NULL is all of them.",
+						FTC_ALARM_DAMAGE, FTC_ALARM_DIVERGENCE, FTC_ALARM_RECOVERY));
+}
+
 Datum
 ftchain_clear_alarm(PG_FUNCTION_ARGS)
 {
@@ -106,7 +122,9 @@ ftchain_clear_alarm(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("chain must not be null"));
+				errmsg("\"chain\" must not be null"));
+	if (!PG_ARGISNULL(1))
+		need_kind(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	ftc_enter(&scope);
 	ftc_chain_need(&chain, text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	args[0] = Int32GetDatum(chain.id);

@@ -46,22 +46,34 @@ static FtcStmt applied_put = {
  * A sender sends again what it still keeps, and restored from a backup what that
  * kept.  So of what it knows to be taken ids are remembered for twice the time that
  * messages and backups are kept.  It knows of what was taken AN_HOUR before
- * something else came: no call is under way for so long.
+ * something else came: no call is under way for so long.  While it is silent no
+ * time passes: it may be restored, when it is back, to what it was before.
  */
 #define AN_HOUR "interval '1 hour'"
 
 static FtcStmt applied_prune = {
 	.sql = "DELETE FROM ftchain.applied a USING ftchain.stream_in s WHERE a.member = s.member AND a.stream = s.stream"
-	" AND s.heard <= now() - make_interval(secs => 2 * $1) AND a.received < s.heard - " AN_HOUR,
+	" AND s.received_at >= s.heard + make_interval(secs => 2 * $1) AND a.received < s.heard - " AN_HOUR,
 	.nargs = 1,
 	.argtypes = {FLOAT8OID},
 };
 
 static FtcStmt applied_proceed = {
-	.sql = "UPDATE ftchain.stream_in SET heard = received_at"
-	" WHERE received_at > heard AND heard <= now() - make_interval(secs => 2 * $1) OR heard IS NULL AND received_at IS NOT NULL",
+	.sql = "UPDATE ftchain.stream_in SET heard = received_at WHERE (member, stream) IN"
+	" (SELECT member, stream FROM ftchain.stream_in"
+	" WHERE received_at >= heard + make_interval(secs => 2 * $1) OR heard IS NULL AND received_at IS NOT NULL"
+	" FOR UPDATE SKIP LOCKED)",
 	.nargs = 1,
 	.argtypes = {FLOAT8OID},
+};
+
+/* What came again may come once more. */
+static FtcStmt applied_touch = {
+	.sql = "UPDATE ftchain.applied SET received = now() WHERE member = $1 AND stream = $2 AND incarnation = $3"
+	" AND bucket = ANY ($4) AND received < now() - " AN_HOUR,
+	.nargs = 4,
+	.argtypes = {BYTEAOID, INT4OID, INT8OID, INT8ARRAYOID},
+	.by_index = true,
 };
 
 typedef struct Bucket
@@ -205,12 +217,25 @@ mark_anew(FtcApplied *applied, const FtcIncoming *incoming, int n)
 	}
 }
 
+static bool
+is_any_known(const FtcIncoming *incoming, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (incoming[i].known)
+			return true;
+	return false;
+}
+
 void
 ftc_applied_note(FtcApplied *applied, const FtcIncoming *incoming, int n)
 {
 	const FtcIntake *r = applied->intake;
 	Datum	   *ids = palloc(applied->nbuckets * sizeof(Datum));
 	int			count = 0;
+
+	if (is_any_known(incoming, n))
+		ftc_run(&applied_touch, ftc_hash_datum(&r->sender), Int32GetDatum(r->stream), Int64GetDatum(applied->incarnation),
+				PointerGetDatum(numbers_of(applied, false)));
 
 	/* of those that were looked at, only the first may have been taken */
 	mark_anew(applied, incoming, n);

@@ -60,7 +60,7 @@ typedef struct FtcLineFacts
 	uint64		timeout;		/* us */
 	uint64		lacks;			/* position, if it is stopped; 0: not known */
 	int			n;
-	FtcFlightSlot flight[FTC_FLIGHT_MAX];
+	FtcFlightSlot flight[FTC_SEGMENTS_MAX]; /* as many as a sender has */
 	uint64		in_flight;		/* bytes */
 } FtcLineFacts;
 

@@ -72,6 +72,7 @@ typedef struct Finding
 	FtcHash		there;
 	int64		entry;			/* 0: none */
 	const char *detail;			/* NULL: none */
+	bool		stops;			/* nothing more may be written here */
 } Finding;
 
 /* ----------------------------------------------------------------
@@ -80,7 +81,7 @@ typedef struct Finding
  */
 
 struct pg_result *
-ftc_compare_ask(FtcAsked *asked, const FtcCall *call, const FtcPeerArgs *args)
+ftc_compare_ask(FtcComparison *asked, const FtcCall *call, const FtcPeerArgs *args)
 {
 	struct pg_result *result = ftc_peer_ask(&asked->peer, call, args);
 
@@ -92,7 +93,7 @@ ftc_compare_ask(FtcAsked *asked, const FtcCall *call, const FtcPeerArgs *args)
 }
 
 pg_noreturn static void
-bad_answer(const FtcAsked *asked)
+bad_answer(const FtcComparison *asked)
 {
 	ereport(ERROR,
 			errcode(ERRCODE_DATA_EXCEPTION),
@@ -100,7 +101,7 @@ bad_answer(const FtcAsked *asked)
 }
 
 static void
-ask_head(FtcAsked *asked)
+ask_head(FtcComparison *asked)
 {
 	FtcPeerArgs args = {0};
 	struct pg_result *result;
@@ -120,7 +121,7 @@ ask_head(FtcAsked *asked)
 
 /* Blocks of its main chain after the first of these ids that is on it. */
 static struct pg_result *
-ask_blocks(FtcAsked *asked, const FtcHash *ids, int n, int most)
+ask_blocks(FtcComparison *asked, const FtcHash *ids, int n, int most)
 {
 	FtcPeerArgs args = {0};
 	FtcSlice   *locator = palloc(n * sizeof(FtcSlice));
@@ -146,7 +147,7 @@ read_block(struct pg_result *result, int row, FtcBlock *block, FtcHeader *header
 
 /* The height after which its main chain goes on, if it knows any of these. */
 static int64
-ask_fork(FtcAsked *asked, const FtcHash *ids, const int64 *heights, int n)
+ask_fork(FtcComparison *asked, const FtcHash *ids, const int64 *heights, int n)
 {
 	struct pg_result *result = ask_blocks(asked, ids, n, 1);
 	int64		height = asked->head;
@@ -181,7 +182,7 @@ main_id(const FtcChain *chain, int64 height)
 
 /* The highest block that both main chains have: each question leaves 1/200 of what was left. */
 static int64
-find_common(FtcAsked *asked)
+find_common(FtcComparison *asked)
 {
 	int64		low = 0;		/* is known to be common */
 	int64		high = Min(ftc_store_main_height(asked->chain->id), asked->head);
@@ -215,7 +216,7 @@ find_common(FtcAsked *asked)
 }
 
 void
-ftc_compare_open(FtcAsked *asked, const char *server, Oid for_role)
+ftc_compare_open(FtcComparison *asked, const char *server, Oid for_role)
 {
 	memset(asked, 0, sizeof(*asked));
 	ftc_identity_need(&asked->self);
@@ -223,7 +224,7 @@ ftc_compare_open(FtcAsked *asked, const char *server, Oid for_role)
 }
 
 void
-ftc_compare_close(FtcAsked *asked)
+ftc_compare_close(FtcComparison *asked)
 {
 	/* an error of its own has closed it */
 	if (asked->peer.phase != FTC_PEER_CLOSED)
@@ -231,7 +232,7 @@ ftc_compare_close(FtcAsked *asked)
 }
 
 void
-ftc_compare_chain(FtcAsked *asked, const FtcChain *chain)
+ftc_compare_chain(FtcComparison *asked, const FtcChain *chain)
 {
 	asked->chain = chain;
 	asked->calls = asked->bytes = 0;
@@ -271,7 +272,7 @@ names_of_differences(const FtcHeader *a, const FtcHeader *b)
  * other and their proposers are members by what is known here.
  */
 static FtcU256
-proven_work(FtcAsked *asked, const FtcState *state, FtcHash *first, FtcHeader *first_header)
+proven_work(FtcComparison *asked, const FtcState *state, FtcHash *first, FtcHeader *first_header)
 {
 	FtcU256		work = ftc_u256_from_u64(0);
 	FtcU256		least = ftc_pow_work(state->params.limit_bits);
@@ -317,7 +318,7 @@ proven_work(FtcAsked *asked, const FtcState *state, FtcHash *first, FtcHeader *f
 
 /* Both have gone on beside each other. */
 static void
-compare_branches(FtcAsked *asked, Finding *f)
+compare_branches(FtcComparison *asked, Finding *f)
 {
 	FtcState   *state = ftc_branch_current_state(asked->chain->id);
 	int64		limit = (int64) state->params.reorg_limit;
@@ -344,7 +345,7 @@ compare_branches(FtcAsked *asked, Finding *f)
 		f->outcome = "diverged";
 		f->detail = psprintf("the other branch has more work and leaves this one %lld blocks below the head, the chain's limit is %lld; %s",
 							 (long long) depth, (long long) limit, f->detail);
-		(void) ftc_alarm_raise(asked->chain->id, FTC_ALARM_DIVERGENCE, &asked->member, f->height, f->detail);
+		f->stops = true;
 	}
 	else if (more < 0 && asked->head - asked->common > limit)
 	{
@@ -378,7 +379,7 @@ is_same(FtcSlice a, FtcSlice b)
 
 /* What the peer gives of the block; NULL, and the comparison is over, if it says that this is damaged. */
 static struct pg_result *
-ask_block(FtcAsked *asked, const FtcPeerArgs *args)
+ask_block(FtcComparison *asked, const FtcPeerArgs *args)
 {
 	MemoryContext outer = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -412,7 +413,7 @@ ask_block(FtcAsked *asked, const FtcPeerArgs *args)
 
 /* Has it given the block with this id as it is here, with its body if it says that it stores it? */
 static bool
-compare_block(FtcAsked *asked, int64 height, Finding *f)
+compare_block(FtcComparison *asked, int64 height, Finding *f)
 {
 	FtcPeerArgs args = {0};
 	struct pg_result *result;
@@ -456,7 +457,7 @@ compare_block(FtcAsked *asked, int64 height, Finding *f)
 
 /* Every block that both have: ours against its id first, so that it is known whose fault it is. */
 static void
-compare_contents(FtcAsked *asked, Finding *f)
+compare_contents(FtcComparison *asked, Finding *f)
 {
 	for (int64 height = 0; height <= asked->common && strcmp(f->outcome, "same") == 0; height++)
 	{
@@ -477,7 +478,7 @@ compare_contents(FtcAsked *asked, Finding *f)
 }
 
 static void
-compare_chain(FtcAsked *asked, const FtcChain *chain, bool deep, Finding *f)
+compare_chain(FtcComparison *asked, const FtcChain *chain, bool deep, Finding *f)
 {
 	int64		head;
 
@@ -499,6 +500,14 @@ compare_chain(FtcAsked *asked, const FtcChain *chain, bool deep, Finding *f)
 	}
 }
 
+/* What follows from it; nothing is asked any more. */
+static void
+settle(const FtcComparison *asked, const FtcChain *chain, const Finding *f)
+{
+	if (f->stops)
+		(void) ftc_alarm_raise(chain->id, FTC_ALARM_DIVERGENCE, &asked->member, f->height, f->detail);
+}
+
 /* ----------------------------------------------------------------
  *		Now and then
  * ----------------------------------------------------------------
@@ -518,27 +527,29 @@ ftc_compare_due(int interval, FtcChain *chain)
 void
 ftc_compare_peer(const char *server, const FtcChain *chain, Oid for_role)
 {
-	FtcAsked	asked;
+	FtcComparison asked;
 	Finding		f = {0};
-	volatile int64 differences = 0;
-	int64		taken = 0;
+	FtcCopiesFound *volatile found = NULL;
+	int64		taken;
 	bool		nulls[8] = {false};
 
 	ftc_compare_open(&asked, server, for_role);
 	PG_TRY();
 	{
 		compare_chain(&asked, chain, false, &f);
-		differences = ftc_copies_compare(&asked, &taken);
+		found = ftc_copies_compare(&asked);
 	}
 	PG_FINALLY();
 	{
 		ftc_compare_close(&asked);
 	}
 	PG_END_TRY();
+	settle(&asked, chain, &f);
+	taken = ftc_copies_take(found);
 	nulls[3] = f.height < 0;
 	ftc_stmt_run(&comparison_put, FTC_ARGS(CStringGetTextDatum(server), Int32GetDatum(chain->id),
 										   CStringGetTextDatum(f.outcome), Int64GetDatum(f.height),
-										   Int64GetDatum(differences), Int64GetDatum(taken),
+										   Int64GetDatum(found->n), Int64GetDatum(taken),
 										   Int64GetDatum(asked.calls), Int64GetDatum(asked.bytes)), nulls);
 }
 
@@ -562,7 +573,7 @@ ftc_compare_need(const char *server, const char *name)
 	if (server == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				errmsg("server must not be null"));
+				errmsg("\"server\" must not be null"));
 	if (IsTransactionBlock())
 		ereport(ERROR,
 				errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
@@ -571,7 +582,7 @@ ftc_compare_need(const char *server, const char *name)
 }
 
 static void
-return_finding(ReturnSetInfo *rsinfo, const FtcAsked *asked, const Finding *f)
+return_finding(ReturnSetInfo *rsinfo, const FtcComparison *asked, const Finding *f)
 {
 	Datum		values[9] = {CStringGetTextDatum(asked->chain->name), CStringGetTextDatum(f->outcome),
 		Int64GetDatum(f->height), ftc_hash_datum(&f->here), ftc_hash_datum(&f->there), Int64GetDatum(f->entry),
@@ -592,21 +603,26 @@ ftchain_compare(PG_FUNCTION_ARGS)
 	bool		deep = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 	Oid			caller = GetUserId();
 	FtcScope	scope;
-	FtcAsked	asked;
+	FtcComparison asked;
+	List	   *chains;
+	List	   *volatile findings = NIL;
 	ListCell   *cell;
+	ListCell   *other;
 
 	ftc_compare_need(server, "ftchain.compare");
 	InitMaterializedSRF(fcinfo, 0);
 	ftc_enter(&scope);
+	chains = ftc_chain_list_named(name);
 	ftc_compare_open(&asked, server, caller);
 	PG_TRY();
 	{
-		foreach(cell, ftc_chain_list_named(name))
+		foreach(cell, chains)
 		{
-			Finding		f = {0};
+			Finding    *f = palloc0(sizeof(Finding));
 
-			compare_chain(&asked, lfirst(cell), deep, &f);
-			return_finding((ReturnSetInfo *) fcinfo->resultinfo, &asked, &f);
+			compare_chain(&asked, lfirst(cell), deep, f);
+			return_finding((ReturnSetInfo *) fcinfo->resultinfo, &asked, f);
+			findings = lappend(findings, f);
 		}
 	}
 	PG_FINALLY();
@@ -614,6 +630,8 @@ ftchain_compare(PG_FUNCTION_ARGS)
 		ftc_compare_close(&asked);
 	}
 	PG_END_TRY();
+	forboth(cell, chains, other, findings)
+		settle(&asked, lfirst(cell), lfirst(other));
 	ftc_leave(&scope);
 	return (Datum) 0;
 }

@@ -15,7 +15,7 @@
 #include "peer.h"
 
 /* A peer that is being asked about a chain. */
-typedef struct FtcAsked
+typedef struct FtcComparison
 {
 	FtcPeer		peer;
 	FtcIdentity self;
@@ -27,18 +27,18 @@ typedef struct FtcAsked
 	int64		common;			/* the highest block of both main chains */
 	int64		calls;
 	int64		bytes;			/* of calls and answers */
-} FtcAsked;
+} FtcComparison;
 
 /* Make a call, counted; an error if it fails. */
-extern struct pg_result *ftc_compare_ask(FtcAsked *asked, const FtcCall *call, const FtcPeerArgs *args);
+extern struct pg_result *ftc_compare_ask(FtcComparison *asked, const FtcCall *call, const FtcPeerArgs *args);
 
 /* Refuse to begin without a server, or where something may be locked: name is the function's. */
 extern void ftc_compare_need(const char *server, const char *name);
 
 /* Connect, and find out what both have in common; close in any case. */
-extern void ftc_compare_open(FtcAsked *asked, const char *server, Oid for_role);
-extern void ftc_compare_close(FtcAsked *asked);
-extern void ftc_compare_chain(FtcAsked *asked, const FtcChain *chain);
+extern void ftc_compare_open(FtcComparison *asked, const char *server, Oid for_role);
+extern void ftc_compare_close(FtcComparison *asked);
+extern void ftc_compare_chain(FtcComparison *asked, const FtcChain *chain);
 
 /*
  * What the keeper does now and then with a peer and a chain: compare and write

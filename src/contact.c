@@ -42,6 +42,7 @@ static uint64 listed_at = 0;
 #define REACH_FAR_EVERY 8
 #define REACH_AGAIN_US (250 * 1000)
 #define LOG_EVERY_US (10 * USECS_PER_SEC)
+#define TELL_MAX 100			/* of one peer, to who calls sync() */
 
 /* The time of day of a time to come. */
 static TimestampTz
@@ -61,6 +62,35 @@ show_error(FtcPeerSlot *slot, const char *error)
 	slot->last_error_at = error[0] == '\0' ? 0 : ftc_clock_timestamp();
 }
 
+static bool
+may_log(const FtcContact *c)
+{
+	return MyBgworkerEntry == NULL ? c->nlogged < TELL_MAX
+		: c->logged_at == 0 || ftc_clock_steady() - c->logged_at >= LOG_EVERY_US;
+}
+
+static void
+log_failure(FtcContact *c, const char *why)
+{
+	strlcpy(c->logged, why, sizeof(c->logged));
+	c->withheld[0] = '\0';
+	c->logged_at = ftc_clock_steady();
+	c->nlogged++;
+	ereport(LOG,
+			errmsg("ftchain: server \"%s\": %s", c->peer.server, c->logged));
+}
+
+static void
+log_withheld(FtcContact *c)
+{
+	char		why[FTC_SHARED_TEXT];
+
+	if (c->withheld[0] == '\0' || !may_log(c))
+		return;
+	strcpy(why, c->withheld);
+	log_failure(c, why);
+}
+
 void
 ftc_contact_show(int i)
 {
@@ -69,6 +99,8 @@ ftc_contact_show(int i)
 	FtcPeerSlot *slot;
 	FtcContact *c = ftc_contacts[i];
 
+	if (c != NULL)
+		log_withheld(c);
 	if (database == NULL)
 		return;
 	slot = &database->peer[i];
@@ -101,21 +133,19 @@ backoff(int failures)
 
 /*
  * Logged when it is news, and by a worker not often: some of the words are the
- * peer's.  Who calls sync() waits, and is told all of it.
+ * peer's.  Of what comes too soon the last is logged later.  Who calls sync()
+ * waits, and is told all of it, up to a bound.
  */
 void
 ftc_contact_note_failure(FtcContact *c, const char *why)
 {
-	uint64		now = ftc_clock_steady();
-
 	ftc_shared_text(c->last_error, why);
-	if (strcmp(c->last_error, c->logged) == 0 ||
-		(MyBgworkerEntry != NULL && c->logged_at > 0 && now - c->logged_at < LOG_EVERY_US))
+	if (strcmp(c->last_error, c->logged) == 0)
 		return;
-	ereport(LOG,
-			errmsg("ftchain: server \"%s\": %s", c->peer.server, c->last_error));
-	strcpy(c->logged, c->last_error);
-	c->logged_at = now;
+	if (may_log(c))
+		log_failure(c, c->last_error);
+	else
+		strcpy(c->withheld, c->last_error);
 }
 
 void

@@ -13,6 +13,7 @@
 
 #include "area.h"
 #include "chain.h"
+#include "core/again.h"
 #include "inbox.h"
 #include "outbox.h"
 #include "peer.h"
@@ -48,9 +49,7 @@ typedef struct FtcLine
 	FtcHash		reached;		/* the last block it gave us, to go on from */
 	int64		reached_height; /* -1: none */
 	FtcOutLink	out;			/* what is announced to it */
-	FtcHash		heads[2];		/* its and ours, when it last said hello */
-	int			apart;			/* how often they were the same, and differed */
-	uint64		announced_at;	/* when blocks were announced to it again */
+	FtcAgain	again;			/* what it lacks was announced again */
 	uint64		doubted_at;		/* when an answer did not go with its greeting */
 	bool		not_taken;		/* it took nothing of the last call */
 	FtcLineSlot *shown;			/* in shared memory; NULL: not yet */
@@ -107,7 +106,9 @@ typedef struct FtcContact
 	bool		refuses;		/* it does answer, but not to us */
 	char		last_error[FTC_SHARED_TEXT];	/* empty: all is well */
 	char		logged[FTC_SHARED_TEXT];
+	char		withheld[FTC_SHARED_TEXT];	/* to be logged later; empty: none */
 	uint64		logged_at;
+	int			nlogged;
 	uint64		calls;
 	uint64		bytes;
 	uint64		round_trip;		/* us, smoothed */

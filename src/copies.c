@@ -252,10 +252,15 @@ read_nodes(Datum array, int level, FtcRangeNode *nodes)
 	int			n;
 
 	deconstruct_array(indexes, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &values, &nulls, &n);
-	if (n < 1 || n > FTC_RANGES_AT_ONCE || level < 1 || level > FTC_RANGES_LEVELS)
+	if (level < 1 || level > FTC_RANGES_LEVELS)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("this is no question about what members store"));
+				errmsg("level is out of range: %d", level),
+				errdetail("It may be from 1 to %d.", FTC_RANGES_LEVELS));
+	if (n < 1 || n > FTC_RANGES_AT_ONCE)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("a question is about 1 to %d nodes, not %d", FTC_RANGES_AT_ONCE, n));
 	for (int i = 0; i < n; i++)
 	{
 		nodes[i].level = level;
@@ -263,7 +268,7 @@ read_nodes(Datum array, int level, FtcRangeNode *nodes)
 		if (nulls[i] || DatumGetInt64(values[i]) < 0 || nodes[i].index > (UINT64_MAX >> 1) >> (8 * Min(level, 7)))
 			ereport(ERROR,
 					errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("this is no question about what members store"));
+					errmsg("node %d is none of level %d", i + 1, level));
 	}
 	return n;
 }
@@ -320,7 +325,7 @@ note_difference(void *arg, uint64 height, const FtcHash *mine, const FtcHash *th
 
 /* Ask for these nodes, and compare the answers with our own. */
 static void
-ask_nodes(FtcAsked *asked, FtcRangeSearch *search, const FtcRangeNode *nodes, int n, Differences *d)
+ask_nodes(FtcComparison *asked, FtcRangeSearch *search, const FtcRangeNode *nodes, int n, Differences *d)
 {
 	FtcPeerArgs args = {0};
 	struct pg_result *result;
@@ -360,21 +365,21 @@ count_statements(const FtcHash *block)
 }
 
 /* What the peer knows of one block that is on both main chains. */
-typedef struct Known
+typedef struct FtcCopiesKnown
 {
 	FtcHash		block;
 	FtcSlice	statements;		/* none: nothing */
-} Known;
+} FtcCopiesKnown;
 
 static void
-ask_statements(FtcAsked *asked, int64 height, Known *known, MemoryContext context)
+ask_statements(FtcComparison *asked, int64 height, FtcCopiesKnown *known, MemoryContext context)
 {
 	FtcPeerArgs args = {0};
 	struct pg_result *result;
 	FtcStored	parent;
 	FtcStored	block;
 	FtcSlice	locator;
-	FtcSlice	bytes = {0};
+	FtcSlice	bytes;
 
 	if (!ftc_store_load_main(asked->chain->id, height - 1, &parent) ||
 		!ftc_store_load_main(asked->chain->id, height, &block))
@@ -384,65 +389,75 @@ ask_statements(FtcAsked *asked, int64 height, Known *known, MemoryContext contex
 	ftc_peer_arg_array(&args, &locator, 1);
 	ftc_peer_arg_int(&args, 1);
 	result = ftc_compare_ask(asked, FTC_CALL_BLOCKS, &args);
-	if (ftc_peer_rows(result) == 1 && !ftc_peer_is_null(result, 0, 1))
-		bytes = ftc_peer_bytes(result, 0, 1);
 	known->block = block.id;
-	known->statements = ftc_slice(memcpy(MemoryContextAlloc(context, bytes.len + 1), bytes.data, bytes.len), bytes.len);
+	if (ftc_peer_rows(result) == 1 && !ftc_peer_is_null(result, 0, 1))
+	{
+		bytes = ftc_peer_bytes(result, 0, 1);
+		known->statements = ftc_slice(memcpy(MemoryContextAlloc(context, bytes.len + 1), bytes.data, bytes.len), bytes.len);
+	}
 	ftc_peer_clear(result);
 }
 
-/* All is asked for before anything is locked. */
-static int64
-take_statements(FtcAsked *asked, const Differences *d)
-{
-	Known	   *known = palloc0(Max(d->n, 1) * sizeof(Known));
-	MemoryContext context = CurrentMemoryContext;
-	int64		taken = 0;
-
-	for (int i = 0; i < d->n; i++)
-	{
-		MemoryContext outer = ftc_nest();
-
-		ask_statements(asked, d->heights[i], &known[i], context);
-		ftc_unnest(outer);
-		CHECK_FOR_INTERRUPTS();
-	}
-	if (d->n > 0)
-		ftc_chain_lock(asked->chain->id);
-	for (int i = 0; i < d->n; i++)
-	{
-		MemoryContext outer = ftc_nest();
-		int64		before = count_statements(&known[i].block);
-
-		(void) ftc_inbox_statements(asked->chain, &known[i].block, known[i].statements);
-		taken += count_statements(&known[i].block) > before;
-		ftc_unnest(outer);
-	}
-	return taken;
-}
-
-int64
-ftc_copies_compare(FtcAsked *asked, int64 *taken)
+static void
+find_differences(FtcComparison *asked, Differences *d)
 {
 	FtcRangeSearch search;
 	FtcRangeNode nodes[FTC_RANGES_AT_ONCE];
-	Differences d = {.heights = palloc(DIFFERENCES_MAX * sizeof(int64))};
 	int			n;
 
-	*taken = 0;
-	if (asked->common < 1)
-		return 0;
 	ftc_ranges_search(&search, palloc(FTC_RANGES_STACK * sizeof(FtcRangeNode)), (uint64) asked->common);
-	while (d.n < DIFFERENCES_MAX && (n = ftc_ranges_next(&search, nodes)) > 0)
+	while (d->n < DIFFERENCES_MAX && (n = ftc_ranges_next(&search, nodes)) > 0)
 	{
 		MemoryContext outer = ftc_nest();
 
-		ask_nodes(asked, &search, nodes, n, &d);
+		ask_nodes(asked, &search, nodes, n, d);
 		ftc_unnest(outer);
 		CHECK_FOR_INTERRUPTS();
 	}
-	*taken = take_statements(asked, &d);
-	return d.n;
+}
+
+FtcCopiesFound *
+ftc_copies_compare(FtcComparison *asked)
+{
+	FtcCopiesFound *found = palloc0(sizeof(FtcCopiesFound));
+	Differences d = {.heights = palloc(DIFFERENCES_MAX * sizeof(int64))};
+	MemoryContext context = CurrentMemoryContext;
+
+	found->chain = asked->chain;
+	if (asked->common < 1)
+		return found;
+	find_differences(asked, &d);
+	found->n = d.n;
+	found->known = palloc0(Max(d.n, 1) * sizeof(FtcCopiesKnown));
+	for (int i = 0; i < d.n; i++)
+	{
+		MemoryContext outer = ftc_nest();
+
+		ask_statements(asked, d.heights[i], &found->known[i], context);
+		ftc_unnest(outer);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return found;
+}
+
+int64
+ftc_copies_take(const FtcCopiesFound *found)
+{
+	int64		taken = 0;
+
+	if (found->n > 0)
+		ftc_chain_lock(found->chain->id);
+	for (int64 i = 0; i < found->n; i++)
+	{
+		MemoryContext outer = ftc_nest();
+		const FtcCopiesKnown *known = &found->known[i];
+		int64		before = count_statements(&known->block);
+
+		(void) ftc_inbox_statements(found->chain, &known->block, known->statements);
+		taken += count_statements(&known->block) > before;
+		ftc_unnest(outer);
+	}
+	return taken;
 }
 
 /* ----------------------------------------------------------------
@@ -450,11 +465,32 @@ ftc_copies_compare(FtcAsked *asked, int64 *taken)
  * ----------------------------------------------------------------
  */
 
-static void
-return_comparison(ReturnSetInfo *rsinfo, const FtcAsked *asked, int64 differences, int64 taken)
+/* What came of one chain, and what it took up to then. */
+typedef struct Compared
 {
-	Datum		values[5] = {CStringGetTextDatum(asked->chain->name), Int64GetDatum(differences), Int64GetDatum(taken),
-	Int64GetDatum(asked->calls), Int64GetDatum(asked->bytes)};
+	FtcCopiesFound *found;
+	int64		calls;
+	int64		bytes;
+} Compared;
+
+static Compared *
+compare_one(FtcComparison *asked, const FtcChain *chain)
+{
+	Compared   *c = palloc(sizeof(Compared));
+
+	ftc_compare_chain(asked, chain);
+	c->found = ftc_copies_compare(asked);
+	c->calls = asked->calls;
+	c->bytes = asked->bytes;
+	return c;
+}
+
+static void
+take_and_return(ReturnSetInfo *rsinfo, const Compared *c)
+{
+	int64		taken = ftc_copies_take(c->found);
+	Datum		values[5] = {CStringGetTextDatum(c->found->chain->name), Int64GetDatum(c->found->n), Int64GetDatum(taken),
+	Int64GetDatum(c->calls), Int64GetDatum(c->bytes)};
 	bool		nulls[5] = {false};
 
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
@@ -468,7 +504,8 @@ ftchain_compare_copies(PG_FUNCTION_ARGS)
 	char	   *name = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 	Oid			caller = GetUserId();
 	FtcScope	scope;
-	FtcAsked	asked;
+	FtcComparison asked;
+	List	   *volatile all = NIL;
 	ListCell   *cell;
 
 	ftc_compare_need(server, "ftchain.compare_copies");
@@ -478,20 +515,15 @@ ftchain_compare_copies(PG_FUNCTION_ARGS)
 	PG_TRY();
 	{
 		foreach(cell, ftc_chain_list_named(name))
-		{
-			int64		differences;
-			int64		taken;
-
-			ftc_compare_chain(&asked, lfirst(cell));
-			differences = ftc_copies_compare(&asked, &taken);
-			return_comparison((ReturnSetInfo *) fcinfo->resultinfo, &asked, differences, taken);
-		}
+			all = lappend(all, compare_one(&asked, lfirst(cell)));
 	}
 	PG_FINALLY();
 	{
 		ftc_compare_close(&asked);
 	}
 	PG_END_TRY();
+	foreach(cell, all)
+		take_and_return((ReturnSetInfo *) fcinfo->resultinfo, lfirst(cell));
 	ftc_leave(&scope);
 	return (Datum) 0;
 }

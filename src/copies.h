@@ -20,11 +20,20 @@ extern void ftc_copies_forget(int32 chain, int64 from);
 /* Sum up what has not changed for a while; true if there is more to do. */
 extern bool ftc_copies_sum_up(const FtcChain *chain);
 
+/* Blocks of which a peer may know more than is known here, with what it says. */
+typedef struct FtcCopiesFound
+{
+	const FtcChain *chain;
+	int64		n;				/* heights that differ */
+	struct FtcCopiesKnown *known;
+} FtcCopiesFound;
+
 /*
- * Compare the statements known here with those that a peer knows, and take what
- * is missing.  Gives how many heights differed; taken: of how many something was
- * taken.
+ * Compare the statements known here with those that a peer knows: that is asked and
+ * waited for, with nothing locked; palloc'd.  Then take what is missing: gives of
+ * how many heights something was taken.
  */
-extern int64 ftc_copies_compare(FtcAsked *asked, int64 *taken);
+extern FtcCopiesFound *ftc_copies_compare(FtcComparison *asked);
+extern int64 ftc_copies_take(const FtcCopiesFound *found);
 
 #endif							/* FTC_COPIES_H */

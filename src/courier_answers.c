@@ -116,31 +116,19 @@ need_member(FtcContact *c, const FtcHash *member)
 	return false;
 }
 
-/*
- * An epoch of the ledger begins empty; and what was dropped with the one before, a
- * peer may be unable to ask for: it may not reach us, or another copy of us instead.
- * So blocks that it seems to lack are announced again, then, and ever more seldom
- * while it stays behind though it has acknowledged all.
- */
 static void
 announce_again(FtcContact *c, const FtcRoute *route, const FtcHash *head, bool ahead, const FtcStored *ours)
 {
 	FtcLine    *line = c->call.line;
-	uint64		now = ftc_clock_steady();
-	bool		same = ftc_hash_equal(&line->heads[0], head) && ftc_hash_equal(&line->heads[1], &ours->id);
+	FtcAgainCase peer = {
+		.head = *head,
+		.lacks = !ahead && !ftc_hash_equal(head, &ours->id),
+		.is_new = ftc_sending_is_empty(&line->out, route),
+		.has_all = ftc_sending_is_done(&line->out, route)
+	};
 
-	line->apart = same ? line->apart + 1 : 0;
-	line->heads[0] = *head;
-	line->heads[1] = ours->id;
-	if (ahead || ftc_hash_equal(head, &ours->id))
+	if (!ftc_again_is_due(&line->again, &peer, (uint64) ftc_guc_heartbeat * 1000, ftc_clock_steady()))
 		return;
-	if (!ftc_sending_is_empty(&line->out, route) &&
-		(line->apart == 0 || (line->apart & (line->apart - 1)) != 0 || !ftc_sending_is_done(&line->out, route)))
-		return;
-	/* who makes us begin anew with each answer would have us do nothing else */
-	if (line->announced_at > 0 && now - line->announced_at < (uint64) ftc_guc_heartbeat * 1000)
-		return;
-	line->announced_at = now;
 	/* announcements are numbered under the lock */
 	ftc_chain_lock(route->chain);
 	ftc_outbox_again(route->chain, head);
@@ -198,10 +186,7 @@ take_stream(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 	ftc_sending_hello(&line->out, &route, &ack);
 	ftc_message_heard(line->stream, line->out.stopped ? 0 : self->incarnation);
 	if (line->out.sender.state == FTC_SENDER_OPEN)
-	{
 		line->greeted = true;
-		line->failures = 0;
-	}
 	else
 		ftc_line_leave(c, "what it lacks of a stream is not kept any more; see ftchain.resend()");
 	return true;
@@ -294,20 +279,24 @@ take_receive(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 {
 	FtcAck		ack;
 	FtcRoute	route = ftc_courier_route(c, self);
-	bool		knew;
+	FtcLine    *line = c->call.line;
+	bool		was_open = line->out.sender.state == FTC_SENDER_OPEN;
+	bool		knew = line->not_taken;
 
 	if (ftc_peer_rows(result) != 1 || !get_ack(result, 0, &ack) || !get_fate(result, 6, &ack.fate))
 		return malformed(c);
 	if (ack.fate.refused > 0)
 		ftc_line_note_failure(c, psprintf("%llu messages refused: %s", (unsigned long long) ack.fate.refused,
 										  ftc_peer_text(result, 0, 11)));
-	knew = c->call.line->not_taken;
-	c->call.line->not_taken = !ftc_sending_ack(&c->call.line->out, &route, &ack, c->call.order);
+	line->not_taken = !ftc_sending_ack(&line->out, &route, &ack, c->call.order);
+	if (ack.fate.taken > 0)
+		line->failures = 0;
 	/* of calls behind one that failed nothing is taken, without a reason */
-	if (c->call.line->not_taken && !(knew && ftc_peer_is_null(result, 0, 11)))
+	if (line->not_taken && !(knew && ftc_peer_is_null(result, 0, 11)))
 		ftc_line_note_failure(c, ftc_peer_is_null(result, 0, 11) ? "it does not take messages"
 							  : psprintf("it does not take messages: %s", ftc_peer_text(result, 0, 11)));
-	if (c->call.line->out.sender.state == FTC_SENDER_CLOSED)
+	/* of the answers that are under way then only the first says so */
+	if (was_open && line->out.sender.state == FTC_SENDER_CLOSED)
 		greet_again(c);
 	FTC_FAILPOINT("send-before-ack-commit");
 	return true;

@@ -27,8 +27,14 @@ static FtcStmt early_list = {
 	.argtypes = {BYTEAOID, INT4OID, INT4OID},
 };
 
+/* Each link is looked for behind the one before: a few rows are read, however many there are. */
 static FtcStmt early_links = {
-	.sql = "SELECT DISTINCT chain, stream FROM ftchain.early_in WHERE member = $1",
+	.sql = "WITH RECURSIVE link (chain, stream, n) AS ("
+	" (SELECT chain, stream, 1 FROM ftchain.early_in WHERE member = $1 ORDER BY chain, stream LIMIT 1)"
+	" UNION ALL SELECT e.chain, e.stream, l.n + 1 FROM link l, LATERAL"
+	" (SELECT chain, stream FROM ftchain.early_in WHERE member = $1 AND (chain, stream) > (l.chain, l.stream)"
+	" ORDER BY chain, stream LIMIT 1) e WHERE l.n < " CppAsString2(LINKS_MAX) ")"
+	" SELECT chain FROM link",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
@@ -88,7 +94,9 @@ ftc_early_load(FtcIntake *r)
 bool
 ftc_early_put(FtcIntake *r, uint64 seq, const FtcHash *before, FtcSlice bytes)
 {
-	if (r->link.n == 0 && !r->has_early && ftc_run(&early_links, ftc_hash_datum(&r->sender)) >= LINKS_MAX)
+	if (r->link.n == 0 && !r->has_early && !r->no_place)
+		r->no_place = ftc_run(&early_links, ftc_hash_datum(&r->sender)) >= LINKS_MAX;
+	if (r->no_place)
 		return false;
 	ftc_run(&early_put, LINK(r), Int64GetDatum((int64) r->link.end.epoch), Int64GetDatum((int64) seq),
 			ftc_hash_datum(before), ftc_slice_datum(bytes));

@@ -66,7 +66,9 @@ typedef struct Range
 typedef struct Ranges
 {
 	int			n;
-	Range		range[FTC_FLIGHT_MAX * 2 + 2];
+	Range		range[FTC_SEGMENTS_MAX * 2 + 2];	/* before each segment,
+													 * and it; lost, and the
+													 * rest */
 } Ranges;
 
 /* One after the other; those of one state that touch are one. */

@@ -347,8 +347,20 @@ look_for_moves(void *arg)
 	return more;
 }
 
+/*
+ * Each in a transaction of its own: locks are held for a short time, and what fails
+ * stops nothing else.
+ */
+typedef enum Tidying
+{
+	TIDY_SENT,
+	TIDY_APPLIED,
+	TIDY_EARLY,
+	TIDY_OUTBOX
+} Tidying;
+
 static bool
-tidy(void *arg)
+tidy_part(void *arg)
 {
 	FtcScope	scope;
 	FtcIdentity self;
@@ -358,20 +370,34 @@ tidy(void *arg)
 		return false;
 	ftc_enter(&scope);
 	if (ftc_identity_load(&self))
-	{
-		ftc_message_prune(self.incarnation);
-		ftc_applied_prune();
-		ftc_early_prune();
-	}
-	foreach(cell, is_somebody() ? ftc_chain_list() : NIL)
-	{
-		FtcChain   *chain = lfirst(cell);
-
-		ftc_outbox_prune(chain->id, OUTBOX_KEEP, ftc_guc_outbox_limit);
-	}
+		switch (*(Tidying *) arg)
+		{
+			case TIDY_SENT:
+				ftc_message_prune(self.incarnation);
+				break;
+			case TIDY_APPLIED:
+				ftc_applied_prune();
+				break;
+			case TIDY_EARLY:
+				ftc_early_prune();
+				break;
+			case TIDY_OUTBOX:
+				foreach(cell, ftc_chain_list())
+					ftc_outbox_prune(((FtcChain *) lfirst(cell))->id, OUTBOX_KEEP, ftc_guc_outbox_limit);
+				break;
+		}
 	ftc_leave(&scope);
 	ftc_step_end();
 	return false;
+}
+
+static void
+tidy(void)
+{
+	bool		more;
+
+	for (Tidying part = TIDY_SENT; part <= TIDY_OUTBOX; part++)
+		(void) ftc_step_try(tidy_part, &part, &more);
 }
 
 /* ms, a second at most */
@@ -411,7 +437,7 @@ ftc_keeper_turn(void)
 		sums_at = ftc_step_try(sum_up_copies, NULL, &more) && more ? 0 : now + SUMS_EVERY_US;
 	if (now >= tidy_at)
 	{
-		(void) ftc_step_try(tidy, NULL, &more);
+		tidy();
 		tidy_at = now + tidy_wait;
 		tidy_wait = Min(2 * tidy_wait, TIDY_EVERY_US);
 	}

@@ -17,6 +17,7 @@
 #include <openssl/x509.h>
 
 #include "access/xact.h"
+#include "commands/dbcommands.h"
 #include "common/file_perm.h"
 #include "miscadmin.h"
 #include "port.h"
@@ -258,6 +259,24 @@ ftc_keys_create(FtcKey *public_key)
 	OPENSSL_cleanse(&seed, sizeof(seed));
 }
 
+/* The key of another database of this server is not for who administers this one. */
+static void
+refuse_key_of_other(const char *name)
+{
+	char	   *end;
+	unsigned long oid = strtoul(name, &end, 10);
+	char	   *database;
+
+	if (end == name || strcmp(end, ".pem") != 0 || oid == MyDatabaseId)
+		return;
+	database = oid <= PG_UINT32_MAX ? get_database_name((Oid) oid) : NULL;
+	if (database != NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				errmsg("key file \"%s\" is that of database \"%s\"", name, database),
+				errhint("Copy the key that was saved of this member into ftchain.key_directory, under a name of its own."));
+}
+
 /* Linked, not moved: what was saved stays where it is. */
 void
 ftc_keys_adopt(const char *name)
@@ -271,7 +290,9 @@ ftc_keys_adopt(const char *name)
 	if (name[0] == '\0' || strchr(name, '/') != NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				errmsg("\"%s\" is no name of a file in the key directory", name));
+				errmsg("\"%s\" is no name of a file in the key directory", name),
+				errhint("Copy the file into ftchain.key_directory, and give its name only."));
+	refuse_key_of_other(name);
 	fd = open_key_file(saved, &st);
 	if (fd < 0)
 		ereport(ERROR,

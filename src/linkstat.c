@@ -118,6 +118,7 @@ gather(const FtcContact *c, const FtcLine *line, FtcLineFacts *facts)
 	facts->timeout = ftc_rtt_timeout(&sender->rtt);
 	facts->lacks = line->out.stopped ? line->out.lacks : 0;
 	facts->in_flight = ftc_sender_in_flight(sender);
+	StaticAssertStmt(lengthof(facts->flight) == lengthof(sender->flight), "each segment has a place");
 	for (facts->n = 0; facts->n < sender->n; facts->n++)
 	{
 		FtcFlightSlot *flight = &facts->flight[facts->n];

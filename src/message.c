@@ -26,6 +26,8 @@
 #include "stmt.h"
 #include "wake.h"
 
+#define EPOCHS_KEPT 1000		/* of a stream */
+
 static FtcStmt number_state = {
 	.sql = "SELECT snapshot FROM ftchain.number_state",
 };
@@ -150,6 +152,16 @@ static FtcStmt epoch_reach = {
 	.argtypes = {INT4OID, INT8OID, INT8OID},
 };
 
+/*
+ * A receiver that has us begin anew again and again does not fill the table: of an
+ * epoch that is forgotten nothing is known, and one that was in it stops.
+ */
+static FtcStmt epoch_prune = {
+	.sql = "DELETE FROM ftchain.epoch_out e USING (SELECT id, (SELECT k.epoch FROM ftchain.epoch_out k WHERE k.stream = o.id"
+	" ORDER BY k.epoch DESC OFFSET " CppAsString2(EPOCHS_KEPT) " LIMIT 1) AS last FROM ftchain.stream_out o) s"
+	" WHERE e.stream = s.id AND e.epoch <= s.last",
+};
+
 static FtcStmt stream_heard = {
 	.sql = "UPDATE ftchain.stream_out SET heard = $2 WHERE id = $1 AND heard <> $2",
 	.nargs = 2,
@@ -249,6 +261,7 @@ ftc_message_prune(int64 incarnation)
 	ftc_run(&prune_ranges, keep, Int64GetDatum(incarnation));
 	FTC_FAILPOINT("message-pruning");
 	ftc_run(&prune_messages, keep);
+	ftc_run(&epoch_prune, 0);
 }
 
 /* ----------------------------------------------------------------

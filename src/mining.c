@@ -177,5 +177,5 @@ ftchain_hash_rate(PG_FUNCTION_ARGS)
 				errdetail("It may be above 0, up to 3600."));
 	mining.timeout = (uint64) (seconds * USECS_PER_SEC);
 	ftc_mining_run(&mining, workers_arg(fcinfo, 1));
-	PG_RETURN_FLOAT8(mining.attempts * (double) USECS_PER_SEC / mining.elapsed);
+	PG_RETURN_FLOAT8((double) mining.hash_rate);
 }

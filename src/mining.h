@@ -55,6 +55,7 @@ typedef struct FtcMining
 	uint64		timeout;		/* us */
 	bool		found;
 	uint64		attempts;
+	uint64		hash_rate;		/* attempts/s, of all processes together */
 	uint64		elapsed;		/* us */
 } FtcMining;
 

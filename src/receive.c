@@ -159,7 +159,7 @@ apply_one(FtcIntake *r, const FtcMessage *message)
 	if (reason == FTC_UNKNOWN_PARENT)
 		r->behind = true;
 	else if (reason == FTC_TIME_TOO_LATE)
-		r->stopped = true;
+		r->link.stopped = true;
 	else if (reason != FTC_OK)
 		r->refused++;
 	if (reason != FTC_OK && reason != FTC_UNKNOWN_PARENT)
@@ -172,7 +172,7 @@ ledger_apply(FtcIntake *r, const FtcMessage *messages, int n)
 	for (int i = 0; i < n; i++)
 	{
 		apply_one(r, &messages[i]);
-		if (r->stopped)
+		if (r->link.stopped)
 			return i;
 	}
 	return n;
@@ -345,12 +345,14 @@ static bool
 apply_all(FtcIntake *r, const FtcInLog *log, const FtcMessage *messages, int n)
 {
 	int			taken = log->apply(r, messages, n);
+	bool		stopped = r->link.stopped;
 
 	for (int i = 0; i < taken; i++)
 		ftc_receiver_advance(&r->link, &messages[i].id, &messages[i].digest,
 							 ftc_message_encode(&messages[i], NULL, 0));
+	/* by what comes after them */
+	r->link.stopped = stopped;
 	r->applied += taken;
-	r->link.stopped = r->stopped;
 	return taken == n;
 }
 

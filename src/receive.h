@@ -30,6 +30,7 @@ typedef struct FtcIntake
 	FtcHash		sender;
 	FtcReceiver link;			/* how far it is, and what is put aside */
 	bool		has_early;		/* there are rows of what was put aside */
+	bool		no_place;		/* of too many other links there are */
 	int64		applied;
 	int64		early;			/* put aside */
 	int64		duplicates;
@@ -38,7 +39,6 @@ typedef struct FtcIntake
 	bool		gap;			/* something before them is missing */
 	const char *reason;			/* of the last one that was refused, or not
 								 * taken */
-	bool		stopped;		/* it was not taken, and is to come again */
 	bool		behind;			/* a parent was missing */
 	int			attempts;		/* at the next one, so far */
 	uint64		until;			/* when it is late (steady clock, us) */
@@ -57,8 +57,8 @@ typedef struct FtcInLog
 
 	/*
 	 * Takes messages, in order, and gives how many it took: fewer than n if
-	 * it is late, or if it sets stopped, with a reason, since the next one
-	 * cannot be taken now.  Of those taken it may set refused, behind.
+	 * it is late, or if it sets link.stopped, with a reason, since the next
+	 * one cannot be taken now.  Of those taken it may set refused, behind.
 	 */
 	int			(*apply) (FtcIntake *intake, const FtcMessage *messages, int n);
 } FtcInLog;

@@ -128,7 +128,9 @@ find_chain(Recovery *r)
 	if (r->pinned && !ftc_hash_equal(&r->pin, &r->chain.genesis))
 		ereport(ERROR,
 				errcode(ERRCODE_DATA_EXCEPTION),
-				errmsg("chain \"%s\" has genesis %s here", r->name, ftc_hash_hex(&r->chain.genesis)));
+				errmsg("chain \"%s\" has genesis %s here", r->name, ftc_hash_hex(&r->chain.genesis)),
+				errdetail("Expected %s.", ftc_hash_hex(&r->pin)),
+				errhint("It is another chain of that name. A database that has it cannot be rebuilt as a member of the one that is meant."));
 	ftc_run(&state_begin, Int32GetDatum(r->chain.id), CStringGetTextDatum(r->server));
 	(void) ftc_alarm_raise(r->chain.id, FTC_ALARM_RECOVERY, NULL, -1, "this member is being rebuilt from the others");
 	ftc_leave(&scope);
@@ -140,7 +142,7 @@ static int64
 ask_head(const Recovery *r)
 {
 	FtcScope	scope;
-	FtcAsked	asked;
+	FtcComparison asked;
 	volatile int64 head = -1;
 
 	ftc_enter(&scope);

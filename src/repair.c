@@ -31,6 +31,7 @@
 #include "repair.h"
 #include "restore.h"
 #include "scrub.h"
+#include "seal.h"
 #include "step.h"
 #include "stmt.h"
 #include "store.h"
@@ -122,7 +123,8 @@ static FtcStmt stray_damage = {
  */
 static FtcStmt lists_damaged = {
 	.sql = "SELECT FROM ftchain.damage WHERE chain = $1 AND repaired IS NULL"
-	" AND what NOT IN ('extra entry', 'entry changed', 'entry missing', 'leaf hashes changed') AND what NOT LIKE 'index %' LIMIT 1",
+	" AND what NOT IN ('extra entry', 'entry changed', 'entry missing', 'leaf hashes changed', '" FTC_BUNDLES_MISSING "')"
+	" AND what NOT LIKE 'index %' LIMIT 1",
 	.nargs = 1,
 	.argtypes = {INT4OID},
 };
@@ -130,6 +132,39 @@ static FtcStmt lists_damaged = {
 static FtcStmt stray_settled = {
 	.sql = "UPDATE ftchain.damage d SET repaired = now() WHERE d.chain = $1 AND d.repaired IS NULL AND d.what = 'extra entry'"
 	" AND EXISTS (SELECT FROM ftchain.bundle u WHERE u.ids @> d.entry)",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+/* Those of our own wait for the sealer again, if they are in no bundle that is known. */
+static FtcStmt stray_own = {
+	.sql = "UPDATE ftchain.damage d SET repaired = now() WHERE d.chain = $1 AND d.repaired IS NULL AND d.what = 'extra entry'"
+	" AND EXISTS (SELECT FROM ftchain.entry e JOIN ftchain.origin o ON o.id = e.origin JOIN ftchain.identity i ON i.member = o.member"
+	" WHERE e.id = d.entry AND e.id < " FTC_COPY_ID_MIN_SQL " AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.chain = e.chain"
+	" AND u.origin = e.origin AND u.incarnation = e.incarnation AND u.seqs @> e.seq))",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+/*
+ * What was wrong with a block that the main chain has given up since: nothing rests
+ * on it any more.
+ */
+static FtcStmt left_behind = {
+	.sql = "UPDATE ftchain.damage d SET repaired = now() WHERE d.chain = $1 AND d.repaired IS NULL AND d.block IS NOT NULL"
+	" AND d.what <> 'block missing' AND NOT EXISTS (SELECT FROM ftchain.main_chain m WHERE m.block = d.block)",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt bundles_missing = {
+	.sql = "SELECT FROM ftchain.damage WHERE chain = $1 AND repaired IS NULL AND what = '" FTC_BUNDLES_MISSING "'",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt bundles_settled = {
+	.sql = "UPDATE ftchain.damage SET repaired = now() WHERE chain = $1 AND repaired IS NULL AND what = '" FTC_BUNDLES_MISSING "'",
 	.nargs = 1,
 	.argtypes = {INT4OID},
 };
@@ -445,10 +480,12 @@ would_lack_body(const FtcChain *chain, const FtcHash *id, const FtcBlock *copy)
 	for (uint32 i = 0; i < manifest.nbundles && !lacks; i++)
 	{
 		FtcBundle	bundle;
+		FtcOwnEntries own;
 		FtcSignature signature;
 		FtcHash		digest = ftc_bundle_digest(ftc_manifest_next_bundle(&at, &bundle, &signature));
 
-		lacks = ftc_run(&bundle_held, Int32GetDatum(chain->id), ftc_hash_datum(&digest)) == 0;
+		lacks = ftc_run(&bundle_held, Int32GetDatum(chain->id), ftc_hash_datum(&digest)) == 0 &&
+			!ftc_store_find_own(chain->id, &bundle, &own);
 	}
 	return lacks;
 }
@@ -890,6 +927,60 @@ ftc_repair_blocks(const FtcChain *chain, bool dry_run, Oid for_role, int64 *afte
 	return left;
 }
 
+#define SIDE_BLOCKS_AT_ONCE 100
+
+/* Blocks of other branches whose bundles are gone: their manifests say what those were. */
+static void
+repair_side_blocks(const FtcChain *chain)
+{
+	FtcHash		ids[SIDE_BLOCKS_AT_ONCE];
+	int			n = ftc_restore_side_blocks(chain, ids, SIDE_BLOCKS_AT_ONCE);
+
+	for (int i = 0; i < n; i++)
+	{
+		MemoryContext outer = ftc_nest();
+		FtcBlock	block;
+
+		if (try_find_here(chain, &ids[i], false, &block))
+			ftc_restore_block(chain, &ids[i], &block);
+		ftc_unnest(outer);
+	}
+}
+
+/*
+ * Lists are not known to be damaged: those of the whole chain are looked at, as the
+ * sealer may have been first to see that something is lost.  What is not found then
+ * was in no block that anybody has, and its entries are to be bundled anew.  True
+ * if nothing is lost, or not any more.
+ */
+static bool
+repair_bundles(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, void *arg)
+{
+	FtcRepairAction action = {.height = -1,.what = FTC_BUNDLES_MISSING,.action = "give the entries to the sealer again"};
+
+	if (dry_run ? ftc_run(&bundles_missing, Int32GetDatum(chain->id)) == 0 : !ftc_seal_lacks_bundles(chain))
+	{
+		if (!dry_run)
+			ftc_run(&bundles_settled, Int32GetDatum(chain->id));
+		return true;
+	}
+	if (!dry_run)
+	{
+		if (ftc_scrub_light(chain) > 0)
+			return false;
+		ftc_chain_lock(chain->id);
+		repair_side_blocks(chain);
+		ftc_restore_leftovers(chain);
+		ftc_seal_look_again(chain);
+		ftc_run(&bundles_settled, Int32GetDatum(chain->id));
+		ftc_run(&stray_own, Int32GetDatum(chain->id));
+		action.action = "gave the entries to the sealer again";
+		ftc_store_incident(chain->id, "repair", -1, NULL, NULL, psprintf("%s: %s", action.what, action.action));
+	}
+	callback(arg, chain, &action);
+	return true;
+}
+
 /* The block that was not here may be here now. */
 int
 ftc_repair_rest(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, void *arg)
@@ -898,7 +989,10 @@ ftc_repair_rest(const FtcChain *chain, bool dry_run, FtcRepairCallback callback,
 
 	if (!dry_run)
 		ftc_run(&rejected_forget, Int32GetDatum(chain->id));
-	if (dry_run || ftc_run(&lists_damaged, Int32GetDatum(chain->id)) == 0)
+	if (!dry_run && linked)
+		ftc_run(&left_behind, Int32GetDatum(chain->id));
+	if ((dry_run || ftc_run(&lists_damaged, Int32GetDatum(chain->id)) == 0) &&
+		repair_bundles(chain, dry_run, callback, arg))
 		repair_strays(chain, dry_run, callback, arg);
 	return linked ? 0 : 1;
 }

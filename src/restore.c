@@ -111,6 +111,23 @@ static FtcStmt pending_trim = {
 	.argtypes = {INT4OID},
 };
 
+/* Whose block is gone: it lists them again when it comes. */
+static FtcStmt listed_for_none = {
+	.sql = "DELETE FROM ftchain.block_bundle l WHERE NOT EXISTS (SELECT FROM ftchain.block b WHERE b.id = l.block)",
+};
+
+static FtcStmt pending_gone = {
+	.sql = "DELETE FROM ftchain.pending_bundle p WHERE NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.id = p.bundle)",
+};
+
+static FtcStmt side_blocks = {
+	.sql = "SELECT DISTINCT b.id FROM ftchain.block_bundle l JOIN ftchain.block b ON b.id = l.block WHERE b.chain = $1"
+	" AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.id = l.bundle)"
+	" AND NOT EXISTS (SELECT FROM ftchain.main_chain m WHERE m.block = b.id) ORDER BY b.id LIMIT $2",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8OID},
+};
+
 /* ----------------------------------------------------------------
  *		A block
  * ----------------------------------------------------------------
@@ -182,6 +199,26 @@ ftc_restore_block(const FtcChain *chain, const FtcHash *id, const FtcBlock *bloc
 	ftc_store_replace_block(chain->id, id, block);
 	restore_controls(chain, id, &header, &manifest);
 	restore_bundles(chain, id, &manifest);
+	ftc_store_hold_own(chain->id, id, &manifest);
+}
+
+void
+ftc_restore_leftovers(const FtcChain *chain)
+{
+	ftc_store_write(&listed_for_none, NULL, NULL);
+	ftc_run(&pending_gone, 0);
+	ftc_run(&pending_trim, Int32GetDatum(chain->id));
+	ftc_run(&pending_fill, Int32GetDatum(chain->id));
+}
+
+int
+ftc_restore_side_blocks(const FtcChain *chain, FtcHash *ids, int n)
+{
+	int			found = (int) ftc_run(&side_blocks, Int32GetDatum(chain->id), Int64GetDatum(n));
+
+	for (int i = 0; i < found; i++)
+		ids[i] = ftc_hash_value(i, 0);
+	return found;
 }
 
 /* ----------------------------------------------------------------

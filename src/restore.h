@@ -15,9 +15,17 @@
 
 /*
  * The row of a block, its controls and its bundles, all as this copy says, which
- * has been checked against the id.  Entries are left alone.
+ * has been checked against the id.  Entries are left alone; those appended here
+ * are listed again, if the list is lost.
  */
 extern void ftc_restore_block(const FtcChain *chain, const FtcHash *id, const FtcBlock *block);
+
+/*
+ * What is left of blocks and bundles that are gone; the blocks of other branches
+ * that list such bundles are given, up to n of them.
+ */
+extern void ftc_restore_leftovers(const FtcChain *chain);
+extern int	ftc_restore_side_blocks(const FtcChain *chain, FtcHash *ids, int n);
 
 /* What becomes of the main chain when the links in the headers are followed. */
 typedef enum FtcRelinked

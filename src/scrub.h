@@ -15,6 +15,9 @@
 #include "chain.h"
 #include "verify.h"
 
+/* Damage that the sealer finds: bundles made here that are nowhere any more. */
+#define FTC_BUNDLES_MISSING "bundles missing"
+
 /* Write a fault down as damage; gives whether it is news. */
 extern bool ftc_scrub_record(const FtcChain *chain, const FtcFault *fault);
 

@@ -17,6 +17,18 @@
  */
 extern bool ftc_seal_bundle(const FtcChain *chain);
 
+/*
+ * Are bundles lost that were made here?  Recorded as damage; while it is so no
+ * other is made.
+ */
+extern bool ftc_seal_lacks_bundles(const FtcChain *chain);
+
+/*
+ * Look anew at all entries of this database that are in no bundle: some may have
+ * been lost.
+ */
+extern void ftc_seal_look_again(const FtcChain *chain);
+
 /* Entries of this database that wait: in the backlog, in bundles, not yet found. */
 extern int64 ftc_seal_count_pending(const FtcChain *chain, const FtcIdentity *self);
 

@@ -26,9 +26,11 @@
 #include "identity.h"
 #include "keys.h"
 #include "seal.h"
+#include "scrub.h"
 #include "seal_part.h"
 #include "stmt.h"
 #include "store.h"
+#include "wake.h"
 
 static FtcStmt seal_state_make = {
 	.sql = "INSERT INTO ftchain.seal_state (chain) VALUES ($1) ON CONFLICT DO NOTHING",
@@ -57,10 +59,13 @@ static FtcStmt forget_xids = {
 	.argtypes = {INT4OID, BYTEAOID},
 };
 
+/* As appended here, and not come again with a body: those are in their bundles, or belong nowhere. */
 static FtcStmt fresh_first = {
-	.sql = "SELECT e.id FROM ftchain.entry e WHERE e.chain = $1"
+	.sql = "SELECT e.id FROM ftchain.entry e WHERE e.chain = $1 AND e.id < " FTC_COPY_ID_MIN_SQL
 	" AND e.origin IN (SELECT id FROM ftchain.origin WHERE member = $2)"
-	" AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.ids @> e.id) ORDER BY e.id",
+	" AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.ids @> e.id)"
+	" AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.chain = e.chain AND u.origin = e.origin"
+	" AND u.incarnation = e.incarnation AND u.seqs @> e.seq) ORDER BY e.id",
 	.nargs = 2,
 	.argtypes = {INT4OID, BYTEAOID},
 };
@@ -79,6 +84,31 @@ static FtcStmt seal_state_set = {
 	.sql = "UPDATE ftchain.seal_state SET snapshot = $2, backlog = $3 WHERE chain = $1",
 	.nargs = 3,
 	.argtypes = {INT4OID, PG_SNAPSHOTOID, INT8MULTIRANGEOID},
+};
+
+static FtcStmt seal_state_number = {
+	.sql = "UPDATE ftchain.seal_state SET incarnation = $2, number = $3 WHERE chain = $1",
+	.nargs = 3,
+	.argtypes = {INT4OID, INT8OID, INT8OID},
+};
+
+static FtcStmt number_made = {
+	.sql = "SELECT incarnation, number FROM ftchain.seal_state WHERE chain = $1 AND number > 0",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt numbers_there = {
+	.sql = "SELECT count(DISTINCT number) FROM ftchain.bundle"
+	" WHERE chain = $1 AND origin = $2 AND incarnation = $3 AND number > $4 AND number <= $5",
+	.nargs = 5,
+	.argtypes = {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID},
+};
+
+static FtcStmt look_again = {
+	.sql = "UPDATE ftchain.seal_state SET snapshot = NULL, backlog = '{}', incarnation = 0, number = 0 WHERE chain = $1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
 };
 
 static FtcStmt last_number = {
@@ -279,6 +309,8 @@ store_bundle(const FtcChain *chain, const FtcIdentity *self, const Bundling *b)
 	ftc_run(&last_number, Int32GetDatum(chain->id), Int32GetDatum(self->origin),
 			Int64GetDatum((int64) b->incarnation));
 	bundle.number = (uint64) DatumGetInt64(ftc_value(0, 0)) + 1;
+	ftc_run(&seal_state_number, Int32GetDatum(chain->id), Int64GetDatum((int64) b->incarnation),
+			Int64GetDatum((int64) bundle.number));
 	FTC_ENCODE(head, ftc_bundle_leaf_encode, &bundle);
 	digest = ftc_bundle_digest(head);
 	ftc_keys_sign(FTC_DOMAIN_BUNDLE, &chain->genesis, &digest, &signature);
@@ -385,6 +417,48 @@ settle_superseded(const FtcChain *chain, const FtcIdentity *self, FtcIds *backlo
 	ftc_ids_sort(backlog);
 }
 
+void
+ftc_seal_look_again(const FtcChain *chain)
+{
+	ftc_run(&look_again, Int32GetDatum(chain->id));
+	ftc_wake_at_commit(FTC_WAKE_SEALER);
+}
+
+/*
+ * A number must not be given twice: if bundles that were made here are neither on
+ * the main chain nor waiting for it, no other is made until all that is to be had
+ * of them is here again.
+ */
+bool
+ftc_seal_lacks_bundles(const FtcChain *chain)
+{
+	FtcBranch	branch = {.chain = chain->id,.fork_height = ftc_store_main_height(chain->id)};
+	FtcFault	fault = {.height = -1,.what = FTC_BUNDLES_MISSING};
+	FtcIdentity self;
+	int64		incarnation;
+	int64		made;
+	int64		sealed;
+	int64		waiting;
+
+	if (!ftc_identity_load(&self) || ftc_run(&number_made, Int32GetDatum(chain->id)) == 0)
+		return false;
+	incarnation = DatumGetInt64(ftc_value(0, 0));
+	made = DatumGetInt64(ftc_value(0, 1));
+	sealed = ftc_branch_last_bundle(&branch, self.origin, incarnation);
+	ftc_run(&numbers_there, Int32GetDatum(chain->id), Int32GetDatum(self.origin), Int64GetDatum(incarnation),
+			Int64GetDatum(sealed), Int64GetDatum(made));
+	waiting = DatumGetInt64(ftc_value(0, 0));
+	if (sealed + waiting >= made)
+		return false;
+	fault.expected = psprintf(INT64_FORMAT " after number " INT64_FORMAT, made - sealed, sealed);
+	fault.found = psprintf(INT64_FORMAT, waiting);
+	if (ftc_scrub_record(chain, &fault))
+		ftc_store_incident(chain->id, "damage", -1, NULL, NULL,
+						   psprintf("%s: %s, found %s", fault.what, fault.expected, fault.found));
+	ftc_wake_at_commit(FTC_WAKE_KEEPER);
+	return true;
+}
+
 bool
 ftc_seal_bundle(const FtcChain *chain)
 {
@@ -396,6 +470,8 @@ ftc_seal_bundle(const FtcChain *chain)
 	if (!ftc_identity_load(&self) || ftc_alarm_stops(chain->id))
 		return false;
 	ftc_chain_lock(chain->id);
+	if (ftc_seal_lacks_bundles(chain))
+		return false;
 	state = ftc_branch_current_state(chain->id);
 	read_backlog(chain, &self, &backlog);
 	settle_superseded(chain, &self, &backlog.ids);

@@ -16,6 +16,7 @@
 #include "store.h"
 
 #define MESSAGES_MAX 1000
+#define TELL_EVERY_US (60 * USECS_PER_SEC)
 
 /* The log as the core's sender sees it. */
 typedef struct Log
@@ -63,10 +64,9 @@ value_at(void *arg, uint64 epoch, uint64 base, uint64 seq, FtcHash *value)
 	nearest_value(log, epoch, seq, &at, value);
 	while (at < seq)
 	{
+		MemoryContext outer = ftc_nest();
 		int			n = log->route->log->read(log->route, base + at, (int) Min(seq - at, MESSAGES_MAX), messages);
 
-		if (n == 0)
-			return false;
 		for (int i = 0; i < n; i++)
 		{
 			FtcHash		id = ftc_message_id(messages[i].kind, messages[i].reference);
@@ -74,10 +74,13 @@ value_at(void *arg, uint64 epoch, uint64 base, uint64 seq, FtcHash *value)
 
 			*value = ftc_link_advance(value, &id, &digest);
 		}
+		ftc_unnest(outer);
+		if (n == 0)
+			break;
 		at += n;
 	}
 	pfree(messages);
-	return true;
+	return at >= seq;
 }
 
 static bool
@@ -126,14 +129,36 @@ load_link(FtcOutLink *link, const FtcRoute *route, const FtcLog *log)
 		save_link(link, route, ftc_sender_restart(sender, log, 1));
 }
 
+/*
+ * Another epoch begins, for whatever reason: a receiver that gives one again and
+ * again must not fill a table with it.
+ */
 static void
-note_restart(const FtcRoute *route, uint64 epoch, const FtcLinkEnd *sender, const FtcLinkEnd *receiver)
+note_epoch(FtcOutLink *link, const FtcRoute *route, const char *kind, const char *detail)
 {
-	ftc_store_incident(route->chain, "link restarted", -1, NULL, &route->member,
-					   psprintf("epoch %llu of stream %d follows: the receiver is at %llu of epoch %llu, this end at %llu of epoch %llu",
-								(unsigned long long) epoch, route->stream, (unsigned long long) receiver->next,
-								(unsigned long long) receiver->epoch,
-								(unsigned long long) sender->next, (unsigned long long) sender->epoch));
+	uint64		now = ftc_clock_steady();
+
+	if (link->told_at > 0 && now - link->told_at < TELL_EVERY_US)
+	{
+		link->untold++;
+		return;
+	}
+	if (link->untold > 0)
+		detail = psprintf("%s; and %llu times before, in the last %llu s", detail, (unsigned long long) link->untold,
+						  (unsigned long long) ((now - link->told_at) / USECS_PER_SEC));
+	ftc_store_incident(route->chain, kind, -1, NULL, &route->member, detail);
+	link->told_at = now;
+	link->untold = 0;
+}
+
+static void
+note_restart(FtcOutLink *link, const FtcRoute *route, const FtcLinkEnd *sender, const FtcLinkEnd *receiver)
+{
+	note_epoch(link, route, "link restarted",
+			   psprintf("epoch %llu of stream %d follows: the receiver is at %llu of epoch %llu, this end at %llu of epoch %llu",
+						(unsigned long long) link->sender.end.epoch, route->stream, (unsigned long long) receiver->next,
+						(unsigned long long) receiver->epoch,
+						(unsigned long long) sender->next, (unsigned long long) sender->epoch));
 }
 
 static void
@@ -145,11 +170,11 @@ note_resync(const FtcRoute *route, const FtcLinkEnd *receiver)
 }
 
 static void
-note_folded(const FtcRoute *route, uint64 n)
+note_folded(FtcOutLink *link, const FtcRoute *route, uint64 n)
 {
-	ftc_store_incident(route->chain, "announcements folded", -1, NULL, &route->member,
-					   psprintf("%llu that it has not taken are not kept any more: heads are compared instead",
-								(unsigned long long) n));
+	note_epoch(link, route, "announcements folded",
+			   psprintf("%llu that it has not taken are not kept any more: heads are compared instead",
+						(unsigned long long) n));
 }
 
 /* The position of what the receiver takes next; 0 if nobody remembers. */
@@ -193,10 +218,12 @@ ftc_sending_hello(FtcOutLink *link, const FtcRoute *route, const FtcAck *says)
 	heard = ftc_sender_hello(&link->sender, &log, &ack);
 	if (heard == FTC_HEARD_RESTARTED && ack.end.epoch > before.epoch && route->log->forgot != NULL)
 		route->log->forgot(route, ack.end.epoch, link->sender.floor);
-	if (heard == FTC_HEARD_RESTARTED && !log.replays && ack.end.epoch == before.epoch && at < log.horizon)
-		note_folded(route, log.horizon - at);
+	/* one that is where it was, or was set back */
+	if (heard == FTC_HEARD_RESTARTED && !log.replays && ack.end.epoch == before.epoch && ack.end.next >= before.next &&
+		at < log.horizon)
+		note_folded(link, route, log.horizon - at);
 	else if (heard == FTC_HEARD_RESTARTED && says->end.epoch > 0)
-		note_restart(route, link->sender.end.epoch, &before, &says->end);
+		note_restart(link, route, &before, &says->end);
 	link->stopped = heard == FTC_HEARD_RESYNC;
 	if (link->stopped)
 		link->lacks = position_of(route, &link->sender, &says->end);
@@ -298,7 +325,7 @@ is_behind(FtcOutLink *link, const FtcRoute *route, const FtcLog *log)
 		ftc_sender_cut(sender); /* to be decided at the next hello */
 	else
 	{
-		note_folded(route, log->horizon - (sender->base + sender->end.next));
+		note_folded(link, route, log->horizon - (sender->base + sender->end.next));
 		save_link(link, route, ftc_sender_restart(sender, log, sender->end.epoch + 1));
 	}
 	return true;

@@ -71,6 +71,9 @@ typedef struct FtcOutLink
 	uint64		lacks;			/* the first of that: a position; 0: not known */
 	uint64		highest;		/* seq after the last that was ever sent in
 								 * this epoch */
+	uint64		told_at;		/* when a new epoch was last put on record; 0:
+								 * never */
+	uint64		untold;			/* since then */
 
 	/* counted since the caller set it to 0 */
 	uint64		repeated;		/* messages that were sent before */

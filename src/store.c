@@ -917,3 +917,82 @@ ftc_store_load_body(int32 chain, const FtcHash *block, FtcSlice manifest, FtcSli
 	*body = ftc_slice(buffer.buf, buffer.writer.len);
 	return ftc_writer_fits(&buffer.writer);
 }
+
+/* ----------------------------------------------------------------
+ *		Entries that no list names any more
+ * ----------------------------------------------------------------
+ */
+
+static FtcStmt bundle_not_held = {
+	.sql = "SELECT id FROM ftchain.bundle WHERE chain = $1 AND digest = $2 AND ids IS NULL",
+	.nargs = 2,
+	.argtypes = {INT4OID, BYTEAOID},
+};
+
+typedef struct OwnSearch
+{
+	FtcOwnEntries *own;
+	const FtcBundle *bundle;
+	FtcFrontier tree;
+} OwnSearch;
+
+static bool
+add_own(void *arg, int64 id, FtcEntry *entry)
+{
+	OwnSearch  *search = arg;
+	FtcOwnEntries *own = search->own;
+
+	if (entry->seq != (uint64) id || entry->incarnation != search->bundle->incarnation || own->count == search->bundle->count)
+		return false;
+	entry->payload_hash = ftc_payload_hash(entry->salt, entry->payload);
+	own->leaves[own->count] = ftc_entry_leaf_hash(entry);
+	ftc_frontier_add(&search->tree, &own->leaves[own->count]);
+	own->count++;
+	own->bytes += (int64) ftc_body_entry_len(entry);
+	return true;
+}
+
+bool
+ftc_store_find_own(int32 chain, const FtcBundle *bundle, FtcOwnEntries *own)
+{
+	OwnSearch	search = {.own = own,.bundle = bundle};
+	FtcIdentity self;
+	FtcHash		root;
+
+	memset(own, 0, sizeof(*own));
+	if (!ftc_identity_load(&self) || !ftc_hash_equal(&self.member, &bundle->origin))
+		return false;
+	own->ids = ftc_ids_of_bundle(bundle);
+	own->leaves = palloc_extended(Max(bundle->count, 1) * sizeof(FtcHash), MCXT_ALLOC_HUGE);
+	ftc_frontier_init(&search.tree);
+	ftc_store_scan(chain, &own->ids, add_own, &search);
+	root = ftc_frontier_root(&search.tree);
+	return own->count == bundle->count && ftc_hash_equal(&root, &bundle->root);
+}
+
+void
+ftc_store_hold_own(int32 chain, const FtcHash *block, const FtcManifest *manifest)
+{
+	FtcReader	at = manifest->bundles;
+
+	for (uint32 i = 0; i < manifest->nbundles; i++)
+	{
+		MemoryContext outer = ftc_nest();
+		FtcBundle	bundle;
+		FtcSignature signature;
+		FtcHash		digest = ftc_bundle_digest(ftc_manifest_next_bundle(&at, &bundle, &signature));
+		FtcOwnEntries own;
+		int64		id;
+
+		if (ftc_run(&bundle_not_held, Int32GetDatum(chain), ftc_hash_datum(&digest)) > 0)
+		{
+			id = DatumGetInt64(ftc_value(0, 0));
+			if (ftc_store_find_own(chain, &bundle, &own))
+				ftc_store_write(&bundle_hold, FTC_ARGS(Int64GetDatum(id), ftc_ids_datum(&own.ids),
+													   ftc_slice_datum(ftc_slice(own.leaves, own.count * sizeof(FtcHash))),
+													   Int64GetDatum(own.bytes)), NULL);
+		}
+		ftc_unnest(outer);
+	}
+	ftc_run(&pending_put_of, ftc_hash_datum(block));
+}

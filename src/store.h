@@ -51,6 +51,7 @@ typedef struct FtcStoredBundle
 
 /* Copies of others' entries have ids from here on; see 10_tables.sql. */
 #define FTC_COPY_ID_MIN UINT64CONST(4611686018427387904)
+#define FTC_COPY_ID_MIN_SQL "4611686018427387904"
 
 /* Ids of entries, as a list of ranges. */
 typedef struct FtcIds
@@ -136,6 +137,24 @@ extern Relation ftc_entry_table(Oid table, LOCKMODE mode);
  */
 typedef bool (*FtcEntryCallback) (void *arg, int64 id, FtcEntry *entry);
 extern void ftc_store_scan(int32 chain, const FtcIds *ids, FtcEntryCallback callback, void *arg);
+
+/*
+ * The entries of a bundle that was made here, if all of them are still under the
+ * numbers that append() gave them, as the bundle says: ids and leaf hashes in
+ * order, and their length in a body.  Else false.
+ */
+typedef struct FtcOwnEntries
+{
+	FtcIds		ids;
+	FtcHash    *leaves;
+	uint32		count;
+	int64		bytes;
+} FtcOwnEntries;
+
+extern bool ftc_store_find_own(int32 chain, const FtcBundle *bundle, FtcOwnEntries *own);
+
+/* Of a block: bundles made here whose entries are found are held again. */
+extern void ftc_store_hold_own(int32 chain, const FtcHash *block, const FtcManifest *manifest);
 
 /*
  * Replace the main chain above the fork by these blocks, lowest first; bundles

@@ -128,7 +128,7 @@ topic_key(const FtcIntake *r, FtcKey *key)
 static void
 not_now(FtcIntake *r, const char *reason)
 {
-	r->stopped = true;
+	r->link.stopped = true;
 	r->reason = reason;
 }
 
@@ -232,7 +232,7 @@ put_singly(FtcIntake *r, const FtcTopic *topic, Datum name, const FtcIncoming *i
 		if (error != NULL)
 		{
 			take_failure(r, topic, &incoming[i], name, error);
-			return r->stopped ? i : i + 1;
+			return r->link.stopped ? i : i + 1;
 		}
 		if (!incoming[i].known)
 			r->attempts = 0;
@@ -248,7 +248,7 @@ put_in_table(FtcIntake *r, const FtcTopic *topic, Datum name, const FtcIncoming 
 {
 	int			done = 0;
 
-	while (done < n && !r->stopped && (done == 0 || !is_late(r)))
+	while (done < n && !r->link.stopped && (done == 0 || !is_late(r)))
 	{
 		int			put;
 
@@ -338,7 +338,7 @@ topic_apply(FtcIntake *r, const FtcMessage *messages, int n)
 	while (good < n && (reason = examine(&incoming[good], &messages[good])) == FTC_OK)
 		good++;
 	set_time(r);
-	while (taken < good && !r->stopped && (taken == 0 || !is_late(r)))
+	while (taken < good && !r->link.stopped && (taken == 0 || !is_late(r)))
 	{
 		int			run = 1;
 
@@ -346,7 +346,7 @@ topic_apply(FtcIntake *r, const FtcMessage *messages, int n)
 			run++;
 		taken += take_run(r, incoming + taken, run);
 	}
-	if (!r->stopped && taken == good && reason != FTC_OK)
+	if (!r->link.stopped && taken == good && reason != FTC_OK)
 		not_now(r, ftc_reason_text(reason));
 	return taken;
 }

@@ -267,12 +267,16 @@ COMMENT ON COLUMN ftchain.pending_control.added IS 'when it was made';
 CREATE TABLE ftchain.seal_state (
     chain integer PRIMARY KEY,
     snapshot pg_snapshot,
-    backlog int8multirange NOT NULL DEFAULT '{}'
+    backlog int8multirange NOT NULL DEFAULT '{}',
+    incarnation bigint NOT NULL DEFAULT 0,
+    number bigint NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE ftchain.seal_state IS 'how far the sealer of this database is';
 COMMENT ON COLUMN ftchain.seal_state.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.seal_state.snapshot IS 'everything committed before it is in a bundle or in the backlog';
 COMMENT ON COLUMN ftchain.seal_state.backlog IS 'ids of entries that were found and did not fit in a bundle yet';
+COMMENT ON COLUMN ftchain.seal_state.incarnation IS 'of the last bundle that was made here';
+COMMENT ON COLUMN ftchain.seal_state.number IS 'its number: while no bundle has that, some are lost, and no other is made';
 
 CREATE TABLE ftchain.candidate (
     chain integer PRIMARY KEY,

@@ -16,9 +16,9 @@ GRANT ftchain_reader TO ftchain_writer, ftchain_admin;
 GRANT ftchain_writer TO ftchain_admin;
 
 GRANT SELECT ON ALL TABLES IN SCHEMA ftchain TO ftchain_reader;
--- A message is for the owner of its topic.
-REVOKE SELECT ON ftchain.message_out, ftchain.message_in, ftchain.dead_letter FROM ftchain_reader;
-GRANT SELECT ON ftchain.message_out, ftchain.message_in, ftchain.dead_letter TO ftchain_admin;
+-- A message is for the owner of its topic, also one that came before its turn.
+REVOKE SELECT ON ftchain.message_out, ftchain.message_in, ftchain.early_in, ftchain.dead_letter FROM ftchain_reader;
+GRANT SELECT ON ftchain.message_out, ftchain.message_in, ftchain.early_in, ftchain.dead_letter TO ftchain_admin;
 GRANT EXECUTE ON FUNCTION
     ftchain.verify, ftchain.receipt, ftchain.confirmations, ftchain.wait_for, ftchain.place, ftchain.ring, ftchain.ring_load,
     ftchain.ring_moves, ftchain.ring_svg, ftchain.members,

@@ -178,30 +178,3 @@ ftc_link_receive(const FtcLinkEnd *end, const FtcMessage *message)
 		return FTC_LINK_DUPLICATE;
 	return message->seq == end->next ? FTC_LINK_APPLY : FTC_LINK_GAP;
 }
-
-/*
- * Numbers alone are not enough: after either side is restored from a backup
- * they may fit while the histories differ.  So the chain values must agree
- * too, and whatever cannot be shown to agree restarts in an epoch that neither
- * side has seen.
- */
-FtcLinkAction
-ftc_link_hello(const FtcLinkEnd *sender, uint64_t sent, const FtcLinkEnd *receiver,
-			   const FtcHash *value_at, uint64_t *next, uint64_t *epoch)
-{
-	*epoch = sender->epoch;
-	*next = receiver->next;
-	if (sender->epoch > 0 && receiver->epoch < sender->epoch && sender->next == 1)
-	{
-		/* an epoch of ours that it has not seen yet, from its beginning */
-		*next = 1;
-		return FTC_LINK_STREAM;
-	}
-	if (sender->epoch > 0 && receiver->epoch == sender->epoch &&
-		receiver->next >= 1 && receiver->next <= sent &&
-		value_at != NULL && ftc_hash_equal(value_at, &receiver->value))
-		return FTC_LINK_STREAM;
-	*epoch = (sender->epoch > receiver->epoch ? sender->epoch : receiver->epoch) + 1;
-	*next = 1;
-	return FTC_LINK_RESTART;
-}

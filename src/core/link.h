@@ -143,20 +143,4 @@ typedef enum FtcLinkVerdict
 /* What a receiver does with a message. */
 extern FtcLinkVerdict ftc_link_receive(const FtcLinkEnd *end, const FtcMessage *message);
 
-typedef enum FtcLinkAction
-{
-	FTC_LINK_STREAM,			/* go on from *next */
-	FTC_LINK_RESTART			/* open the epoch *epoch, reconcile by
-								 * inventory */
-} FtcLinkAction;
-
-/*
- * What a sender does when it hears how far the receiver is.  sent is the seq
- * after the last that there is in its epoch, value_at the sender's chain
- * value after receiver->next - 1 if it can tell, else NULL.
- */
-extern FtcLinkAction ftc_link_hello(const FtcLinkEnd *sender, uint64_t sent,
-									const FtcLinkEnd *receiver, const FtcHash *value_at,
-									uint64_t *next, uint64_t *epoch);
-
 #endif							/* FTC_LINK_H */

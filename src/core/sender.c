@@ -387,7 +387,6 @@ ftc_sender_sent(FtcSender *sender, uint64_t first, uint64_t next, uint64_t bytes
 	segment->lost = false;
 	segment->order = ++sender->order;
 	sender->fresh = MAX(sender->fresh, next);
-	sender->segments++;
 	sender->bytes += bytes;
 	return segment->order;
 }

@@ -119,7 +119,6 @@ typedef struct FtcSender
 	uint64_t	recovery;		/* order up to which losses are one event */
 
 	/* counted since the caller set them to 0 */
-	uint64_t	segments;
 	uint64_t	again;			/* segments sent again */
 	uint64_t	bytes;			/* of all that was sent */
 	uint64_t	failed;			/* segments whose call failed */

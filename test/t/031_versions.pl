@@ -112,6 +112,7 @@ $_->is_clean foreach $alpha, $beta;
 
 # ---- another run of the server behind a connection, as a pooler would have it
 
+my $offset = $alpha->log_end;
 my $sessions = q(SELECT pid FROM pg_stat_activity WHERE usename = 'peer_alpha');
 my $before = $beta->query($sessions);
 
@@ -125,5 +126,6 @@ END
 $beta->comes_to("SELECT pid <> $before FROM pg_stat_activity WHERE usename = 'peer_alpha'",
 	'a peer that is another run than before is spoken with on a new connection');
 exchange('after that');
+$alpha->logs($offset, qr/its server has been started anew behind the connection/, 'and why is logged, if later');
 
 done_testing();

@@ -22,8 +22,10 @@ foreach my $round (1 .. 8)
 }
 FtchainCluster::converge('all have their share', 60, @nodes);
 $_->holds_its_share foreach @nodes;
-my $held = $gamma->query("SELECT count(*) FROM ftchain.replica WHERE member = '$member'");
-cmp_ok($held, '>', 0, 'gamma has signed that it stores bodies');
+# As the others know it: what gamma alone knows is lost with it.
+my $signed = "SELECT encode(r.block, 'hex') FROM ftchain.replica r JOIN ftchain.main_chain m ON m.block = r.block WHERE r.member = '$member' ORDER BY 1";
+my @promises = split(/\n/, $alpha->query($signed));
+cmp_ok(scalar @promises, '>', 0, 'gamma has signed that it stores bodies');
 
 # The key is all that is left of it.
 my ($key) = glob($gamma->data_dir . '/ftchain_keys/*.pem');
@@ -48,6 +50,10 @@ mkdir($new->data_dir . '/ftchain_keys', 0700);
 copy($saved, $new->data_dir . '/ftchain_keys/saved.pem') or die "cannot copy the key: $!";
 $new->refuses("CALL ftchain.recover_member('alpha', 'main', '$genesis', 'saved.pem')", qr/has group or world access/, 'a key that others can read is none');
 $new->close_keys;
+$new->query('CREATE DATABASE other');
+my $other = $new->query(q(SELECT oid FROM pg_database WHERE datname = 'other'));
+$new->refuses("CALL ftchain.recover_member('alpha', 'main', '$genesis', '$other.pem')", qr/key file "$other.pem" is that of database "other"/,
+	'nor with the key of another database here');
 $new->refuses("CALL ftchain.recover_member('alpha', 'main', '$genesis', '../saved.pem')", qr/is no name of a file in the key directory/,
 	'nor one that lies elsewhere');
 $new->refuses("CALL ftchain.recover_member('alpha', 'main', '\\x" . '00' x 32 . "', 'saved.pem')", qr/has genesis/, 'not from another chain');
@@ -72,7 +78,9 @@ $new->gives('SELECT count(*) FROM ftchain.alarms', '0', 'it may write again');
 is($new->member, $member, 'it is the same member');
 $new->is_clean;
 $new->holds_its_share;
-cmp_ok($new->query('SELECT count(*) FROM ftchain.blocks WHERE entries > 0 AND held'), '>=', $held, 'it holds what it signed for');
+$new->gives("SELECT count(*) FROM ftchain.blocks WHERE held AND encode(id, 'hex') IN (" . join(', ', map { "'$_'" } @promises) . ')',
+	scalar @promises, 'it holds what it signed for');
+is_deeply([ grep { my $promise = $_; !grep { $_ eq $promise } split(/\n/, $new->query($signed)) } @promises ], [], 'and knows that it did');
 
 $new->query('SELECT ftchain.start()');
 push @acked, $new->append('"it is back"');

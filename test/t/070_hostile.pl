@@ -909,6 +909,34 @@ foreach my $case (
 	link_survives(@$case);
 }
 
+# As many gaps in what it has as it can say
+{
+	my $main = "member = $key[0] AND chain = (SELECT id FROM ftchain.chain WHERE name = 'main')";
+	my $backlog = "SELECT (SELECT max(o.seq) FROM ftchain.outbox o WHERE o.chain = l.chain) - l.acked FROM ftchain.link_out l WHERE $main";
+
+	lie();
+	look_after(q(SET statement_timeout = '4s'; CALL ftchain.sync('liar')));
+	my ($epoch, $next, $value) = split(/\|/, $alpha->query("SELECT epoch, acked - base + 1, value FROM ftchain.link_out WHERE $main"));
+	my @here = (epoch => "$epoch\::bigint", next => "$next\::bigint", value => "'$value'::bytea", room_messages => '0', room_bytes => '0::bigint');
+	my $takes_nothing = "SELECT $epoch\::bigint, $next\::bigint, '$value'::bytea, 0, 0::bigint, %s, 0, 0, 0, 0, 0, NULL::text";
+	my $gaps = hex_of(join('', map { pack('Q>Q>', ($next + 1 + 2 * $_) x 2) } 0 .. 31));
+
+	lie(hello => hello(@here), receive => sprintf($takes_nothing, q(''::bytea)));
+	for (1 .. 100)
+	{
+		push @acked, $alpha->append('"for the liar to take in pieces"');
+		$alpha->comes_to(q(SELECT bool_and(pending = 0) FROM ftchain.status), 'we go on');
+		last if $alpha->query($backlog) > 70;
+	}
+	lie(hello => hello(@here, early => $gaps), receive => sprintf($takes_nothing, $gaps));
+	$beta->query(q(SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'liars'));
+	$alpha->comes_to(q(SELECT count(*) FROM ftchain.gaps() WHERE server = 'liar' AND state = 'held'), 'what it has in 32 pieces is shown', '32', 60);
+	$alpha->gives("SELECT worker || ' ' || pid FROM ftchain.worker_status() WHERE worker = 'courier'",
+		($workers =~ /(courier \d+)/)[0], 'and the courier is still the same');
+	lie();
+	steady();
+}
+
 # What others say is text, when it is shown here.
 my $readable = q(SELECT count(convert_from(convert_to(last_error, 'UTF8'), 'UTF8')) FROM ftchain.peer_status());
 

@@ -92,9 +92,16 @@ my $start = time();
 %m = measure('alpha', 'beta', 500);
 is($m{came}, 500, 'a narrow line loses nothing');
 near(time() - $start, 0.6, 5, 's for 79 kB at 1 Mbit/s');
-$lab->set('alpha', 'beta', limit => 10);
+# so narrow that no sender, however slow it is, keeps within it
+$lab->set('alpha', 'beta', rate => 100, limit => 10);
+my %earlier = $lab->show('alpha', 'beta');
 %m = measure('alpha', 'beta', 500);
-near($m{came}, 50, 450, 'arrive if no more than 10 may wait');
+near($m{came}, 10, 450, 'arrive if no more than 10 may wait');
+{
+	my %after = $lab->show('alpha', 'beta');
+
+	near($after{overflowed} - $earlier{overflowed}, 500 - $m{came}, 510 - $m{came}, 'had no place');
+}
 $lab->heal;
 
 $lab->part(['alpha'], ['beta']);
