@@ -15,6 +15,7 @@
 #include "body.h"
 #include "file.h"
 #include "link.h"
+#include "ranges.h"
 #include "rules.h"
 #include "sha256.h"
 #include "source.h"
@@ -496,6 +497,53 @@ sacks_decode(FtcSlice bytes, FtcWriter *again)
 	return FTC_OK;
 }
 
+/* What an answer about a node of level 1 has that we have nothing of. */
+static void
+add_difference(void *arg, uint64_t height, const FtcHash *mine, const FtcHash *theirs)
+{
+	require(mine == NULL && theirs != NULL && height < 256);
+	ftc_ranges_add(arg, height, theirs);
+}
+
+/* The same bytes may also answer for a node of any level above, against themselves or nothing. */
+static void
+take_above(FtcSlice bytes)
+{
+	static FtcRangeNode nodes[FTC_RANGES_STACK];
+
+	for (int level = 2; level <= FTC_RANGES_LEVELS; level++)
+	{
+		FtcRangeSearch search = {nodes, 0};
+		FtcRangeNode node = {level, 0};
+
+		if (ftc_ranges_take(&search, &node, ftc_slice(NULL, 0), bytes, NULL, NULL) != FTC_OK)
+			continue;
+		require(search.n <= 256 && search.n == bytes.len / (1 + FTC_RANGES_MARK));
+		search.n = 0;
+		require(ftc_ranges_take(&search, &node, bytes, bytes, NULL, NULL) == FTC_OK && search.n == 0);
+	}
+}
+
+static FtcReason
+ranges_decode(FtcSlice bytes, FtcWriter *again)
+{
+	uint8_t		encoded[FTC_RANGES_ANSWER_MAX];
+	FtcRangeNode node = {1, 0};
+	FtcRangeSearch search = {NULL, 0};
+	FtcRanges	ranges;
+	FtcSlice	answer;
+	FtcReason	reason;
+
+	take_above(bytes);
+	ftc_ranges_begin(&ranges, &node, encoded);
+	reason = ftc_ranges_take(&search, &node, ftc_slice(NULL, 0), bytes, add_difference, &ranges);
+	if (reason != FTC_OK)
+		return reason;
+	answer = ftc_ranges_end(&ranges);
+	ftc_put_bytes(again, answer.data, answer.len);
+	return FTC_OK;
+}
+
 static FtcReason
 frontier_decode(FtcSlice bytes, FtcWriter *again)
 {
@@ -698,6 +746,7 @@ const TestCodec codec_state = {"state", state_decode};
 const TestCodec codec_message = {"message", message_decode};
 const TestCodec codec_topic = {"topic", topic_decode};
 const TestCodec codec_sacks = {"sacks", sacks_decode};
+const TestCodec codec_ranges = {"ranges", ranges_decode};
 const TestCodec codec_frontier = {"frontier", frontier_decode};
 const TestCodec codec_tip = {"tip", tip_decode};
 const TestCodec codec_genesis = {"genesis", genesis_decode};

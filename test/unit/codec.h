@@ -42,6 +42,9 @@ extern const TestCodec codec_topic;
 
 /* Sacks of a receiver that takes seq 1 next. */
 extern const TestCodec codec_sacks;
+
+/* An answer about who stores what of node 0 of level 1. */
+extern const TestCodec codec_ranges;
 extern const TestCodec codec_frontier;
 extern const TestCodec codec_tip;
 

@@ -12,6 +12,7 @@
 #include "build.h"
 #include "file_build.h"
 #include "link.h"
+#include "ranges.h"
 #include "sha256.h"
 #include "topic.h"
 #include "test_util.h"
@@ -246,6 +247,21 @@ give_sacks(const Golden *golden)
 }
 
 static void
+give_ranges(const Golden *golden)
+{
+	uint8_t		bytes[FTC_RANGES_ANSWER_MAX];
+	FtcRangeNode node = {1, 0};
+	FtcRanges	ranges;
+	FtcHash		id = ftc_sha256(text ("stored"));
+
+	ftc_ranges_begin(&ranges, &node, bytes);
+	ftc_ranges_add(&ranges, 1, &id);
+	ftc_ranges_add(&ranges, 2, &id);
+	ftc_ranges_add(&ranges, 255, &id);
+	give(golden, "ranges", &codec_ranges, ftc_ranges_end(&ranges));
+}
+
+static void
 give_topic(const Golden *golden)
 {
 	FtcTopicReference reference = {0};
@@ -289,6 +305,7 @@ give_link(const Golden *golden)
 
 	give_topic(golden);
 	give_sacks(golden);
+	give_ranges(golden);
 	give_hash(golden, "link_start", value);
 	message = give_message(golden, "message_block", FTC_MESSAGE_BLOCK, 1, of_hash(&id),
 						   block_bytes(&golden->block));
