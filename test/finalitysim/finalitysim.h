@@ -37,6 +37,7 @@
 #include "epoch.h"
 #include "evidence.h"
 #include "finality.h"
+#include "options.h"
 #include "proposing.h"
 #include "queue.h"
 #include "random.h"

@@ -34,8 +34,7 @@ typedef struct Options
 	bool		brief;			/* a failure is not explained */
 } Options;
 
-static void
-__attribute__((noreturn))
+void
 usage(void)
 {
 	fputs(usage_text, stderr);
@@ -45,53 +44,6 @@ usage(void)
 	exit(2);
 }
 
-static uint64_t
-number(const char *text, char **end)
-{
-	if (text == NULL || *text <'0' || *text >'9')
-		usage();
-	return strtoull(text, end, 10);
-}
-
-static uint64_t
-whole_number(const char *text)
-{
-	char	   *end;
-	uint64_t	n = number(text, &end);
-
-	if (*end != '\0')
-		usage();
-	return n;
-}
-
-static void
-range(const char *text, Options *o)
-{
-	char	   *end;
-
-	o->first = number(text, &end);
-	if (*end != ':')
-		usage();
-	o->count = whole_number(end + 1);
-}
-
-static void
-set_faults(const char *text, Options *o, int to)
-{
-	while (text !=NULL && *text !='\0')
-	{
-		size_t		len = strcspn(text, ",");
-		int			i = 0;
-
-		while (i < FAULT_COUNT && (strlen(fault_names[i]) != len || strncmp(fault_names[i], text, len) != 0))
-			i++;
-		if (i == FAULT_COUNT)
-			usage();
-		o->faults[i] = to;
-		text	  +=len + (text[len] == ',');
-	}
-}
-
 /* An option with a value; 2 if it was one. */
 static int
 take_value(const char *name, const char *value, Options *o)
@@ -99,24 +51,24 @@ take_value(const char *name, const char *value, Options *o)
 	if (strcmp(name, "--seed") == 0)
 	{
 		o->what = DO_SEED;
-		o->first = whole_number(value);
+		o->first = option_number(value);
 		o->count = 1;
 	}
 	else if (strcmp(name, "--seeds") == 0)
 	{
 		o->what = DO_SEEDS;
-		range(value, o);
+		option_range(value, &o->first, &o->count);
 	}
 	else if (strcmp(name, "--slots") == 0)
-		o->slots_long = whole_number(value);
+		o->slots_long = option_number(value);
 	else if (strcmp(name, "--founders") == 0)
-		o->founders = (int) whole_number(value);
+		o->founders = (int) option_number(value);
 	else if (strcmp(name, "--liars") == 0)
-		o->liars = (int) whole_number(value) + 1;
+		o->liars = (int) option_number(value) + 1;
 	else if (strcmp(name, "--with") == 0)
-		set_faults(value, o, 1);
+		option_faults(value, fault_names, FAULT_COUNT, o->faults, 1);
 	else if (strcmp(name, "--without") == 0)
-		set_faults(value, o, -1);
+		option_faults(value, fault_names, FAULT_COUNT, o->faults, -1);
 	else
 		usage();
 	return 2;
@@ -136,7 +88,7 @@ take_option(char **argv, Options *o)
 		o->count = 5;
 		if (argv[1] != NULL && argv[1][0] != '-')
 		{
-			o->count = whole_number(argv[1]);
+			o->count = option_number(argv[1]);
 			return 2;
 		}
 	}
@@ -218,36 +170,34 @@ print_sights(const Sights *s, uint64_t seeds)
  */
 
 static bool
-take_if_fails(Settings *s, const Settings *tried)
+fails(const void *settings)
 {
-	Result		result = run_seed(tried, false);
+	Result		result = run_seed(settings, false);
 
-	if (result.passed)
-		return false;
-	*s = *tried;
-	return true;
+	return !result.passed;
 }
 
+/* Without one of the faults, shorter, or with fewer founders. */
 static bool
-make_smaller(Settings *s)
+smaller(void *settings, int way)
 {
-	bool		smaller = false;
-	Settings	tried;
+	Settings   *s = settings;
 
-	for (int i = 0; i < FAULT_COUNT; i++)
+	if (way < FAULT_COUNT)
 	{
-		tried = *s;
-		settings_switch(&tried, (Fault) i, false);
-		smaller |= s->fault[i] && take_if_fails(s, &tried);
+		if (!s->fault[way])
+			return false;
+		settings_switch(s, (Fault) way, false);
+		return true;
 	}
-	tried = *s;
-	tried.slots_long = s->slots_long / 2;
-	smaller |= tried.slots_long >= 4 && take_if_fails(s, &tried);
-	tried = *s;
-	tried.founders--;
-	tried.identities--;
-	smaller |= tried.founders > 0 && take_if_fails(s, &tried);
-	return smaller;
+	if (way == FAULT_COUNT)
+	{
+		s->slots_long /= 2;
+		return s->slots_long >= 4;
+	}
+	s->founders--;
+	s->identities--;
+	return s->founders > 0;
 }
 
 /* The command that runs it again */
@@ -258,9 +208,7 @@ print_command(const Settings *s)
 
 	printf("finalitysim --seed %llu --slots %llu --founders %d --liars %d", (unsigned long long) s->seed,
 		   (unsigned long long) s->slots_long, s->founders, s->liars);
-	for (int i = 0; i < FAULT_COUNT; i++)
-		if (drawn.fault[i] != s->fault[i])
-			printf(" --%s %s", s->fault[i] ? "with" : "without", fault_names[i]);
+	print_faults(fault_names, FAULT_COUNT, drawn.fault, s->fault);
 	printf(" --trace\n");
 }
 
@@ -268,16 +216,16 @@ print_command(const Settings *s)
 static void
 explain(const Settings *s)
 {
-	Settings	smaller = *s;
+	static const Shrinking how = {sizeof(Settings), FAULT_COUNT + 2, fails, smaller};
+	Settings	least = *s;
 	World	   *w;
 
 	printf("the seed again: ");
 	print_command(s);
-	while (make_smaller(&smaller))
-		;
+	shrink_settings(&how, &least);
 	printf("made smaller:   ");
-	print_command(&smaller);
-	w = run_world(&smaller, true, false);
+	print_command(&least);
+	w = run_world(&least, true, false);
 	for (uint64_t i = w->nlines > TRACE_LINES ? w->nlines - TRACE_LINES : 0; i < w->nlines; i++)
 		puts(w->lines[i % TRACE_LINES]);
 	printf("%s\n", w->failure);

@@ -67,8 +67,7 @@ settings_of(uint64_t seed)
 	Random		r = random_from(seed, 1);
 	Settings	s = {.seed = seed};
 
-	for (int i = 0; i < FAULT_COUNT; i++)
-		s.fault[i] = random_chance(&r, how_often[i]);
+	draw_faults(&r, how_often, FAULT_COUNT, s.fault);
 	draw_members(&s, &r);
 	s.slots.origin = SIM_EPOCH;
 	s.slots.length = 1 * SECOND;

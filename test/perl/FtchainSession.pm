@@ -44,6 +44,27 @@ sub ask
 	return ('', $error);
 }
 
+# converse(statement, ...): one after the other, each in a transaction of its own,
+# whatever fails: (answers, what psql with verbose messages would say of them)
+sub converse
+{
+	my ($self, @statements) = @_;
+	my ($said, @answers) = '';
+	local $SIG{__WARN__} = sub { $said .= shift };
+
+	foreach my $sql (@statements)
+	{
+		$self->{database} //= $self->_connect or return ('', $said . $DBI::errstr);
+		local $self->{database}{pg_errorlevel} = 2;
+		local $self->{database}{PrintWarn} = 1;
+		my ($answer, $error) = $self->ask($sql);
+
+		push @answers, $answer if $answer ne '';
+		$said .= "$error\n" if $error ne '';
+	}
+	return (join("\n", @answers), $said);
+}
+
 sub _connect
 {
 	my $self = shift;

@@ -8,6 +8,7 @@ use lib "$FindBin::RealBin/../perl";
 use FtchainCluster;
 use FtchainForge;
 use FtchainLiar;
+use FtchainSession;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
@@ -35,22 +36,25 @@ my ($state, %seen);
 # Do something, as the role given or as ourselves, and look at what is here then:
 # (answer, message with its SQLSTATE), and in %seen all of the ledger, the last
 # incident, and why Mallory was refused lately.
+my $session = FtchainSession->new($alpha->connstr('postgres'));
+
 sub look_after
 {
 	my ($sql, $as) = @_;
 	my $member = unpack('H*', $forge->{member});
-	my (undef, $out, $error) = $alpha->psql(
-		'postgres', ($as ? "SET SESSION AUTHORIZATION $as;\n" : '') . "$sql;\nRESET SESSION AUTHORIZATION;\n" . <<"END",
-SELECT 'seen', ($ledger), coalesce(max(id), 0),
+	my ($out, $said) = $session->converse(
+		"SET statement_timeout = '40s'",
+		$as ? "SET SESSION AUTHORIZATION $as" : (),
+		split(/;\s+(?=SET |CALL |SELECT )/, $sql));
+	my ($seen, $error) = $session->converse('RESET SESSION AUTHORIZATION', 'RESET ALL', <<"END");
+SELECT ($ledger), coalesce(max(id), 0),
        string_agg(detail, ';') FILTER (WHERE kind = 'refused' AND member = '\\x$member' AND "time" > now() - interval '2 min')
   FROM ftchain.incident
 END
-		on_error_stop => 0, extra_params => [ '-v', 'VERBOSITY=verbose' ], timeout => 40);
 
-	$out =~ s{^seen\|([^|]*)\|(\d+)\|(.*)\z}{}ms or die "no look: $out $error\n";
+	$seen =~ /^([^|]*)\|(\d+)\|(.*)\z/s or die "no look: $seen $error\n";
 	%seen = (ledger => $1, incident => $2, reasons => $3);
-	chomp($out);
-	return ($out, $error);
+	return ($out, $said);
 }
 
 # What is here when nothing is under way any more
