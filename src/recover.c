@@ -110,6 +110,20 @@ become(const char *key_file)
 	ftc_procedure_commit();
 }
 
+/* Nothing is stopped here for a server that does not lead to a member. */
+static void
+need_server(const Recovery *r)
+{
+	FtcScope	scope;
+	FtcComparison asked;
+
+	ftc_enter(&scope);
+	ftc_compare_open(&asked, r->server, r->caller);
+	ftc_compare_close(&asked);
+	ftc_leave(&scope);
+	ftc_procedure_commit();
+}
+
 /* The chain, from its genesis block on; what is here already stays. */
 static void
 find_chain(Recovery *r)
@@ -264,6 +278,7 @@ recover(Recovery *r, const char *key_file)
 	int64		left;
 
 	become(key_file);
+	need_server(r);
 	find_chain(r);
 	enter_phase(r, "blocks", ask_head(r));
 	FTC_FAILPOINT("recover-blocks");

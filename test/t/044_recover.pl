@@ -92,6 +92,8 @@ foreach my $node ($alpha, $beta, $new)
 }
 # Called once more it finds nothing to do.
 $new->query('SELECT ftchain.stop()');
+$new->refuses(q(CALL ftchain.recover_member('nowhere', 'main')), qr/server "nowhere" does not exist/, 'not from a server that is not there');
+$new->gives('SELECT count(*) FROM ftchain.alarms', '0', 'and nothing is stopped for it');
 ($out, $error) = $new->try_query("CALL ftchain.recover_member('alpha', 'main', '$genesis')");
 is($error, '', 'once more does no harm');
 $new->is_clean;
