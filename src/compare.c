@@ -277,15 +277,17 @@ proven_work(FtcComparison *asked, const FtcState *state, FtcHash *first, FtcHead
 	FtcU256		work = ftc_u256_from_u64(0);
 	FtcU256		least = ftc_pow_work(state->params.limit_bits);
 	FtcHash		prev = main_id(asked->chain, asked->common);
+	FtcHash		ours = main_id(asked->chain, asked->common + 1);
 	int64		height = asked->common;
-	int			n;
+	bool		follows;
 
 	do
 	{
 		struct pg_result *result = ask_blocks(asked, &prev, 1, BLOCKS_AT_ONCE);
+		int			n = ftc_peer_rows(result);
 
-		n = ftc_peer_rows(result);
-		for (int i = 0; i < n; i++)
+		follows = n > 0;
+		for (int i = 0; i < n && follows; i++)
 		{
 			FtcBlock	block;
 			FtcHeader	header;
@@ -293,13 +295,21 @@ proven_work(FtcComparison *asked, const FtcState *state, FtcHash *first, FtcHead
 			FtcU256		step;
 			const FtcMember *member;
 
-			if (!read_block(result, i, &block, &header, &id) || !ftc_hash_equal(&header.prev, &prev) ||
-				(int64) header.height != height + 1)
+			follows = read_block(result, i, &block, &header, &id) && ftc_hash_equal(&header.prev, &prev) &&
+				(int64) header.height == height + 1;
+			if (!follows)
 				break;
+			/* it has said that it goes on in another way */
+			if (ftc_hash_equal(&id, &ours))
+			{
+				ftc_peer_clear(result);
+				bad_answer(asked);
+			}
 			step = ftc_pow_work(header.bits);
 			member = ftc_state_find(state, &header.proposer);
-			if (member == NULL || ftc_u256_compare(&step, &least) < 0 || !ftc_pow_meets(&id, header.bits) ||
-				ftc_verify(&member->key, FTC_DOMAIN_BLOCK, &asked->chain->genesis, &id, &block.signature) != FTC_OK)
+			follows = member != NULL && ftc_u256_compare(&step, &least) >= 0 && ftc_pow_meets(&id, header.bits) &&
+				ftc_verify(&member->key, FTC_DOMAIN_BLOCK, &asked->chain->genesis, &id, &block.signature) == FTC_OK;
+			if (!follows)
 				break;
 			if (height == asked->common)
 			{
@@ -312,7 +322,7 @@ proven_work(FtcComparison *asked, const FtcState *state, FtcHash *first, FtcHead
 		}
 		ftc_peer_clear(result);
 		CHECK_FOR_INTERRUPTS();
-	} while (n > 0 && height < asked->head && !ftc_hash_equal(&prev, &asked->head_id));
+	} while (follows && height < asked->head && !ftc_hash_equal(&prev, &asked->head_id));
 	return work;
 }
 

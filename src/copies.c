@@ -41,6 +41,9 @@ PG_FUNCTION_INFO_V1(ftchain_compare_copies);
 #define LIVE_MAX 4096			/* nodes of level 1 that an answer may sum up
 								 * itself */
 #define DIFFERENCES_MAX 10000	/* that one comparison goes into */
+#define STATEMENTS_BYTES (4 * 1024 * 1024)	/* of statements, taken at a time */
+#define IN_VAIN_MAX 100			/* heights in a row that bring nothing: it
+								 * only says so */
 
 /* Of blocks that somebody stores: the block and who, which is what digests are over. */
 static FtcStmt leaves_of = {
@@ -422,6 +425,7 @@ ftc_copies_compare(FtcComparison *asked)
 	FtcCopiesFound *found = palloc0(sizeof(FtcCopiesFound));
 	Differences d = {.heights = palloc(DIFFERENCES_MAX * sizeof(int64))};
 	MemoryContext context = CurrentMemoryContext;
+	size_t		bytes = 0;
 
 	found->chain = asked->chain;
 	if (asked->common < 1)
@@ -429,11 +433,13 @@ ftc_copies_compare(FtcComparison *asked)
 	find_differences(asked, &d);
 	found->n = d.n;
 	found->known = palloc0(Max(d.n, 1) * sizeof(FtcCopiesKnown));
-	for (int i = 0; i < d.n; i++)
+	while (found->nknown < d.n && bytes < STATEMENTS_BYTES)
 	{
 		MemoryContext outer = ftc_nest();
+		FtcCopiesKnown *known = &found->known[found->nknown];
 
-		ask_statements(asked, d.heights[i], &found->known[i], context);
+		ask_statements(asked, d.heights[found->nknown++], known, context);
+		bytes += known->statements.len;
 		ftc_unnest(outer);
 		CHECK_FOR_INTERRUPTS();
 	}
@@ -444,17 +450,23 @@ int64
 ftc_copies_take(const FtcCopiesFound *found)
 {
 	int64		taken = 0;
+	int			in_vain = 0;
 
-	if (found->n > 0)
+	if (found->nknown > 0)
 		ftc_chain_lock(found->chain->id);
-	for (int64 i = 0; i < found->n; i++)
+	for (int64 i = 0; i < found->nknown && in_vain < IN_VAIN_MAX; i++)
 	{
 		MemoryContext outer = ftc_nest();
 		const FtcCopiesKnown *known = &found->known[i];
 		int64		before = count_statements(&known->block);
 
 		(void) ftc_inbox_statements(found->chain, &known->block, known->statements);
-		taken += count_statements(&known->block) > before;
+		in_vain++;
+		if (count_statements(&known->block) > before)
+		{
+			taken++;
+			in_vain = 0;
+		}
 		ftc_unnest(outer);
 	}
 	return taken;

@@ -25,6 +25,7 @@ typedef struct FtcCopiesFound
 {
 	const FtcChain *chain;
 	int64		n;				/* heights that differ */
+	int64		nknown;			/* of so many it was asked */
 	struct FtcCopiesKnown *known;
 } FtcCopiesFound;
 

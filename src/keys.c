@@ -267,7 +267,7 @@ refuse_key_of_other(const char *name)
 	unsigned long oid = strtoul(name, &end, 10);
 	char	   *database;
 
-	if (end == name || strcmp(end, ".pem") != 0 || oid == MyDatabaseId)
+	if (end == name || strncmp(end, ".pem", 4) != 0 || oid == MyDatabaseId)
 		return;
 	database = oid <= PG_UINT32_MAX ? get_database_name((Oid) oid) : NULL;
 	if (database != NULL)

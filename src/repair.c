@@ -26,6 +26,7 @@
 #include "datum.h"
 #include "failpoint.h"
 #include "guc.h"
+#include "identity.h"
 #include "indexes.h"
 #include "peer.h"
 #include "repair.h"
@@ -109,12 +110,13 @@ static FtcStmt state_drop = {
 	.argtypes = {BYTEAOID},
 };
 
-/* Those that are in no bundle now: where lists were repaired, they belong again. */
+/* Those that are in no bundle now, nor wait for one: where lists were repaired, they belong again. */
 static FtcStmt stray_damage = {
-	.sql = "SELECT d.entry FROM ftchain.damage d WHERE d.chain = $1 AND d.repaired IS NULL AND d.what = 'extra entry'"
-	" AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.ids @> d.entry) ORDER BY d.entry",
-	.nargs = 1,
-	.argtypes = {INT4OID},
+	.sql = "SELECT d.entry FROM ftchain.damage d JOIN ftchain.entry e ON e.id = d.entry"
+	" LEFT JOIN ftchain.seal_state s ON s.chain = e.chain WHERE d.chain = $1 AND d.repaired IS NULL AND d.what = 'extra entry'"
+	" AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.ids @> d.entry) AND NOT (" FTC_ENTRY_WAITS("$2") ") ORDER BY d.entry",
+	.nargs = 2,
+	.argtypes = {INT4OID, BYTEAOID},
 };
 
 /*
@@ -123,7 +125,7 @@ static FtcStmt stray_damage = {
  */
 static FtcStmt lists_damaged = {
 	.sql = "SELECT FROM ftchain.damage WHERE chain = $1 AND repaired IS NULL"
-	" AND what NOT IN ('extra entry', 'entry changed', 'entry missing', 'leaf hashes changed', '" FTC_BUNDLES_MISSING "')"
+	" AND what NOT IN ('extra entry', 'entry changed', 'entry missing', 'leaf hashes changed')"
 	" AND what NOT LIKE 'index %' LIMIT 1",
 	.nargs = 1,
 	.argtypes = {INT4OID},
@@ -131,17 +133,30 @@ static FtcStmt lists_damaged = {
 
 static FtcStmt stray_settled = {
 	.sql = "UPDATE ftchain.damage d SET repaired = now() WHERE d.chain = $1 AND d.repaired IS NULL AND d.what = 'extra entry'"
-	" AND EXISTS (SELECT FROM ftchain.bundle u WHERE u.ids @> d.entry)",
+	" AND (EXISTS (SELECT FROM ftchain.bundle u WHERE u.ids @> d.entry)"
+	" OR NOT EXISTS (SELECT FROM ftchain.entry e WHERE e.id = d.entry AND e.chain = $1))",
 	.nargs = 1,
 	.argtypes = {INT4OID},
 };
 
-/* Those of our own wait for the sealer again, if they are in no bundle that is known. */
+/*
+ * Appended here, as append() leaves it, and in no bundle that is known: the one that
+ * it was in is lost, or the list of what waits.
+ */
 static FtcStmt stray_own = {
 	.sql = "UPDATE ftchain.damage d SET repaired = now() WHERE d.chain = $1 AND d.repaired IS NULL AND d.what = 'extra entry'"
 	" AND EXISTS (SELECT FROM ftchain.entry e JOIN ftchain.origin o ON o.id = e.origin JOIN ftchain.identity i ON i.member = o.member"
-	" WHERE e.id = d.entry AND e.id < " FTC_COPY_ID_MIN_SQL " AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.chain = e.chain"
+	" WHERE e.id = d.entry AND e.id < " FTC_COPY_ID_MIN_SQL " AND e.seq = e.id AND e.xid IS NOT NULL"
+	" AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.chain = e.chain"
 	" AND u.origin = e.origin AND u.incarnation = e.incarnation AND u.seqs @> e.seq))",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+/* So that it is known which bundles there are. */
+static FtcStmt block_lists_damaged = {
+	.sql = "SELECT FROM ftchain.damage WHERE chain = $1 AND repaired IS NULL"
+	" AND what NOT IN (" FTC_FAULTS_OF_BODIES ", '" FTC_BUNDLES_MISSING "') AND what NOT LIKE 'index %' LIMIT 1",
 	.nargs = 1,
 	.argtypes = {INT4OID},
 };
@@ -152,7 +167,8 @@ static FtcStmt stray_own = {
  */
 static FtcStmt left_behind = {
 	.sql = "UPDATE ftchain.damage d SET repaired = now() WHERE d.chain = $1 AND d.repaired IS NULL AND d.block IS NOT NULL"
-	" AND d.what <> 'block missing' AND NOT EXISTS (SELECT FROM ftchain.main_chain m WHERE m.block = d.block)",
+	" AND d.what NOT IN ('block missing', 'header changed', 'header', 'signature', 'manifest changed')"
+	" AND NOT EXISTS (SELECT FROM ftchain.main_chain m WHERE m.block = d.block)",
 	.nargs = 1,
 	.argtypes = {INT4OID},
 };
@@ -170,7 +186,8 @@ static FtcStmt bundles_settled = {
 };
 
 static FtcStmt block_repaired = {
-	.sql = "UPDATE ftchain.damage SET repaired = now() WHERE chain = $1 AND block = $2 AND repaired IS NULL",
+	.sql = "UPDATE ftchain.damage SET repaired = now() WHERE chain = $1 AND block = $2 AND repaired IS NULL"
+	" AND (what <> 'block missing' OR EXISTS (SELECT FROM ftchain.main_chain m WHERE m.block = $2))",
 	.nargs = 2,
 	.argtypes = {INT4OID, BYTEAOID},
 };
@@ -490,7 +507,7 @@ would_lack_body(const FtcChain *chain, const FtcHash *id, const FtcBlock *copy)
 	return lacks;
 }
 
-/* A sound copy, from whoever has one.  No row is locked meanwhile. */
+/* A sound copy, from whoever has one.  The keeper locks nothing meanwhile. */
 static void
 find_copy(const FtcChain *chain, Damaged *d, bool dry_run, Source *sources, int n, Oid for_role)
 {
@@ -605,6 +622,36 @@ apply_copy(const FtcChain *chain, Damaged *d)
 	return sound;
 }
 
+/* They wait for the sealer; what is in no bundle and was appended here is to be sealed. */
+static void
+seal_again(const FtcChain *chain, const char *what, FtcRepairCallback callback, void *arg)
+{
+	FtcRepairAction action = {.height = -1,.what = what,.action = "gave the entries to the sealer again"};
+
+	ftc_seal_look_again(chain);
+	(void) ftc_run(&stray_own, Int32GetDatum(chain->id));
+	ftc_store_incident(chain->id, "repair", -1, NULL, NULL, psprintf("%s: %s", what, action.action));
+	callback(arg, chain, &action);
+}
+
+/* Under the lock: the sealer may be about to bundle them. */
+static uint64
+find_strays(const FtcChain *chain, bool dry_run)
+{
+	FtcIdentity self;
+	Datum		args[2] = {Int32GetDatum(chain->id), (Datum) 0};
+	bool		nulls[2] = {false, true};
+
+	if (!dry_run)
+		ftc_run(&stray_settled, Int32GetDatum(chain->id));
+	if (ftc_identity_load(&self))
+	{
+		args[1] = ftc_hash_datum(&self.member);
+		nulls[1] = false;
+	}
+	return ftc_stmt_run(&stray_damage, args, nulls);
+}
+
 static void
 repair_strays(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, void *arg)
 {
@@ -612,8 +659,12 @@ repair_strays(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, v
 	int64	   *entries;
 
 	if (!dry_run)
-		ftc_run(&stray_settled, Int32GetDatum(chain->id));
-	n = ftc_run(&stray_damage, Int32GetDatum(chain->id));
+	{
+		ftc_chain_lock(chain->id);
+		if (ftc_run(&stray_own, Int32GetDatum(chain->id)) > 0)
+			seal_again(chain, "extra entry", callback, arg);
+	}
+	n = find_strays(chain, dry_run);
 	entries = palloc(Max(n, 1) * sizeof(int64));
 	for (uint64 i = 0; i < n; i++)
 		entries[i] = DatumGetInt64(ftc_value(i, 0));
@@ -948,37 +999,32 @@ repair_side_blocks(const FtcChain *chain)
 }
 
 /*
- * Lists are not known to be damaged: those of the whole chain are looked at, as the
- * sealer may have been first to see that something is lost.  What is not found then
- * was in no block that anybody has, and its entries are to be bundled anew.  True
- * if nothing is lost, or not any more.
+ * What lists blocks and bundles is not known to be damaged: all of it is looked at,
+ * as the sealer may have been first to see that something is lost.  What is not
+ * found then was in no block that anybody has, and its entries are to be bundled
+ * anew.  Bodies that are damaged have no part in that.
  */
-static bool
+static void
 repair_bundles(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, void *arg)
 {
 	FtcRepairAction action = {.height = -1,.what = FTC_BUNDLES_MISSING,.action = "give the entries to the sealer again"};
 
-	if (dry_run ? ftc_run(&bundles_missing, Int32GetDatum(chain->id)) == 0 : !ftc_seal_lacks_bundles(chain))
+	if (dry_run)
 	{
-		if (!dry_run)
-			ftc_run(&bundles_settled, Int32GetDatum(chain->id));
-		return true;
+		if (ftc_run(&bundles_missing, Int32GetDatum(chain->id)) > 0)
+			callback(arg, chain, &action);
+		return;
 	}
-	if (!dry_run)
+	if (!ftc_seal_lacks_bundles(chain))
+		ftc_run(&bundles_settled, Int32GetDatum(chain->id));
+	else if (ftc_run(&block_lists_damaged, Int32GetDatum(chain->id)) == 0 && ftc_scrub_lists(chain) == 0)
 	{
-		if (ftc_scrub_light(chain) > 0)
-			return false;
 		ftc_chain_lock(chain->id);
 		repair_side_blocks(chain);
 		ftc_restore_leftovers(chain);
-		ftc_seal_look_again(chain);
 		ftc_run(&bundles_settled, Int32GetDatum(chain->id));
-		ftc_run(&stray_own, Int32GetDatum(chain->id));
-		action.action = "gave the entries to the sealer again";
-		ftc_store_incident(chain->id, "repair", -1, NULL, NULL, psprintf("%s: %s", action.what, action.action));
+		seal_again(chain, FTC_BUNDLES_MISSING, callback, arg);
 	}
-	callback(arg, chain, &action);
-	return true;
 }
 
 /* The block that was not here may be here now. */
@@ -991,8 +1037,9 @@ ftc_repair_rest(const FtcChain *chain, bool dry_run, FtcRepairCallback callback,
 		ftc_run(&rejected_forget, Int32GetDatum(chain->id));
 	if (!dry_run && linked)
 		ftc_run(&left_behind, Int32GetDatum(chain->id));
-	if ((dry_run || ftc_run(&lists_damaged, Int32GetDatum(chain->id)) == 0) &&
-		repair_bundles(chain, dry_run, callback, arg))
+	if (linked)
+		repair_bundles(chain, dry_run, callback, arg);
+	if (dry_run || ftc_run(&lists_damaged, Int32GetDatum(chain->id)) == 0)
 		repair_strays(chain, dry_run, callback, arg);
 	return linked ? 0 : 1;
 }
@@ -1025,7 +1072,11 @@ return_action(void *arg, const FtcChain *chain, const FtcRepairAction *action)
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-/* It asks peers and waits for them, so nothing else may be held meanwhile. */
+/*
+ * It asks peers and waits for them, so nothing of the caller's may be held meanwhile.
+ * It holds the lock of the chain itself once something is repaired: it is for an
+ * operator who looks on.
+ */
 Datum
 ftchain_repair(PG_FUNCTION_ARGS)
 {

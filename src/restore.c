@@ -19,6 +19,8 @@
 #include "datum.h"
 #include "identity.h"
 #include "restore.h"
+#include "chain.h"
+#include "wake.h"
 #include "stmt.h"
 #include "store.h"
 
@@ -64,11 +66,22 @@ static FtcStmt block_bundles_drop = {
 };
 
 static FtcStmt best_blocks = {
-	.sql = "SELECT b.id, b.work FROM ftchain.block b WHERE b.chain = $1"
+	.sql = "(SELECT b.id, b.work FROM ftchain.block b WHERE b.chain = $1"
 	" AND NOT EXISTS (SELECT FROM ftchain.incomplete_block i WHERE i.block = b.id)"
-	" ORDER BY b.work DESC, b.arrival LIMIT 10",
+	" ORDER BY b.work DESC, b.arrival LIMIT 10)"
+	/* others may be better, and not for us */
+	" UNION ALL (SELECT b.id, b.work FROM ftchain.main_chain m JOIN ftchain.block b ON b.id = m.block WHERE m.chain = $1"
+	" ORDER BY m.height DESC LIMIT 1)",
 	.nargs = 1,
 	.argtypes = {INT4OID},
+};
+
+/* Blocks on the list, and here, that a way leaves out. */
+static FtcStmt main_left = {
+	.sql = "SELECT count(*) FROM ftchain.main_chain m JOIN ftchain.block b ON b.id = m.block"
+	" LEFT JOIN unnest($2) AS u (block) ON u.block = m.block WHERE m.chain = $1 AND u.block IS NULL",
+	.nargs = 2,
+	.argtypes = {INT4OID, BYTEAARRAYOID},
 };
 
 static FtcStmt main_differs = {
@@ -104,6 +117,16 @@ static FtcStmt pending_fill = {
 	.argtypes = {INT4OID},
 };
 
+/* The same of those that a block lists: which blocks list the others may not be known yet. */
+static FtcStmt pending_fill_listed = {
+	.sql = "INSERT INTO ftchain.pending_bundle (bundle, chain) SELECT u.id, u.chain FROM ftchain.bundle u"
+	" WHERE u.chain = $1 AND u.ids IS NOT NULL AND EXISTS (SELECT FROM ftchain.block_bundle l WHERE l.bundle = u.id)"
+	" AND NOT EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.main_chain m ON m.block = b.block WHERE b.bundle = u.id)"
+	" ON CONFLICT DO NOTHING",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
 static FtcStmt pending_trim = {
 	.sql = "DELETE FROM ftchain.pending_bundle p WHERE p.chain = $1 AND EXISTS"
 	" (SELECT FROM ftchain.block_bundle b JOIN ftchain.main_chain m ON m.block = b.block WHERE b.bundle = p.bundle)",
@@ -113,7 +136,8 @@ static FtcStmt pending_trim = {
 
 /* Whose block is gone: it lists them again when it comes. */
 static FtcStmt listed_for_none = {
-	.sql = "DELETE FROM ftchain.block_bundle l WHERE NOT EXISTS (SELECT FROM ftchain.block b WHERE b.id = l.block)",
+	.sql = "DELETE FROM ftchain.block_bundle l WHERE NOT EXISTS (SELECT FROM ftchain.block b WHERE b.id = l.block)"
+	" AND NOT EXISTS (SELECT FROM ftchain.main_chain m WHERE m.block = l.block)",
 };
 
 static FtcStmt pending_gone = {
@@ -199,7 +223,7 @@ ftc_restore_block(const FtcChain *chain, const FtcHash *id, const FtcBlock *bloc
 	ftc_store_replace_block(chain->id, id, block);
 	restore_controls(chain, id, &header, &manifest);
 	restore_bundles(chain, id, &manifest);
-	ftc_store_hold_own(chain->id, id, &manifest);
+	ftc_store_hold_own(chain->id, &manifest);
 }
 
 void
@@ -274,12 +298,31 @@ follow(const FtcChain *chain, const FtcHash *from, const FtcHash *claimed, Way *
 	return ftc_hash_equal(&way->ids[0], &chain->genesis) && ftc_hash_equal(&total, claimed);
 }
 
+/*
+ * A branch that leaves the list deeper than the chain's limit is not taken for its
+ * work, also not where the list is damaged.
+ */
+static bool
+is_too_deep(const FtcChain *chain, const Way *way)
+{
+	FtcStored	top;
+	FtcState   *state;
+	int64		left;
+
+	ftc_run(&main_left, Int32GetDatum(chain->id), PointerGetDatum(ftc_hashes_array(way->ids, (int) way->top + 1)));
+	left = DatumGetInt64(ftc_value(0, 0));
+	return left > 0 && ftc_store_read(&way->ids[way->top], &top) == FTC_OK &&
+		ftc_store_read_state(&top.header.state, &state) == FTC_OK && left > (int64) state->params.reorg_limit;
+}
+
+#define CANDIDATES 11
+
 FtcRelinked
 ftc_restore_links(const FtcChain *chain, bool dry_run, FtcHash *missing, int64 *height)
 {
 	uint64		n = ftc_run(&best_blocks, Int32GetDatum(chain->id));
-	FtcHash		ids[10];
-	FtcHash		works[10];
+	FtcHash		ids[CANDIDATES];
+	FtcHash		works[CANDIDATES];
 	Datum		list;
 	Way			way;
 	bool		found = false;
@@ -291,9 +334,9 @@ ftc_restore_links(const FtcChain *chain, bool dry_run, FtcHash *missing, int64 *
 			works[i] = ftc_hash_zero;
 	}
 	*height = -1;
-	for (uint64 i = 0; i < n && !found; i++)
+	for (uint64 i = 0; i < n && !found && *height < 0; i++)
 	{
-		found = follow(chain, &ids[i], &works[i], &way);
+		found = follow(chain, &ids[i], &works[i], &way) && !is_too_deep(chain, &way);
 		if (!found && way.missing_height >= 0 && *height < 0)
 		{
 			*missing = way.missing;
@@ -312,7 +355,9 @@ ftc_restore_links(const FtcChain *chain, bool dry_run, FtcHash *missing, int64 *
 		ftc_store_write(&main_drop, FTC_ARGS(Int32GetDatum(chain->id), list), NULL);
 		ftc_run(&main_fill, Int32GetDatum(chain->id), list);
 		ftc_run(&pending_trim, Int32GetDatum(chain->id));
-		ftc_run(&pending_fill, Int32GetDatum(chain->id));
+		ftc_run(&pending_fill_listed, Int32GetDatum(chain->id));
+		ftc_chain_invalidate();
+		ftc_wake_new_head(chain->id);
 	}
 	return FTC_LINKS_RESTORED;
 }

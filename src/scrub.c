@@ -91,7 +91,7 @@ static FtcStmt block_bytes = {
 /* Was anything found missing since the indexes were last looked at? */
 static FtcStmt indexes_stale = {
 	.sql = "SELECT FROM ftchain.damage d WHERE d.chain = $1 AND d.repaired IS NULL"
-	" AND (d.what LIKE '%missing' OR d.what IN ('bundles changed', 'controls changed', 'list of entries changed'))"
+	" AND (d.what LIKE '%missing' AND d.what <> '" FTC_BUNDLES_MISSING "' OR d.what IN ('bundles changed', 'controls changed', 'list of entries changed'))"
 	" AND d.detected >= coalesce((SELECT s.finished FROM ftchain.scrub_state s WHERE s.chain = 0 AND s.pass = 'indexes'), '-infinity')"
 	" LIMIT 1",
 	.nargs = 1,
@@ -227,6 +227,21 @@ int64
 ftc_scrub_light(const FtcChain *chain)
 {
 	return scrub_light(chain, 0, -1);
+}
+
+static FtcStmt lists_damaged = {
+	.sql = "SELECT count(*) FROM ftchain.damage WHERE chain = $1 AND repaired IS NULL"
+	" AND what NOT IN (" FTC_FAULTS_OF_BODIES ", '" FTC_BUNDLES_MISSING "') AND what NOT LIKE 'index %'",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+int64
+ftc_scrub_lists(const FtcChain *chain)
+{
+	(void) ftc_scrub_light(chain);
+	ftc_run(&lists_damaged, Int32GetDatum(chain->id));
+	return DatumGetInt64(ftc_value(0, 0));
 }
 
 /* What is wrong with an index concerns every chain. */

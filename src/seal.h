@@ -12,6 +12,19 @@
 #include "identity.h"
 
 /*
+ * For SQL: does an entry e wait for the sealer?  s is the row of seal_state of its
+ * chain, member who this is, or NULL.  What waits is of our own, and still to be
+ * found or bundled.  In a copy of a database what waited in the original waits
+ * there: it is of another member, and from before the copy became somebody, if it
+ * did.
+ */
+#define FTC_ENTRY_WAITS(member) \
+	" CASE WHEN e.origin IN (SELECT id FROM ftchain.origin WHERE member = " member ")" \
+	" THEN s.snapshot IS NULL OR s.backlog @> e.id" \
+	" OR e.xid IS NOT NULL AND NOT pg_visible_in_snapshot(e.xid, s.snapshot)" \
+	" ELSE e.xid IS NOT NULL AND (" member " IS NULL OR e.\"time\" < (SELECT created FROM ftchain.identity)) END"
+
+/*
  * Find what was committed since the last look and put it into one bundle, as
  * far as it fits.  True if there is more.  A transaction of its own.
  */

@@ -26,6 +26,7 @@
 #include "identity.h"
 #include "keys.h"
 #include "seal.h"
+#include "restore.h"
 #include "scrub.h"
 #include "seal_part.h"
 #include "stmt.h"
@@ -87,7 +88,8 @@ static FtcStmt seal_state_set = {
 };
 
 static FtcStmt seal_state_number = {
-	.sql = "UPDATE ftchain.seal_state SET incarnation = $2, number = $3 WHERE chain = $1",
+	.sql = "UPDATE ftchain.seal_state SET incarnation = $2, number = CASE incarnation WHEN $2 THEN greatest(number, $3) ELSE $3 END"
+	" WHERE chain = $1",
 	.nargs = 3,
 	.argtypes = {INT4OID, INT8OID, INT8OID},
 };
@@ -98,9 +100,12 @@ static FtcStmt number_made = {
 	.argtypes = {INT4OID},
 };
 
+/* They wait, or the main chain has them: one look at both. */
 static FtcStmt numbers_there = {
-	.sql = "SELECT count(DISTINCT number) FROM ftchain.bundle"
-	" WHERE chain = $1 AND origin = $2 AND incarnation = $3 AND number > $4 AND number <= $5",
+	.sql = "SELECT count(DISTINCT u.number) FROM ftchain.bundle u"
+	" WHERE u.chain = $1 AND u.origin = $2 AND u.incarnation = $3 AND u.number > $4 AND u.number <= $5"
+	" AND (EXISTS (SELECT FROM ftchain.pending_bundle p WHERE p.bundle = u.id)"
+	" OR EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.main_chain m ON m.block = b.block WHERE b.bundle = u.id))",
 	.nargs = 5,
 	.argtypes = {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID},
 };
@@ -111,11 +116,14 @@ static FtcStmt look_again = {
 	.argtypes = {INT4OID},
 };
 
-static FtcStmt last_number = {
-	.sql = "SELECT coalesce(max(number), 0) FROM ftchain.bundle"
-	" WHERE chain = $1 AND origin = $2 AND incarnation = $3",
-	.nargs = 3,
-	.argtypes = {INT4OID, INT4OID, INT8OID},
+/* The first after which none is there, from the last on the main chain on: one may have been lost. */
+static FtcStmt number_before = {
+	.sql = "SELECT min(n.number) FROM (SELECT $4 AS number UNION ALL SELECT u.number FROM ftchain.bundle u"
+	" WHERE u.chain = $1 AND u.origin = $2 AND u.incarnation = $3 AND u.number > $4) n"
+	" WHERE NOT EXISTS (SELECT FROM ftchain.bundle v WHERE v.chain = $1 AND v.origin = $2 AND v.incarnation = $3"
+	" AND v.number = n.number + 1)",
+	.nargs = 4,
+	.argtypes = {INT4OID, INT4OID, INT8OID, INT8OID},
 };
 
 /* Whose bundles wait. */
@@ -144,10 +152,12 @@ static FtcStmt seqs_left = {
 	.argtypes = {INT4OID, INT4OID, INT8OID, INT8MULTIRANGEOID},
 };
 
+/* But for those that another bundle lists. */
 static FtcStmt sealed_ids = {
-	.sql = "SELECT $1 - $2",
-	.nargs = 2,
-	.argtypes = {INT8MULTIRANGEOID, INT8MULTIRANGEOID},
+	.sql = "SELECT $1 - $2 - coalesce((SELECT range_agg(s.r) FROM (SELECT unnest(u.ids) AS r FROM ftchain.bundle u"
+	" WHERE u.ids && $1 AND u.id <> $3) s), '{}'::int8multirange)",
+	.nargs = 3,
+	.argtypes = {INT8MULTIRANGEOID, INT8MULTIRANGEOID, INT8OID},
 };
 
 static FtcStmt bundle_release = {
@@ -302,12 +312,13 @@ store_bundle(const FtcChain *chain, const FtcIdentity *self, const Bundling *b)
 		.origin = self->member,.incarnation = b->incarnation,.count = b->count,
 		.root = ftc_frontier_root(&b->tree),.nranges = (uint32) b->ids.n,.ranges = encode_ranges(&b->ids)
 	};
+	FtcBranch	branch = {.chain = chain->id,.fork_height = ftc_store_main_height(chain->id)};
 	FtcSignature signature;
 	FtcSlice	head;
 	FtcHash		digest;
 
-	ftc_run(&last_number, Int32GetDatum(chain->id), Int32GetDatum(self->origin),
-			Int64GetDatum((int64) b->incarnation));
+	ftc_run(&number_before, Int32GetDatum(chain->id), Int32GetDatum(self->origin), Int64GetDatum((int64) b->incarnation),
+			Int64GetDatum(ftc_branch_last_bundle(&branch, self->origin, (int64) b->incarnation)));
 	bundle.number = (uint64) DatumGetInt64(ftc_value(0, 0)) + 1;
 	ftc_run(&seal_state_number, Int32GetDatum(chain->id), Int64GetDatum((int64) b->incarnation),
 			Int64GetDatum((int64) bundle.number));
@@ -359,7 +370,7 @@ add_ids_of(const FtcIds *ids, const FtcIds *seqs, const FtcIds *among, FtcIds *b
 
 /* Entries of a bundle that can never be sealed go back, but for those that are. */
 static void
-take_back(const FtcChain *chain, const FtcOrigin *origin, Datum ids, Datum seqs, FtcIds *backlog)
+take_back(const FtcChain *chain, const FtcOrigin *origin, Datum bundle, Datum ids, Datum seqs, FtcIds *backlog)
 {
 	FtcIds		id_list = ftc_ids_from_datum(ids);
 	FtcIds		seq_list = ftc_ids_from_datum(seqs);
@@ -372,7 +383,7 @@ take_back(const FtcChain *chain, const FtcOrigin *origin, Datum ids, Datum seqs,
 	add_ids_of(&id_list, &seq_list, &left, backlog);
 
 	/* those that the chain holds have come again, as it holds them */
-	ftc_run(&sealed_ids, ids, ftc_ids_datum(backlog));
+	ftc_run(&sealed_ids, ids, ftc_ids_datum(backlog), bundle);
 	sealed = ftc_ids_from_datum(ftc_value(0, 0));
 	ftc_store_delete_entries(&sealed);
 }
@@ -408,7 +419,7 @@ settle_superseded(const FtcChain *chain, const FtcIdentity *self, FtcIds *backlo
 			seqs = ftc_value(j, 2);
 			if (origins[i].number == self->origin && !isnull)
 			{
-				take_back(chain, &origins[i], ids, seqs, backlog);
+				take_back(chain, &origins[i], id, ids, seqs, backlog);
 				ftc_store_write(&bundle_release, FTC_ARGS(id), NULL);
 			}
 			ftc_run(&pending_drop, id);
@@ -459,6 +470,28 @@ ftc_seal_lacks_bundles(const FtcChain *chain)
 	return true;
 }
 
+static FtcStmt seal_state_any = {
+	.sql = "SELECT FROM ftchain.seal_state WHERE chain = $1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+/*
+ * The first look at a chain that is older, as in a restored dump: what is in no
+ * bundle is to be bundled, and what is in no block to be sealed, so it must be known
+ * which there are.
+ */
+static bool
+may_look_first(const FtcChain *chain)
+{
+	if (ftc_run(&seal_state_any, Int32GetDatum(chain->id)) > 0)
+		return true;
+	if (ftc_scrub_lists(chain) > 0)
+		return false;
+	ftc_restore_leftovers(chain);
+	return true;
+}
+
 bool
 ftc_seal_bundle(const FtcChain *chain)
 {
@@ -470,7 +503,7 @@ ftc_seal_bundle(const FtcChain *chain)
 	if (!ftc_identity_load(&self) || ftc_alarm_stops(chain->id))
 		return false;
 	ftc_chain_lock(chain->id);
-	if (ftc_seal_lacks_bundles(chain))
+	if (ftc_seal_lacks_bundles(chain) || !may_look_first(chain))
 		return false;
 	state = ftc_branch_current_state(chain->id);
 	read_backlog(chain, &self, &backlog);

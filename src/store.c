@@ -971,7 +971,7 @@ ftc_store_find_own(int32 chain, const FtcBundle *bundle, FtcOwnEntries *own)
 }
 
 void
-ftc_store_hold_own(int32 chain, const FtcHash *block, const FtcManifest *manifest)
+ftc_store_hold_own(int32 chain, const FtcManifest *manifest)
 {
 	FtcReader	at = manifest->bundles;
 
@@ -987,12 +987,12 @@ ftc_store_hold_own(int32 chain, const FtcHash *block, const FtcManifest *manifes
 		if (ftc_run(&bundle_not_held, Int32GetDatum(chain), ftc_hash_datum(&digest)) > 0)
 		{
 			id = DatumGetInt64(ftc_value(0, 0));
-			if (ftc_store_find_own(chain, &bundle, &own))
+			if (ftc_store_find_own(chain, &bundle, &own) &&
+				ftc_run(&ids_of_others, ftc_ids_datum(&own.ids), Int64GetDatum(id)) == 0)
 				ftc_store_write(&bundle_hold, FTC_ARGS(Int64GetDatum(id), ftc_ids_datum(&own.ids),
 													   ftc_slice_datum(ftc_slice(own.leaves, own.count * sizeof(FtcHash))),
 													   Int64GetDatum(own.bytes)), NULL);
 		}
 		ftc_unnest(outer);
 	}
-	ftc_run(&pending_put_of, ftc_hash_datum(block));
 }

@@ -153,8 +153,8 @@ typedef struct FtcOwnEntries
 
 extern bool ftc_store_find_own(int32 chain, const FtcBundle *bundle, FtcOwnEntries *own);
 
-/* Of a block: bundles made here whose entries are found are held again. */
-extern void ftc_store_hold_own(int32 chain, const FtcHash *block, const FtcManifest *manifest);
+/* Of a block: bundles made here whose entries are found are held again; which wait is for the caller. */
+extern void ftc_store_hold_own(int32 chain, const FtcManifest *manifest);
 
 /*
  * Replace the main chain above the fork by these blocks, lowest first; bundles

@@ -16,6 +16,7 @@
 #include "core/merkle.h"
 #include "datum.h"
 #include "identity.h"
+#include "seal.h"
 #include "stmt.h"
 #include "store.h"
 #include "verify_part.h"
@@ -67,20 +68,9 @@ static FtcStmt leaves_of = {
 	.argtypes = {INT8OID},
 };
 
-/*
- * What waits for the sealer: entries of our own that it has still to find or to
- * bundle.  In a copy of a database what waited in the original waits there: it
- * is of another member, and from before the copy became somebody, if it did.
- */
-#define WAITS \
-	" CASE WHEN e.origin IN (SELECT id FROM ftchain.origin WHERE member = $4)" \
-	" THEN s.snapshot IS NULL OR s.backlog @> e.id" \
-	" OR e.xid IS NOT NULL AND NOT pg_visible_in_snapshot(e.xid, s.snapshot)" \
-	" ELSE e.xid IS NOT NULL AND ($4 IS NULL OR e.\"time\" < (SELECT created FROM ftchain.identity)) END"
-
 static FtcStmt extra_entries = {
 	.sql = "SELECT e.id FROM ftchain.entry e LEFT JOIN ftchain.seal_state s ON s.chain = e.chain"
-	" WHERE e.id BETWEEN $1 AND $2 AND e.chain = $3 AND NOT (" WAITS ") ORDER BY e.id",
+	" WHERE e.id BETWEEN $1 AND $2 AND e.chain = $3 AND NOT (" FTC_ENTRY_WAITS("$4") ") ORDER BY e.id",
 	.nargs = 4,
 	.argtypes = {INT8OID, INT8OID, INT4OID, BYTEAOID},
 };
@@ -95,7 +85,7 @@ static FtcStmt entries_outside = {
 
 /* Of the next so many entries: is each where it belongs, in a bundle or waiting? */
 static FtcStmt next_entries = {
-	.sql = "SELECT e.id, NOT (" WAITS ") AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.ids @> e.id)"
+	.sql = "SELECT e.id, NOT (" FTC_ENTRY_WAITS("$4") ") AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.ids @> e.id)"
 	" FROM (SELECT * FROM ftchain.entry WHERE id > $1 AND id < 9223372036854775807 AND chain = $3 ORDER BY id LIMIT $2) e"
 	" LEFT JOIN ftchain.seal_state s ON s.chain = e.chain ORDER BY e.id",
 	.nargs = 4,
