@@ -103,6 +103,34 @@ seal($alpha, 1);
 isnt($alpha->query('SELECT head FROM ftchain.status'), $head, 'then it goes on');
 like(compared($alpha, $beta), qr/^diverged\|/, 'they still have diverged');
 $alpha->gives('SELECT count(*) FROM ftchain.alarms', '0', 'but what was decided stays decided');
+
+# ---- a peer whose branch is not what it says
+
+# No work counts that nobody has signed, and its question is not asked for ever.
+my $fork = $alpha->query(q(SELECT height - 1 FROM ftchain.compare('beta', 'main')));
+my $ours = $alpha->query("SELECT string_agg(format('(%L::bytea)', p.block), ', ') FROM ftchain.chain c, ftchain.main_chain m,"
+	  . " ftchain.peer_blocks(c.genesis, ARRAY[m.block], 200) p WHERE m.chain = c.id AND m.height = $fork");
+sub give_instead
+{
+	my $blocks = shift;
+
+	$beta->query(<<"END");
+DROP FUNCTION IF EXISTS ftchain.peer_blocks(bytea, bytea[], integer);
+CREATE FUNCTION ftchain.peer_blocks(genesis bytea, locator bytea[], most integer) RETURNS TABLE (block bytea, stored bytea) LANGUAGE sql VOLATILE AS
+\$\$SELECT t.block, t.stored FROM ftchain.peer_blocks_true(\$1, \$2, \$3) t WHERE \$3 < 2 OR cardinality(\$2) > 1
+UNION ALL SELECT b, NULL FROM ($blocks) t (b) WHERE \$3 > 1 AND cardinality(\$2) = 1\$\$;
+GRANT EXECUTE ON FUNCTION ftchain.peer_blocks(bytea, bytea[], integer) TO ftchain_peer;
+END
+	return;
+}
+$beta->query('ALTER FUNCTION ftchain.peer_blocks(bytea, bytea[], integer) RENAME TO peer_blocks_true');
+give_instead('SELECT set_byte(f.block, 250, 255 - get_byte(f.block, 250)) FROM ftchain.peer_blocks_true($1, $2, $3) f');
+like(compared($alpha, $beta), qr/^diverged\|.*has less work/, 'blocks that nobody has signed show no work');
+give_instead("VALUES $ours");
+$alpha->refuses(q(SELECT outcome FROM ftchain.compare('beta', 'main')), qr/server "beta" gives an answer that cannot be understood/, 'our own blocks are no other branch');
+$alpha->gives('SELECT count(*) FROM ftchain.alarms', '0', 'and stop nobody');
+$beta->query('DROP FUNCTION ftchain.peer_blocks(bytea, bytea[], integer); ALTER FUNCTION ftchain.peer_blocks_true(bytea, bytea[], integer) RENAME TO peer_blocks');
+
 $alpha->refuses(q(SELECT ftchain.clear_alarm('main', 'nonsense')), qr/there is no alarm of kind "nonsense"/, 'there are not alarms of any kind');
 $_->is_clean foreach @nodes;
 
