@@ -15,7 +15,7 @@ use Test::More;
 my $dir = PostgreSQL::Test::Utils::tempdir();
 
 # With two copies of each block nobody has all of them.
-my ($alpha, $beta, $gamma) = my @nodes = FtchainCluster->network([qw(alpha beta gamma)]);
+my ($alpha, $beta, $gamma) = my @nodes = FtchainCluster->network([qw(alpha beta gamma)], conf => [ "ftchain.scrub_interval = 0", "ftchain.deep_scrub_interval = 0" ]);
 my $genesis = $alpha->query('SELECT genesis FROM ftchain.chain');
 my %acked;
 
