@@ -212,7 +212,9 @@ is((verdict(write_bytes("$dir/changed", joined(@changed))))[0], 1, 'nor is a blo
 
 # ---- damage at home
 
-$beta->tamper(q(UPDATE ftchain.entry SET payload = '{"n": "changed"}' WHERE id = (SELECT min(id) FROM ftchain.entry)));
+# of a body that is all here: of others' blocks it may have its own part alone
+$beta->tamper(q(UPDATE ftchain.entry SET payload = '{"n": "changed"}'
+	WHERE id = (SELECT min(e.id) FROM ftchain.entries e JOIN ftchain.blocks b ON b.id = e.block WHERE b.held)));
 my $notices = '';
 $beta->psql('postgres', "SET client_min_messages = warning; \\copy (SELECT ftchain.export('main')) TO '$dir/damaged' WITH (FORMAT binary)",
 	stderr => \$notices);
