@@ -114,6 +114,8 @@ ftc_mining_worker(Datum arg)
 	segment = dsm_attach(DatumGetUInt32(arg));
 	if (segment == NULL)
 		proc_exit(0);			/* the session is faster */
+	/* so that it is seen in pg_stat_activity, and can be ended there */
+	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	shared = dsm_segment_address(segment);
 	SetConfigOption(KERNEL_SETTING, shared->kernel, PGC_SUSET, PGC_S_SESSION);
 	search(shared);
@@ -154,7 +156,7 @@ static int
 launch(BackgroundWorkerHandle **handles, int n, const dsm_segment *segment)
 {
 	BackgroundWorker worker = {
-		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_CLASS_PARALLEL,
+		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION | BGWORKER_CLASS_PARALLEL,
 		.bgw_start_time = BgWorkerStart_ConsistentState,
 		.bgw_restart_time = BGW_NEVER_RESTART,
 		.bgw_main_arg = UInt32GetDatum(dsm_segment_handle(unconstify(dsm_segment *, segment))),

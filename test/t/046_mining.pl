@@ -210,6 +210,27 @@ $node->comes_to("SELECT attempts > 0 FROM ftchain.mining WHERE chain = 'hard $_'
 $node->append('"among many"');
 $node->comes_to(q(SELECT pending = 0 FROM ftchain.status WHERE chain = 'main'), 'and an easy one gets through');
 
+# A search in a session, with a worker of its own
+
+my $helpers = q(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'ftchain mining worker');
+my $search = q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%ftchain.mine(%' AND state = 'active' AND pid <> pg_backend_pid()};
+my $searcher = $node->background_psql('postgres', on_error_stop => 0);
+foreach my $end ('ended by somebody', 'cancelled')
+{
+	$searcher->query_until(qr/begun/, "\\echo begun\nSELECT found FROM ftchain.mine((SELECT header FROM ftchain.candidate LIMIT 1), workers => 2);\n");
+	$node->comes_to($helpers, "a search has a worker ($end)", '1');
+	if ($end eq 'ended by somebody')
+	{
+		$node->query($helpers =~ s/count\(\*\)/pg_terminate_backend(pid)/r);
+		$node->comes_to($helpers, 'a worker can be ended', '0');
+		$node->gives($search =~ s/pid FROM/count(*) FROM/r, '1', 'and the search goes on without it');
+	}
+	$node->query($search =~ s/pid FROM/pg_cancel_backend(pid) FROM/r);
+	$searcher->query_until(qr/ended/, "\\echo ended\n");
+	$node->comes_to($helpers, "no worker is left ($end)", '0');
+}
+$searcher->quit;
+
 # Ends
 
 $node->comes_to($miners, 'there are miners', '2');
