@@ -13,6 +13,7 @@
 #include "audit.h"
 #include "block.h"
 #include "body.h"
+#include "chunk.h"
 #include "file.h"
 #include "link.h"
 #include "ranges.h"
@@ -20,6 +21,8 @@
 #include "sha256.h"
 #include "source.h"
 #include "topic.h"
+
+#define CHUNKS_MAX 200
 
 void
 codec_require(bool holds, const char *what, const char *file, int line)
@@ -544,6 +547,43 @@ ranges_decode(FtcSlice bytes, FtcWriter *again)
 	return FTC_OK;
 }
 
+/* Answers, as whoever fetches a body in chunks gets and keeps them. */
+static FtcReason
+chunks_decode(FtcSlice bytes, FtcWriter *again)
+{
+	FtcReader	reader = ftc_reader(bytes);
+	int64_t		total = (int64_t) ftc_get_u64(&reader);
+	FtcChunk	have[CHUNKS_MAX];
+	FtcChunk	asked;
+	int			n = 0;
+	uint64_t	held = 0;
+
+	ftc_put_u64(again, (uint64_t) total);
+	while (reader.left > 0 && n < CHUNKS_MAX)
+	{
+		uint32_t	most = ftc_get_u32(&reader);
+		uint64_t	len = ftc_get_u64(&reader);
+		FtcReason	reason;
+
+		if (!ftc_chunk_gap(have, n, total > 0 ? (uint64_t) total : 0, most, &asked))
+			return FTC_BAD_LENGTH;
+		require(asked.size > 0 && asked.size <= most && !ftc_chunk_overlaps(have, n, &asked));
+		reason = ftc_chunk_check(&asked, total, FTC_BODY_MAX, len);
+		if (reason != FTC_OK)
+			return reason;
+		require(len == asked.size);
+		have[n++] = asked;
+		held += len;
+		ftc_put_u32(again, most);
+		ftc_put_u64(again, len);
+	}
+	if (!ftc_reader_is_done(&reader) || n == 0)
+		return FTC_BAD_LENGTH;
+	require(held <= (uint64_t) total);
+	require(ftc_chunk_gap(have, n, (uint64_t) total, 1, &asked) == (held < (uint64_t) total));
+	return FTC_OK;
+}
+
 static FtcReason
 frontier_decode(FtcSlice bytes, FtcWriter *again)
 {
@@ -745,6 +785,7 @@ const TestCodec codec_block = {"block", block_decode};
 const TestCodec codec_state = {"state", state_decode};
 const TestCodec codec_message = {"message", message_decode};
 const TestCodec codec_topic = {"topic", topic_decode};
+const TestCodec codec_chunks = {"chunks", chunks_decode};
 const TestCodec codec_sacks = {"sacks", sacks_decode};
 const TestCodec codec_ranges = {"ranges", ranges_decode};
 const TestCodec codec_frontier = {"frontier", frontier_decode};

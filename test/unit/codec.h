@@ -40,6 +40,9 @@ extern const TestCodec codec_state;
 extern const TestCodec codec_message;
 extern const TestCodec codec_topic;
 
+/* Bytes of a body u64; answers of chunks of it: asked for u32, came u64. */
+extern const TestCodec codec_chunks;
+
 /* Sacks of a receiver that takes seq 1 next. */
 extern const TestCodec codec_sacks;
 
