@@ -173,6 +173,7 @@ SELECT epoch, next FROM ftchain.peer_receive(:'genesis', :'genesis', :'genesis',
 SELECT pg_catalog.int8larger(0, 1) FROM ftchain.peer_blocks(:'genesis', '{}', 2);
 SELECT pg_catalog.octet_length(block) IS NOT NULL FROM ftchain.peer_block(:'genesis', :'genesis');
 SELECT pg_catalog.octet_length(answer) FROM ftchain.peer_copies(:'genesis', 1, '{0}', 2);
+SELECT total, pg_catalog.octet_length(bytes) FROM ftchain.peer_body(:'genesis', :'genesis', 1, 0, 100);
 SELECT worker FROM ftchain.worker_status() WHERE false;
 SELECT server FROM ftchain.peer_status();
 SELECT ftchain.create_identity() IS NULL;

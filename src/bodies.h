@@ -16,17 +16,36 @@
 extern void ftc_bodies_begin_pass(FtcLine *line);
 
 /*
- * The next body to ask this peer for, in c->call.line->wanted.  False if there
- * is none now; line->passed says whether all were looked at.
+ * What to ask this peer for next, a body that is wanted or a chunk of one of which
+ * some has come: in c->call.part.  False if there is nothing now; line->passed says
+ * whether all that are wanted were looked at.
  */
 extern bool ftc_bodies_next(FtcContact *c);
 
 /*
  * Bodies that only moved are asked for within ftchain.move_budget from now on;
- * and one of them came, with so many bytes.
+ * and so many bytes of one came, perhaps none.
  */
 extern void ftc_bodies_heed_budget(void);
-extern void ftc_bodies_moved(size_t bytes);
+extern void ftc_bodies_moved(const FtcAsked *call, size_t bytes);
+
+/*
+ * There is no room for this one now; this peer does not have that one, of that length
+ * if it is not 0; some of one came by this line, and more may be asked for.
+ */
+extern void ftc_bodies_no_room(const FtcHash *block);
+extern void ftc_bodies_lacks(FtcContact *c, const FtcHash *block, uint64 total);
+extern void ftc_bodies_fetching(FtcLine *line);
+
+/*
+ * One is whole: the keeper takes it, or a session itself; the courier only if
+ * nobody else has for some time, as it has other things to do.
+ */
+extern void ftc_bodies_whole(void);
+extern void ftc_bodies_finish(void);
+
+/* Is one still to be taken, or is there no room for one? */
+extern bool ftc_bodies_are_waiting(void);
 
 /* A body is stored, or need not be. */
 extern void ftc_bodies_came(const FtcChain *chain, const FtcHash *block);

@@ -156,6 +156,8 @@ ftc_contact_close(FtcContact *c)
 	ftc_peer_close(&c->peer);
 	c->session = c->token = c->presence_at = 0;
 	c->run = c->protocol = 0;
+	memset(&c->down, 0, sizeof(c->down));
+	memset(&c->up, 0, sizeof(c->up));
 	foreach(cell, c->lines)
 	{
 		FtcLine    *line = lfirst(cell);
@@ -370,6 +372,103 @@ list_peers(void *arg)
 	return true;
 }
 
+/* ----------------------------------------------------------------
+ *		How much is under way
+ * ----------------------------------------------------------------
+ */
+
+#define AIM_US ((uint64) 250 * 1000)	/* that what is under way may take */
+#define BODIES_MAX 4			/* asked for at a time, of one peer */
+#define BLOCKS_AT_ONCE 200
+
+static uint64
+bytes_sent(const FtcContact *c)
+{
+	uint64		bytes = 0;
+
+	for (int i = 0; i < c->peer.ncalls; i++)
+		bytes += c->asked[i].sent;
+	return bytes;
+}
+
+uint64
+ftc_contact_chunk(const FtcContact *c)
+{
+	uint64		part = ftc_pace_budget(&c->down, AIM_US) / BODIES_MAX;
+
+	return Min(Max(part, FTC_CHUNK_MIN), FTC_CHUNK_MAX);
+}
+
+bool
+ftc_contact_may_ask(const FtcContact *c)
+{
+	return ftc_contact_count(c, FTC_ASKED_BODY) < BODIES_MAX;
+}
+
+/* Twice the time, as answers to messages wait behind bodies, too. */
+uint64
+ftc_contact_room(const FtcContact *c)
+{
+	uint64		budget = ftc_pace_budget(&c->up, 2 * AIM_US);
+	uint64		sent = bytes_sent(c);
+
+	return sent < budget ? budget - sent : 0;
+}
+
+int
+ftc_contact_blocks(const FtcContact *c)
+{
+	uint64		each = c->call.line->block_bytes;
+
+	return each == 0 ? BLOCKS_AT_ONCE : (int) Min(Max(ftc_pace_budget(&c->down, AIM_US) / each, 1), BLOCKS_AT_ONCE);
+}
+
+/* Calls under way whose answers may be large. */
+static int
+count_large(const FtcContact *c)
+{
+	return ftc_contact_count(c, FTC_ASKED_BODY) + ftc_contact_count(c, FTC_ASKED_BLOCKS);
+}
+
+static bool
+is_large(const FtcContact *c)
+{
+	return c->call.kind == FTC_ASKED_BODY || c->call.kind == FTC_ASKED_BLOCKS;
+}
+
+static uint64
+bytes_of_answer(const FtcContact *c)
+{
+	int			rows = ftc_peer_rows(c->answer);
+	uint64		bytes = 0;
+
+	for (int i = 0; i < rows; i++)
+		for (int j = 0; j < 3; j++)
+			bytes += ftc_peer_bytes(c->answer, i, j).len;
+	return bytes;
+}
+
+static void
+pace_call(FtcContact *c)
+{
+	if (is_large(c) && count_large(c) == 1)
+		ftc_pace_begin(&c->down, c->call.called_at);
+	if (c->call.sent > 0 && bytes_sent(c) == c->call.sent)
+		ftc_pace_begin(&c->up, c->call.called_at);
+}
+
+static void
+pace_answer(FtcContact *c, uint64 took, uint64 now)
+{
+	if (is_large(c))
+		ftc_pace_came(&c->down, bytes_of_answer(c), took, count_large(c) == 0, AIM_US, now);
+	else if (c->call.sent > 0)
+		ftc_pace_came(&c->up, c->call.sent, took, bytes_sent(c) == 0, 2 * AIM_US, now);
+	/* whatever is asked tells how far away it is */
+	ftc_pace_took(&c->down, took);
+	ftc_pace_took(&c->up, took);
+}
+
 void
 ftc_contact_note_call(FtcContact *c)
 {
@@ -377,6 +476,7 @@ ftc_contact_note_call(FtcContact *c)
 	if (c->call.alone)
 		c->call.line->asking = true;
 	c->calls++;
+	pace_call(c);
 }
 
 int
@@ -392,11 +492,13 @@ ftc_contact_count(const FtcContact *c, FtcAskedKind kind)
 void
 ftc_contact_note_answer(FtcContact *c)
 {
+	uint64		now = ftc_clock_steady();
 	uint64		took;
 
 	c->call = c->asked[0];
 	memmove(c->asked, c->asked + 1, c->peer.ncalls * sizeof(FtcAsked));
-	took = ftc_clock_steady() - c->call.called_at;
+	took = now - c->call.called_at;
+	pace_answer(c, took, now);
 	if (c->call.alone)
 		c->call.line->asking = false;
 	c->contact_at = ftc_clock_timestamp();

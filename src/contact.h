@@ -14,6 +14,8 @@
 #include "area.h"
 #include "chain.h"
 #include "core/again.h"
+#include "core/pace.h"
+#include "fetch.h"
 #include "inbox.h"
 #include "outbox.h"
 #include "peer.h"
@@ -26,7 +28,7 @@ typedef enum FtcAskedKind
 	FTC_ASKED_PRESENCE,
 	FTC_ASKED_BLOCKS,
 	FTC_ASKED_RECEIVE,
-	FTC_ASKED_BLOCK
+	FTC_ASKED_BODY
 } FtcAskedKind;
 
 /*
@@ -48,6 +50,7 @@ typedef struct FtcLine
 	bool		asking;			/* what comes next depends on the answer */
 	FtcHash		reached;		/* the last block it gave us, to go on from */
 	int64		reached_height; /* -1: none */
+	uint64		block_bytes;	/* of one, in its last answer; 0: not known */
 	FtcOutLink	out;			/* what is announced to it */
 	FtcAgain	again;			/* what it lacks was announced again */
 	uint64		doubted_at;		/* when an answer did not go with its greeting */
@@ -66,7 +69,13 @@ typedef struct FtcLine
 	bool		skipped;		/* some were left for a little later */
 	uint64		pass_at;		/* when this pass began */
 	uint64		again_at;		/* when to begin the next; 0: not known yet */
+
+	/* bodies that come in chunks */
+	bool		chunks_turn;	/* they come before bodies that are wanted */
+	bool		fetching;		/* there was one to ask for, at the last look */
+	uint64		fetches_at;		/* when to look again */
 } FtcLine;
+
 
 /* What a peer is asked, until it answers. */
 typedef struct FtcAsked
@@ -76,9 +85,10 @@ typedef struct FtcAsked
 	FtcLine    *line;
 	uint64		called_at;
 	bool		alone;			/* the line has to wait for it */
-	FtcHash		block;			/* asked for */
-	bool		moved;			/* within the budget for what moves */
-	uint64		order;			/* of the segment sent */
+	FtcPart		part;			/* of a body, asked for */
+	int64		counted;		/* bytes, in the budget for what moves */
+	uint64		sent;			/* bytes of the segment sent */
+	uint64		order;			/* of it */
 } FtcAsked;
 
 /* A peer, as the courier keeps it. */
@@ -112,6 +122,9 @@ typedef struct FtcContact
 	uint64		calls;
 	uint64		bytes;
 	uint64		round_trip;		/* us, smoothed */
+	FtcPace		down;			/* of bodies that come */
+	FtcPace		up;				/* of messages that are sent */
+	FtcLacks	lacks[FTC_LACKS_MANY];
 	TimestampTz contact_at;
 } FtcContact;
 
@@ -148,6 +161,16 @@ extern uint64 ftc_contact_reach(const FtcContact *c);
 
 /* How many calls of a kind are under way. */
 extern int	ftc_contact_count(const FtcContact *c, FtcAskedKind kind);
+
+/*
+ * How much may be under way, so that what is small does not wait long: bytes of a
+ * body, and blocks, to ask for at a time, and whether for more bodies now; and bytes of
+ * messages to send now, 0 if none.
+ */
+extern uint64 ftc_contact_chunk(const FtcContact *c);
+extern int	ftc_contact_blocks(const FtcContact *c);	/* for the line at hand */
+extern bool ftc_contact_may_ask(const FtcContact *c);
+extern uint64 ftc_contact_room(const FtcContact *c);
 
 /* The line of a chain or of a stream; find: NULL if there is none yet. */
 extern FtcLine *ftc_line_find(const FtcContact *c, int32 chain);

@@ -10,10 +10,11 @@
  *
  * What a peer is asked, in this order: how it is (hello); blocks of a better
  * chain that we do not know (blocks); to take our announcements (receive);
- * bodies that we should hold (block).  The last two take turns.
+ * bodies that we should hold (body).  The last two take turns.
  *
  * Several calls may be under way at a time, so while a body is stored the next
- * ones are on their way.  Nobody waits for the disk then: that they are stored is
+ * ones are on their way: as many bytes as take a quarter of a second, or what is
+ * small would wait behind what is large.  Nobody waits for the disk then: that they are stored is
  * said of several at once, which does.
  *
  *-------------------------------------------------------------------------
@@ -181,6 +182,7 @@ ftc_courier_turn(void)
 			ftc_contact_show(i);
 		}
 	ftc_bodies_settle();
+	ftc_bodies_finish();
 	ftc_linkstat_show(!busy);
 	ftc_worker_progress(busy ? "exchanging" : "idle");
 	/* no lock and no snapshot is held while the network is waited for */
@@ -212,14 +214,14 @@ is_done(const FtcContact *c)
 {
 	ListCell   *cell;
 
-	if (c->peer.phase != FTC_PEER_IDLE)
+	if (c->peer.phase != FTC_PEER_IDLE || ftc_bodies_are_waiting())
 		return false;
 	foreach(cell, c->lines)
 	{
 		const FtcLine *line = lfirst(cell);
 		bool		refused = line->retry_at > ftc_clock_steady();
 
-		if (line->behind || !line->synced || (!refused && !is_done_with_bodies(line)))
+		if (line->behind || line->fetching || !line->synced || (!refused && !is_done_with_bodies(line)))
 			return false;
 	}
 	return c->lines != NIL;
@@ -242,6 +244,7 @@ sync_with(FtcContact *c)
 						   c->last_error[0] != '\0' ? c->last_error : "it takes too long"));
 		busy = attend(c);
 		ftc_bodies_settle();
+		ftc_bodies_finish();
 		if (busy)
 			continue;
 		ftc_peer_wait(&peer, c->peer.phase != FTC_PEER_CLOSED ? 1 : 0, 100, "FtchainSync");
@@ -266,6 +269,7 @@ ftc_courier_sync(const char *server)
 {
 	(void) ftc_contact_list();
 	(void) number_messages(NULL);
+	ftc_bodies_whole();
 	if (server != NULL && ftc_contact_find(server) == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -14,6 +14,7 @@
 #include "courier_part.h"
 #include "datum.h"
 #include "failpoint.h"
+#include "fetch.h"
 #include "guc.h"
 #include "identity.h"
 #include "inbox.h"
@@ -80,7 +81,10 @@ FtcRoute
 ftc_courier_route(const FtcContact *c, const FtcIdentity *self)
 {
 	const FtcLine *line = c->call.line;
-	FtcRoute	route = {.self = self->member,.member = c->peer.member,.stream = line->stream,.protocol = c->protocol};
+	FtcRoute	route = {
+		.self = self->member,.member = c->peer.member,.stream = line->stream,.protocol = c->protocol,
+		.most = ftc_contact_room(c)
+	};
 
 	if (line->stream == FTC_STREAM_LEDGER)
 	{
@@ -200,7 +204,6 @@ take_stream(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 static FtcReason
 take_row(FtcContact *c, struct pg_result *result, int row, FtcHash *id, FtcHeader *header)
 {
-	bool		asked_for = c->call.kind == FTC_ASKED_BLOCK;
 	FtcSlice	stored = ftc_peer_bytes(result, row, 1);
 	FtcBlock	block;
 	FtcReason	reason = ftc_block_decode(&block, ftc_peer_bytes(result, row, 0));
@@ -212,7 +215,7 @@ take_row(FtcContact *c, struct pg_result *result, int row, FtcHash *id, FtcHeade
 		return reason;
 	*id = ftc_header_id(header);
 	known = ftc_inbox_statements(&c->call.chain, id, stored);
-	reason = (asked_for ? ftc_inbox_body : ftc_inbox_block) (&c->call.chain, &block, &c->peer.member);
+	reason = ftc_inbox_block(&c->call.chain, &block, &c->peer.member);
 	if (reason == FTC_OK && !known)
 		(void) ftc_inbox_statements(&c->call.chain, id, stored);
 	return reason;
@@ -224,6 +227,7 @@ take_blocks(FtcContact *c, struct pg_result *result)
 	int			n = ftc_peer_rows(result);
 	FtcReason	reason = FTC_OK;
 	bool		rises = true;
+	uint64		bytes = 0;
 
 	ftc_chain_lock(c->call.chain.id);
 	for (int i = 0; i < n && reason == FTC_OK && rises; i++)
@@ -234,11 +238,14 @@ take_blocks(FtcContact *c, struct pg_result *result)
 		reason = take_row(c, result, i, &id, &header);
 		if (reason != FTC_OK)
 			break;
+		bytes += ftc_peer_bytes(result, i, 0).len;
 		/* known ones may come again, but not for ever */
 		rises = (int64) header.height > c->call.line->reached_height;
 		c->call.line->reached = id;
 		c->call.line->reached_height = (int64) header.height;
 	}
+	if (n > 0)
+		c->call.line->block_bytes = bytes / n;
 	/* go on until it has no more to give */
 	c->call.line->behind = n > 0 && reason == FTC_OK && rises;
 	if (!c->call.line->behind)
@@ -302,42 +309,93 @@ take_receive(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 	return true;
 }
 
-/* Is it the block that was asked for? */
-static bool
-is_block(FtcSlice bytes, const FtcHash *wanted)
+/* In doubt it is asked for other bodies, and others for this one. */
+static void
+refuse_body(FtcContact *c, FtcReason reason)
 {
-	FtcBlock	block;
-	FtcHeader	header;
-	FtcHash		id;
-
-	if (ftc_block_decode(&block, bytes) != FTC_OK || ftc_header_decode(&header, block.header) != FTC_OK)
-		return false;
-	id = ftc_header_id(&header);
-	return ftc_hash_equal(&id, wanted);
+	ftc_bodies_lacks(c, &c->call.part.block, 0);
+	ftc_line_leave(c, psprintf("body refused: %s", ftc_reason_text(reason)));
 }
 
-static bool
-take_block(FtcContact *c, struct pg_result *result)
+/* All of it at once, as most bodies come. */
+static void
+take_whole(FtcContact *c, const FtcStored *stored, FtcSlice entries)
 {
-	FtcHeader	header;
-	FtcHash		id;
-	FtcReason	reason;
+	FtcReason	reason = ftc_fetch_take(&c->call.chain, stored, entries, &c->peer.member);
 
-	if (c->call.moved)
-		ftc_bodies_moved(ftc_peer_bytes(result, 0, 0).len);
-	if (ftc_peer_is_null(result, 0, 0))
-		return true;			/* it does not have it: somebody else may */
-	if (!is_block(ftc_peer_bytes(result, 0, 0), &c->call.block))
-		return malformed(c);
-	ftc_chain_lock(c->call.chain.id);
-	reason = take_row(c, result, 0, &id, &header);
 	if (reason != FTC_OK)
-		ftc_line_leave(c, psprintf("body refused: %s", ftc_reason_text(reason)));
-	else
 	{
-		ftc_bodies_came(&c->call.chain, &id);
-		c->call.line->failures = 0;
+		refuse_body(c, reason);
+		return;
 	}
+	ftc_bodies_came(&c->call.chain, &stored->id);
+	c->call.line->failures = 0;
+}
+
+static void
+take_chunk(FtcContact *c, const FtcStored *stored, uint64 total, FtcSlice bytes)
+{
+	/* it says another length than others, and is asked for that only */
+	if (c->call.part.total != 0 && c->call.part.total != total)
+		ftc_bodies_lacks(c, &stored->id, c->call.part.total);
+	switch (ftc_fetch_keep(stored, &c->peer.member, total, &c->call.part.chunk, bytes))
+	{
+		case FTC_KEPT_WHOLE:
+			ftc_bodies_whole();
+			/* FALLTHROUGH */
+		case FTC_KEPT:
+			c->call.line->failures = 0;
+			ftc_bodies_fetching(c->call.line);
+			break;
+		case FTC_KEPT_NO_ROOM:
+			ftc_bodies_no_room(&stored->id);
+			break;
+		case FTC_KEPT_NOT:
+			break;
+	}
+}
+
+/*
+ * A row "total, bytes, stored".  The statements come first, so that a body that is
+ * known to be stored is not even wanted here.
+ */
+static bool
+take_body(FtcContact *c, struct pg_result *result)
+{
+	FtcSlice	bytes = ftc_peer_bytes(result, 0, 1);
+	FtcSlice	statements = ftc_peer_bytes(result, 0, 2);
+	const FtcChunk *asked = &c->call.part.chunk;
+	FtcStored	stored;
+	FtcReason	reason;
+	int64		total;
+
+	ftc_bodies_moved(&c->call, bytes.len);
+	if (ftc_peer_rows(result) != 1)
+		return malformed(c);
+	if (!ftc_store_load(&c->call.part.block, &stored) || stored.chain != c->call.chain.id)
+		return true;
+	if (statements.len > 0)
+	{
+		ftc_chain_lock(c->call.chain.id);
+		(void) ftc_inbox_statements(&c->call.chain, &stored.id, statements);
+	}
+	if (!ftc_peer_int(result, 0, 0, &total))
+	{
+		/* somebody else may have it */
+		ftc_bodies_lacks(c, &stored.id, 0);
+		return true;
+	}
+	reason = ftc_chunk_check(asked, total, ftc_fetch_most(&stored), bytes.len);
+	if (reason != FTC_OK)
+	{
+		ftc_store_incident(stored.chain, "refused", (int64) stored.header.height, &stored.id, &c->peer.member,
+						   psprintf("chunk of a body: %s", ftc_reason_text(reason)));
+		refuse_body(c, reason);
+	}
+	else if (bytes.len == (uint64) total)
+		take_whole(c, &stored, bytes);
+	else
+		take_chunk(c, &stored, (uint64) total, bytes);
 	return true;
 }
 
@@ -400,7 +458,7 @@ ftc_courier_take_answer(void *arg)
 	if (!ftc_step_begin("taking an answer"))
 		return false;
 	/* a body is asked for again, and how far a peer is it says again */
-	if (c->call.kind == FTC_ASKED_BLOCK || c->call.kind == FTC_ASKED_RECEIVE)
+	if (c->call.kind == FTC_ASKED_BODY || c->call.kind == FTC_ASKED_RECEIVE)
 		ftc_step_may_be_lost();
 	ftc_enter(&scope);
 	if (ftc_peer_failed(c->answer))
@@ -423,8 +481,8 @@ ftc_courier_take_answer(void *arg)
 			case FTC_ASKED_RECEIVE:
 				take_receive(c, c->answer, &self);
 				break;
-			case FTC_ASKED_BLOCK:
-				take_block(c, c->answer);
+			case FTC_ASKED_BODY:
+				take_body(c, c->answer);
 				break;
 		}
 	ftc_leave(&scope);

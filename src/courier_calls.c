@@ -29,9 +29,7 @@
 #include "step.h"
 #include "store.h"
 
-#define BLOCKS_AT_ONCE 200
 #define BODIES_US (1 * USECS_PER_SEC)
-#define BODIES_MAX 4			/* asked for at a time, of one peer */
 
 static FtcStmt behind_take = {
 	.sql = "UPDATE ftchain.link_in SET behind = false WHERE chain = $1 AND behind",
@@ -57,12 +55,17 @@ send_call(FtcContact *c, FtcAskedKind kind, const FtcCall *call, const FtcPeerAr
 		(kind == FTC_ASKED_HELLO && !c->call.line->greeted);
 	if (c->call.line != NULL)
 	{
-		c->call.line->bodies_last = kind == FTC_ASKED_BLOCK;
-		if (kind != FTC_ASKED_BLOCK)
+		c->call.line->bodies_last = kind == FTC_ASKED_BODY;
+		if (kind != FTC_ASKED_BODY)
 			c->call.line->bodies_until = c->call.called_at + BODIES_US;
 	}
+	c->call.sent = 0;
 	for (int i = 0; i < args->n; i++)
-		c->bytes += args->lengths[i];
+		c->call.sent += args->lengths[i];
+	c->bytes += c->call.sent;
+	/* only these may be large */
+	if (kind != FTC_ASKED_RECEIVE)
+		c->call.sent = 0;
 	if (!ftc_peer_call(&c->peer, call, args))
 	{
 		ftc_contact_hang_up(c, "could not send");
@@ -107,7 +110,7 @@ call_blocks(FtcContact *c)
 	}
 	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
 	ftc_peer_arg_array(&args, locator, count);
-	ftc_peer_arg_int(&args, BLOCKS_AT_ONCE);
+	ftc_peer_arg_int(&args, ftc_contact_blocks(c));
 	(void) send_call(c, FTC_ASKED_BLOCKS, FTC_CALL_BLOCKS, &args);
 }
 
@@ -119,7 +122,7 @@ call_receive(FtcContact *c, const FtcIdentity *self)
 	FtcRoute	route = ftc_courier_route(c, self);
 	FtcOutgoing out;
 
-	if (!ftc_sending_next(&c->call.line->out, &route, &out))
+	if (route.most == 0 || !ftc_sending_next(&c->call.line->out, &route, &out))
 		return false;
 	FTC_FAILPOINT("send-before-call");
 	ftc_peer_arg_bytes(&args, ftc_slice(route.genesis.b, FTC_HASH_LEN));
@@ -134,17 +137,20 @@ call_receive(FtcContact *c, const FtcIdentity *self)
 }
 
 static bool
-call_block(FtcContact *c)
+call_body(FtcContact *c)
 {
 	FtcPeerArgs args = {0};
+	FtcCall		call = *FTC_CALL_BODY;
 
-	if (ftc_contact_count(c, FTC_ASKED_BLOCK) >= BODIES_MAX || !ftc_bodies_next(c))
+	if (!ftc_contact_may_ask(c) || !ftc_bodies_next(c))
 		return false;
-	c->call.block = c->call.line->wanted.block;
-	c->call.moved = c->call.line->wanted.moved;
 	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
-	ftc_peer_arg_bytes(&args, ftc_slice(c->call.block.b, FTC_HASH_LEN));
-	send_call(c, FTC_ASKED_BLOCK, FTC_CALL_BLOCK, &args);
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.part.block.b, FTC_HASH_LEN));
+	ftc_peer_arg_int(&args, FTC_ENCODING_ENTRIES);
+	ftc_peer_arg_int(&args, (int64) c->call.part.chunk.at);
+	ftc_peer_arg_int(&args, (int64) c->call.part.chunk.size);
+	call.most += c->call.part.chunk.size;
+	send_call(c, FTC_ASKED_BODY, &call, &args);
 	return true;
 }
 
@@ -172,7 +178,7 @@ call_in_turn(FtcContact *c, const FtcIdentity *self)
 
 	for (int i = 0; i < 2 && !called; i++)
 	{
-		called = c->call.line->bodies_turn ? call_block(c)
+		called = c->call.line->bodies_turn ? call_body(c)
 			: am_member(&c->call.chain, self) && call_receive(c, self);
 		c->call.line->bodies_turn = !c->call.line->bodies_turn;
 	}
@@ -191,7 +197,7 @@ call_for(FtcContact *c, const FtcIdentity *self)
 	/* its link may have begun a new epoch, here or by another process */
 	if (line->out.sender.state != FTC_SENDER_OPEN)
 		line->greeted = false;
-	if (line->greeted && is_in_stream(c, now) && call_block(c))
+	if (line->greeted && is_in_stream(c, now) && call_body(c))
 		return true;
 	if (!line->greeted || now >= line->hello_at)
 	{
@@ -323,7 +329,7 @@ may_look_on(const FtcContact *c)
 	const FtcLine *line = c->call.line;
 
 	return line->greeted && !line->asking && !line->passed &&
-		ftc_contact_count(c, FTC_ASKED_BLOCK) < BODIES_MAX;
+		ftc_contact_may_ask(c);
 }
 
 /* Make a line the one at hand, and its next call. */

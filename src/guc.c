@@ -22,6 +22,7 @@ int			ftc_guc_compare_interval = 3600;
 char	   *ftc_guc_databases = NULL;
 int			ftc_guc_deep_scrub_interval = 7 * SECS_PER_DAY;
 bool		ftc_guc_enabled = true;
+int			ftc_guc_fetch_limit = 256;
 int			ftc_guc_heartbeat = 2000;
 char	   *ftc_guc_key_directory = NULL;
 int			ftc_guc_message_backlog_limit = 1000000;
@@ -72,6 +73,11 @@ define_ints(void)
 							"Time between two deep scrubs: every byte that is stored, and the indexes; 0 turns them off.",
 							NULL, &ftc_guc_deep_scrub_interval, 7 * SECS_PER_DAY, 0, INT_MAX / 1000,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.fetch_limit",
+							"Total size of the bodies that may be on their way in chunks at a time.",
+							"What has come of them is on disk. One is always let in, whatever its size.",
+							&ftc_guc_fetch_limit, 256, 1, 1024 * 1024,
+							PGC_SIGHUP, GUC_UNIT_MB, NULL, NULL, NULL);
 	DefineCustomIntVariable("ftchain.heartbeat",
 							"Time after which an idle peer is asked how it is.",
 							NULL, &ftc_guc_heartbeat, 2000, 100, 3600000,

@@ -13,6 +13,7 @@ extern int	ftc_guc_compare_interval;	/* s; 0: never */
 extern char *ftc_guc_databases;
 extern int	ftc_guc_deep_scrub_interval;	/* s; 0: never */
 extern bool ftc_guc_enabled;
+extern int	ftc_guc_fetch_limit;
 extern int	ftc_guc_heartbeat;	/* ms */
 extern char *ftc_guc_key_directory;
 extern int	ftc_guc_message_backlog_limit;	/* -1: none */

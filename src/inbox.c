@@ -44,12 +44,22 @@ static FtcStmt wanted_drop = {
 	.argtypes = {BYTEAOID},
 };
 
+/*
+ * Two blocks may hold the same bundles, as after a race that two proposers ran: while
+ * chunks of one of them come, the other one waits.
+ */
 static FtcStmt wanted_next = {
-	.sql = "SELECT block, height, since < now() - interval '500 ms', moved FROM ftchain.wanted"
-	" WHERE chain = $1 AND (height, block) > ($2, $3) AND (NOT moved OR $4)"
-	" ORDER BY height, block LIMIT " CppAsString2(FTC_WANTED_LOOK),
-	.nargs = 4,
-	.argtypes = {INT4OID, INT8OID, BYTEAOID, BOOLOID},
+	.sql = "SELECT w.block, w.height, w.since < now() - interval '500 ms', w.moved,"
+	" EXISTS (SELECT FROM ftchain.fetch f JOIN ftchain.block_bundle o ON o.block = f.block"
+	" JOIN ftchain.block_bundle b ON b.bundle = o.bundle WHERE b.block = w.block"
+	" AND (f.block = w.block OR greatest(f.since, (SELECT max(h.came) FROM ftchain.chunk h WHERE h.block = f.block))"
+	" > now() - interval '10 s')) FROM ftchain.wanted w"
+	" WHERE w.chain = $1 AND (w.height, w.block) > ($2, $3) AND (NOT w.moved OR $4)"
+	" AND NOT EXISTS (SELECT FROM ftchain.wrong_body b WHERE b.block = w.block AND b.member = $5"
+	" AND b.refused > now() - interval '" FTC_WRONG_FOR "')"
+	" ORDER BY w.height, w.block LIMIT " CppAsString2(FTC_WANTED_LOOK),
+	.nargs = 5,
+	.argtypes = {INT4OID, INT8OID, BYTEAOID, BOOLOID, BYTEAOID},
 };
 
 static FtcStmt main_without_body = {
@@ -457,6 +467,14 @@ store_arrival(Arrival *a)
 		FTC_FAILPOINT("receive-switched");
 }
 
+static void
+add_body(Arrival *a)
+{
+	a->current = ftc_branch_current_state(a->chain->id);
+	take_body(a);
+	(void) ftc_branch_reconsider(a->chain->id, &a->id);
+}
+
 /* A block that is known: only its body may be news. */
 static FtcReason
 take_known(Arrival *a, const FtcStored *stored)
@@ -469,15 +487,11 @@ take_known(Arrival *a, const FtcStored *stored)
 		return FTC_OK;
 	a->state = ftc_store_load_state(&stored->header.state);
 	reason = check_body(a);
-	if (reason != FTC_OK)
-	{
+	if (reason == FTC_OK)
+		add_body(a);
+	else
 		refuse(a, reason);
-		return reason;
-	}
-	a->current = ftc_branch_current_state(a->chain->id);
-	take_body(a);
-	(void) ftc_branch_reconsider(a->chain->id, &a->id);
-	return FTC_OK;
+	return reason;
 }
 
 static FtcReason
@@ -514,11 +528,25 @@ ftc_inbox_block(const FtcChain *chain, const FtcBlock *block, const FtcHash *sou
 }
 
 FtcReason
-ftc_inbox_body(const FtcChain *chain, const FtcBlock *block, const FtcHash *source)
+ftc_inbox_body(const FtcChain *chain, const FtcStored *stored, FtcSlice body, const FtcHash *source, bool settle)
 {
-	Arrival		a = {.chain = chain,.block = block,.source = source,.asked_for = true};
+	FtcBlock	block = stored->block;
+	Arrival		a = {
+		.chain = chain,.block = &block,.source = source,
+		.id = stored->id,.header = stored->header,.asked_for = !settle
+	};
+	FtcReason	reason;
 
-	return take_block(&a);
+	block.body = body;
+	a.state = ftc_store_load_state(&stored->header.state);
+	reason = check_body(&a);
+	if (reason == FTC_OK)
+	{
+		ftc_chain_lock(chain->id);
+		if (!ftc_store_has_body(&a.id))
+			add_body(&a);
+	}
+	return reason;
 }
 
 /*
@@ -627,7 +655,8 @@ ftc_inbox_settle(const FtcChain *chain, const FtcHash *blocks, int n)
  * the block could not be built on otherwise.
  */
 bool
-ftc_inbox_next_wanted(const FtcChain *chain, bool moved, FtcWanted *at, FtcHash *settle, int *nsettle)
+ftc_inbox_next_wanted(const FtcChain *chain, const FtcHash *member, bool moved, FtcWanted *at,
+					  FtcHash *settle, int *nsettle)
 {
 	FtcState   *current;
 	uint64		n;
@@ -635,13 +664,14 @@ ftc_inbox_next_wanted(const FtcChain *chain, bool moved, FtcWanted *at, FtcHash 
 	bool		patient[FTC_WANTED_LOOK];
 
 	n = ftc_run(&wanted_next, Int32GetDatum(chain->id), Int64GetDatum(at->height), ftc_hash_datum(&at->block),
-				BoolGetDatum(moved));
+				BoolGetDatum(moved), ftc_hash_datum(member));
 	for (uint64 i = 0; i < n; i++)
 	{
 		rows[i].block = ftc_hash_value(i, 0);
 		rows[i].height = DatumGetInt64(ftc_value(i, 1));
 		patient[i] = !DatumGetBool(ftc_value(i, 2));
 		rows[i].moved = DatumGetBool(ftc_value(i, 3));
+		rows[i].fetching = DatumGetBool(ftc_value(i, 4));
 	}
 	if (n == 0)
 		return false;

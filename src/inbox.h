@@ -30,11 +30,14 @@ extern FtcReason ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, Ftc
 extern bool ftc_inbox_statements(const FtcChain *chain, const FtcHash *block, FtcSlice statements);
 
 /*
- * As ftc_inbox_block(), for a body that was asked for.  Nothing is said of it yet,
- * and it stays on the list of what is wanted, so that the transaction may be lost in a
- * crash: call ftc_inbox_settle() later.
+ * A whole body of a block that is known, with its manifest.  Checked before the
+ * chain's lock is taken, as it may be large; what is wrong is for the caller to
+ * record.  Without settle nothing is said of it yet, and it stays on the list of what
+ * is wanted, so that the transaction may be lost in a crash: call ftc_inbox_settle()
+ * later.
  */
-extern FtcReason ftc_inbox_body(const FtcChain *chain, const FtcBlock *block, const FtcHash *source);
+extern FtcReason ftc_inbox_body(const FtcChain *chain, const FtcStored *stored, FtcSlice body,
+								const FtcHash *source, bool settle);
 
 /*
  * Take these off the list if they are here, or not needed any more, and say that
@@ -48,18 +51,22 @@ typedef struct FtcWanted
 	int64		height;			/* -1: before the first */
 	FtcHash		block;
 	bool		moved;			/* it is stored by others, and in no hurry */
+	bool		fetching;		/* chunks of it come, or of one like it */
 } FtcWanted;
 
+/* Who gave a wrong body is not asked for it that long. */
+#define FTC_WRONG_FOR "10 min"
+
 /*
- * Is there one after this place that is due?  Goes on to it, or over up to
+ * Is there one after this place that is due, and to be asked of that member?  Goes on to it, or over up to
  * FTC_WANTED_LOOK that are not; stays where it is if there are none at all.
  * Without moved, those that only moved are as if they were not there.
  * Those that ftc_inbox_settle() would take off the list are added to settle,
  * which must have room for as many.
  */
 #define FTC_WANTED_LOOK 20
-extern bool ftc_inbox_next_wanted(const FtcChain *chain, bool moved, FtcWanted *at,
-								  FtcHash *settle, int *nsettle);
+extern bool ftc_inbox_next_wanted(const FtcChain *chain, const FtcHash *member, bool moved,
+								  FtcWanted *at, FtcHash *settle, int *nsettle);
 
 /*
  * When members have changed: put every body on the list that should be here

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * keeper.c
- *	  The worker that scrubs and repairs, a slice at a time.
+ *	  The worker that scrubs and repairs, a slice at a time, and takes what others
+ *	  have no time for.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,6 +18,7 @@
 #include "compare.h"
 #include "copies.h"
 #include "early.h"
+#include "fetch.h"
 #include "guc.h"
 #include "identity.h"
 #include "inbox.h"
@@ -342,6 +344,12 @@ look_for_moves(void *arg)
 			ftc_wake_at_commit(FTC_WAKE_COURIER);
 		more |= ftc_inbox_state_held(chain);
 	}
+
+	/*
+	 * a body may have come by another way, as when two blocks hold the same
+	 * bundles
+	 */
+	ftc_fetch_prune();
 	ftc_leave(&scope);
 	ftc_step_end();
 	return more;
@@ -409,6 +417,17 @@ time_to(uint64 at)
 	return at <= now ? 1 : (long) Min((at - now) / 1000 + 1, 1000);
 }
 
+/* That have come in chunks, so that the courier does not have to: it takes a while. */
+static void
+take_bodies(void)
+{
+	FtcFinish	f = {0};
+	bool		more = true;
+
+	while (more && !ftc_worker_must_leave())
+		(void) ftc_step_try(ftc_fetch_finish, &f, &more);
+}
+
 long
 ftc_keeper_turn(void)
 {
@@ -416,6 +435,7 @@ ftc_keeper_turn(void)
 	bool		more = false;
 	bool		moves = false;	/* there are more to look for */
 
+	take_bodies();
 	scrub_some(true, now, &light_pace);
 	scrub_some(false, now, &deep_pace);
 	if (now >= repair_at)

@@ -24,7 +24,7 @@
 /*
  * Whoever has more blocks than these to take is catching up, and fetches the
  * bodies at its own pace; perhaps it is doing so already.  A large one is always
- * fetched.
+ * fetched, in chunks, and on a slow line one is large soon.
  */
 #define BODIES_PUSHED 4
 #define BODY_PUSHED_MAX (1024 * 1024)
@@ -93,6 +93,13 @@ static FtcStmt statement_get = {
 	.sql = "SELECT signature FROM ftchain.replica WHERE block = $1 AND member = $2",
 	.nargs = 2,
 	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt body_length = {
+	.sql = "SELECT coalesce(sum(u.bytes), 0)::bigint FROM ftchain.block_bundle b"
+	" JOIN ftchain.bundle u ON u.id = b.bundle WHERE b.block = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
 };
 
 static void
@@ -213,6 +220,14 @@ has_it(const FtcStored *stored, const FtcHash *member)
 	return ftc_hash_equal(&source, member);
 }
 
+/* About, and not made for that. */
+static size_t
+length_of_body(const FtcHash *id)
+{
+	ftc_run(&body_length, ftc_hash_datum(id));
+	return (size_t) DatumGetInt64(ftc_value(0, 0));
+}
+
 /* A block as it goes to a member: with its body if that should hold it. */
 static FtcSlice
 block_attachment(const FtcHash *id, const FtcHash *member, size_t room)
@@ -226,7 +241,7 @@ block_attachment(const FtcHash *id, const FtcHash *member, size_t room)
 	if (has_it(&stored, member))
 		return ftc_slice(NULL, 0);
 	if (room == 0 || !ftc_place_is_holder(ftc_branch_current_state(stored.chain), id, member) ||
-		!ftc_store_has_body(id) || !ftc_store_load_body(stored.chain, id, stored.block.manifest, &stored.block.body) ||
+		!ftc_store_has_body(id) || length_of_body(id) > room || !ftc_store_load_body(stored.chain, id, stored.block.manifest, &stored.block.body) ||
 		stored.block.body.len > room)
 		stored.block.body = ftc_slice(NULL, 0);
 	FTC_ENCODE(slice, ftc_block_encode, &stored.block);
@@ -252,7 +267,7 @@ outbox_attach(const FtcRoute *route, FtcMessage *messages, int n)
 
 	for (int i = 0; i < n; i++)
 		blocks += messages[i].kind == FTC_MESSAGE_BLOCK;
-	room = blocks > BODIES_PUSHED ? 0 : BODY_PUSHED_MAX;
+	room = blocks > BODIES_PUSHED ? 0 : Min(BODY_PUSHED_MAX, route->most / 2);
 	for (int i = 0; i < n; i++)
 		messages[i].attachment = messages[i].kind == FTC_MESSAGE_BLOCK
 			? block_attachment((const FtcHash *) messages[i].reference.data, &route->member, room)

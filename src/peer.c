@@ -109,6 +109,12 @@ const FtcCall ftc_call_block = {
 	.most = FTC_ANSWER_LONG,
 };
 
+/* besides the bytes that are asked for: statements of 10000 members */
+const FtcCall ftc_call_body = {
+	.sql = "SELECT total, bytes, stored FROM ftchain.peer_body($1::bytea, $2::bytea, $3::int4, $4::int8, $5::int4)",
+	.most = FTC_ANSWER_STATEMENTS,
+};
+
 /* ----------------------------------------------------------------
  *		Options
  * ----------------------------------------------------------------

@@ -144,6 +144,7 @@ extern const FtcCall ftc_call_presence;
 extern const FtcCall ftc_call_blocks;
 extern const FtcCall ftc_call_block;
 extern const FtcCall ftc_call_copies;
+extern const FtcCall ftc_call_body; /* and the bytes asked for */
 
 #define FTC_CALL_IDENTITY	(&ftc_call_identity)
 #define FTC_CALL_GENESIS	(&ftc_call_genesis)
@@ -154,5 +155,6 @@ extern const FtcCall ftc_call_copies;
 #define FTC_CALL_BLOCKS		(&ftc_call_blocks)
 #define FTC_CALL_BLOCK		(&ftc_call_block)
 #define FTC_CALL_COPIES		(&ftc_call_copies)
+#define FTC_CALL_BODY		(&ftc_call_body)
 
 #endif							/* FTC_PEER_H */

@@ -26,7 +26,10 @@ extern int	ftc_guc_protocol_min;
 													 * answer */
 #define FTC_ANSWER_SHORT		(64 * 1024) /* most in an answer without
 											 * blocks */
-#define FTC_ANSWER_LONG			(FTC_BODY_MAX + 4 * FTC_CALL_BYTES) /* most in one with */
+#define FTC_ANSWER_STATEMENTS	(1024 * 1024)	/* most in one with statements
+												 * of all members */
+#define FTC_ANSWER_LONG			(FTC_BODY_MAX + 4 * FTC_CALL_BYTES) /* most in one with
+																	 * blocks */
 #define FTC_ANSWER_COPIES		(256 * 1024)	/* most about what members
 												 * store */
 #define FTC_CALL_RATE			(512 * 1024)	/* bytes a second that a line

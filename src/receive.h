@@ -77,7 +77,12 @@ extern void ftc_serve_ack(const FtcScope *scope, const FtcAck *ack, Datum *value
 extern void ftc_serve_need_protocol(int protocol);
 extern void ftc_serve_need_not_null(FunctionCallInfo fcinfo);
 extern void ftc_serve_need_chain(FtcChain *chain, const FtcHash *genesis);
+extern void ftc_serve_need_chain_arg(FtcChain *chain, Datum genesis);
 extern Datum ftc_serve_row(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
+
+/* These in the caller's memory.  Of statements: member and signature, one after another. */
 extern Datum ftc_serve_text(const FtcScope *scope, const char *string);
+extern Datum ftc_serve_bytes(const FtcScope *scope, FtcSlice bytes);
+extern Datum ftc_serve_statements(const FtcScope *scope, const FtcHash *block, bool *isnull);
 
 #endif							/* FTC_RECEIVE_H */

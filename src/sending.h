@@ -25,6 +25,8 @@ typedef struct FtcRoute
 	FtcHash		genesis;		/* of the chain; zero: none */
 	FtcHash		self;
 	FtcHash		member;
+	uint64		most;			/* bytes of messages in a call, but for a
+								 * single one */
 } FtcRoute;
 
 /* A log behind links; positions are those of sender.h. */

@@ -18,6 +18,7 @@
 #include "branch.h"
 #include "chain.h"
 #include "datum.h"
+#include "give.h"
 #include "identity.h"
 #include "keys.h"
 #include "memory.h"
@@ -73,20 +74,32 @@ ftc_serve_need_chain(FtcChain *chain, const FtcHash *genesis)
 				errmsg("there is no chain with genesis %s here", ftc_hash_hex(genesis)));
 }
 
-static void
-need_chain(FtcChain *chain, Datum genesis)
+void
+ftc_serve_need_chain_arg(FtcChain *chain, Datum genesis)
 {
 	FtcHash		id = ftc_arg_hash(genesis, "genesis");
 
 	ftc_serve_need_chain(chain, &id);
 }
 
-/* The statements about a block: member and signature, one after another. */
-static Datum
-stored_datum(const FtcHash *block, bool *isnull)
+Datum
+ftc_serve_bytes(const FtcScope *scope, FtcSlice bytes)
 {
+	MemoryContext inner = MemoryContextSwitchTo(scope->caller);
+	Datum		datum = ftc_slice_datum(bytes);
+
+	MemoryContextSwitchTo(inner);
+	return datum;
+}
+
+Datum
+ftc_serve_statements(const FtcScope *scope, const FtcHash *block, bool *isnull)
+{
+	Datum		statements;
+
 	ftc_run(&statements_of, ftc_hash_datum(block));
-	return ftc_column(0, 0, isnull);
+	statements = ftc_column(0, 0, isnull);
+	return *isnull ? (Datum) 0 : ftc_serve_bytes(scope, ftc_datum_slice(statements));
 }
 
 Datum
@@ -123,17 +136,6 @@ ftchain_peer_identity(PG_FUNCTION_ARGS)
 	values[3] = ftc_key_datum(&self.public_key);
 	values[4] = ftc_signature_datum(&possession);
 	PG_RETURN_DATUM(ftc_serve_row(fcinfo, values, nulls));
-}
-
-/* Bytes in the caller's memory. */
-static Datum
-caller_datum(const FtcScope *scope, FtcSlice bytes)
-{
-	MemoryContext inner = MemoryContextSwitchTo(scope->caller);
-	Datum		datum = ftc_slice_datum(bytes);
-
-	MemoryContextSwitchTo(inner);
-	return datum;
 }
 
 Datum
@@ -193,8 +195,9 @@ ftchain_peer_hello(PG_FUNCTION_ARGS)
 	ftc_serve_need_not_null(fcinfo);
 	ftc_serve_need_protocol(PG_GETARG_INT32(0));
 	r.sender = ftc_arg_hash(PG_GETARG_DATUM(2), "sender");
+	ftc_give_tidy();
 	ftc_enter(&scope);
-	need_chain(&r.chain, PG_GETARG_DATUM(1));
+	ftc_serve_need_chain_arg(&r.chain, PG_GETARG_DATUM(1));
 	ftc_identity_need(&r.self);
 	ftc_store_load_head(r.chain.id, &head);
 	work = ftc_u256_to_hash(&head.tip.work);
@@ -246,7 +249,7 @@ ftchain_peer_blocks(PG_FUNCTION_ARGS)
 				errdetail("It may be from 1 to %d.", FTC_CALL_BLOCKS_MAX));
 	InitMaterializedSRF(fcinfo, 0);
 	ftc_enter(&scope);
-	need_chain(&chain, PG_GETARG_DATUM(0));
+	ftc_serve_need_chain_arg(&chain, PG_GETARG_DATUM(0));
 	height = first_height(&chain, PG_GETARG_DATUM(1));
 	for (int i = 0; i < most && bytes < FTC_CALL_BYTES; i++, height++)
 	{
@@ -259,7 +262,7 @@ ftchain_peer_blocks(PG_FUNCTION_ARGS)
 			break;
 		FTC_ENCODE(encoded, ftc_block_encode, &stored.block);
 		values[0] = ftc_slice_datum(encoded);
-		values[1] = stored_datum(&stored.id, &nulls[1]);
+		values[1] = ftc_serve_statements(&scope, &stored.id, &nulls[1]);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 		bytes += encoded.len + (nulls[1] ? 0 : VARSIZE_ANY_EXHDR(DatumGetPointer(values[1])));
 	}
@@ -281,7 +284,7 @@ ftchain_peer_block(PG_FUNCTION_ARGS)
 	id = ftc_arg_hash(PG_GETARG_DATUM(1), "id");
 	ftc_memory_keep();
 	ftc_enter(&scope);
-	need_chain(&chain, PG_GETARG_DATUM(0));
+	ftc_serve_need_chain_arg(&chain, PG_GETARG_DATUM(0));
 	if (ftc_store_load(&id, &stored) && stored.chain == chain.id)
 	{
 		/* what is damaged here must not travel */
@@ -289,10 +292,8 @@ ftchain_peer_block(PG_FUNCTION_ARGS)
 			ftc_body_check(stored.block.body, &stored.header.body, stored.header.leaves, NULL) != FTC_OK)
 			stored.block.body = ftc_slice(NULL, 0);
 		values[0] = block_datum(&scope, &stored.block);
-		values[1] = stored_datum(&id, &nulls[1]);
 		nulls[0] = false;
-		if (!nulls[1])
-			values[1] = caller_datum(&scope, ftc_datum_slice(values[1]));
+		values[1] = ftc_serve_statements(&scope, &id, &nulls[1]);
 	}
 	ftc_leave(&scope);
 	PG_RETURN_DATUM(ftc_serve_row(fcinfo, values, nulls));

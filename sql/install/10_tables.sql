@@ -422,6 +422,64 @@ COMMENT ON COLUMN ftchain.wanted.height IS 'height of the block';
 COMMENT ON COLUMN ftchain.wanted.moved IS 'it is stored elsewhere and should be here since members have changed: fetched within ftchain.move_budget';
 COMMENT ON COLUMN ftchain.wanted.since IS 'since when';
 
+CREATE TABLE ftchain.fetch (
+    block bytea NOT NULL,
+    total bigint NOT NULL,
+    chain integer NOT NULL,
+    encoding smallint NOT NULL,
+    leader bytea NOT NULL,
+    alone boolean NOT NULL DEFAULT false,
+    since timestamptz NOT NULL DEFAULT now(),
+    whole timestamptz,
+    PRIMARY KEY (block, total)
+);
+COMMENT ON TABLE ftchain.fetch IS 'bodies that come in chunks';
+COMMENT ON COLUMN ftchain.fetch.block IS 'block id';
+COMMENT ON COLUMN ftchain.fetch.total IS 'bytes of it, as its giver says: another one who says something else makes another row';
+COMMENT ON COLUMN ftchain.fetch.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.fetch.encoding IS '1: the entries, as they follow the manifest in a body';
+COMMENT ON COLUMN ftchain.fetch.leader IS 'the member that it is asked of first; empty: nobody now';
+COMMENT ON COLUMN ftchain.fetch.alone IS 'of one member only, since what came from several was wrong';
+COMMENT ON COLUMN ftchain.fetch.since IS 'since when';
+COMMENT ON COLUMN ftchain.fetch.whole IS 'when the last chunk came; null while some are missing';
+
+CREATE TABLE ftchain.chunk (
+    block bytea NOT NULL,
+    total bigint NOT NULL,
+    "at" bigint NOT NULL,
+    size integer NOT NULL,
+    source bytea NOT NULL,
+    bytes bytea,
+    digest bytea,
+    came timestamptz NOT NULL DEFAULT now()
+);
+ALTER TABLE ftchain.chunk ALTER COLUMN bytes SET STORAGE EXTERNAL;
+-- Rows come and go: what they leave is to be used again soon.
+ALTER TABLE ftchain.chunk SET (autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_scale_factor = 0,
+                               toast.autovacuum_vacuum_threshold = 5000);
+CREATE UNIQUE INDEX chunk_held ON ftchain.chunk (block, total, "at") WHERE bytes IS NOT NULL;
+CREATE INDEX chunk_doubted ON ftchain.chunk (block) WHERE bytes IS NULL;
+COMMENT ON TABLE ftchain.chunk IS 'what has come of bodies that come in chunks';
+COMMENT ON COLUMN ftchain.chunk.block IS 'block id';
+COMMENT ON COLUMN ftchain.chunk.total IS 'bytes of the body, as in fetch';
+COMMENT ON COLUMN ftchain.chunk."at" IS 'where it begins, from 0';
+COMMENT ON COLUMN ftchain.chunk.size IS 'bytes of it';
+COMMENT ON COLUMN ftchain.chunk.source IS 'the member that gave it';
+COMMENT ON COLUMN ftchain.chunk.bytes IS 'these; null: it is in doubt and kept to be compared with what is right';
+COMMENT ON COLUMN ftchain.chunk.digest IS 'SHA-256 of one that is in doubt';
+COMMENT ON COLUMN ftchain.chunk.came IS 'when it came';
+
+CREATE TABLE ftchain.wrong_body (
+    block bytea NOT NULL,
+    member bytea NOT NULL,
+    refused timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (block, member)
+);
+COMMENT ON TABLE ftchain.wrong_body IS 'members that gave a wrong body in chunks, and are not asked for it for a while';
+COMMENT ON COLUMN ftchain.wrong_body.block IS 'block id';
+COMMENT ON COLUMN ftchain.wrong_body.member IS 'the member';
+COMMENT ON COLUMN ftchain.wrong_body.refused IS 'when it did so last';
+
 CREATE TABLE ftchain.damage (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     chain integer NOT NULL,

@@ -96,3 +96,8 @@ COMMENT ON FUNCTION ftchain.peer_copies(bytea, integer, bigint[], bigint) IS 'fo
 CREATE FUNCTION ftchain.peer_block(genesis bytea, id bytea, OUT block bytea, OUT stored bytea)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_block';
 COMMENT ON FUNCTION ftchain.peer_block(bytea, bytea) IS 'for peers: one block, with its body if that is held here, and the statements of those who store the body; nulls if the block is not known';
+
+CREATE FUNCTION ftchain.peer_body(genesis bytea, id bytea, encoding integer, "at" bigint, most integer,
+        OUT total bigint, OUT bytes bytea, OUT stored bytea)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_body';
+COMMENT ON FUNCTION ftchain.peer_body(bytea, bytea, integer, bigint, integer) IS 'for peers: a chunk of the body of a block, and how many bytes there are in all, nulls if it is not held here; with the first one the statements of those who store it';

@@ -185,6 +185,39 @@ COMMENT ON COLUMN ftchain.streams.last_error IS 'the last thing that went wrong 
 COMMENT ON COLUMN ftchain.streams.last_error_at IS 'when that was';
 COMMENT ON COLUMN ftchain.streams.stats_reset IS 'when counting began anew; null: when the server started';
 
+CREATE VIEW ftchain.fetches AS
+    SELECT c.name AS chain, b.height, f.block, f.total, k.bytes, k.chunks, k.members,
+           ARRAY(SELECT p.server FROM ftchain.peer p WHERE p.member OPERATOR(pg_catalog.=) ANY (k.members)
+                  ORDER BY p.server) AS servers, f.alone,
+           d.doubted, f.since, k.came_at, f.whole,
+           ARRAY(SELECT w.member FROM ftchain.wrong_body w WHERE w.block OPERATOR(pg_catalog.=) f.block
+                  ORDER BY w.refused) AS refused
+      FROM ftchain.fetch f
+      JOIN ftchain.chain c ON c.id OPERATOR(pg_catalog.=) f.chain
+      JOIN ftchain.block b ON b.id OPERATOR(pg_catalog.=) f.block,
+           LATERAL (SELECT coalesce(sum(h.size), 0) AS bytes, count(*) AS chunks, max(h.came) AS came_at,
+                           coalesce(array_agg(DISTINCT h.source), '{}') AS members
+                      FROM ftchain.chunk h
+                     WHERE h.block OPERATOR(pg_catalog.=) f.block AND h.total OPERATOR(pg_catalog.=) f.total
+                       AND h.bytes IS NOT NULL) k,
+           LATERAL (SELECT count(*) AS doubted FROM ftchain.chunk h
+                     WHERE h.block OPERATOR(pg_catalog.=) f.block AND h.bytes IS NULL) d;
+COMMENT ON VIEW ftchain.fetches IS 'bodies that come in chunks: how much of each is here, and from whom';
+COMMENT ON COLUMN ftchain.fetches.chain IS 'name of the chain';
+COMMENT ON COLUMN ftchain.fetches.height IS 'height of the block';
+COMMENT ON COLUMN ftchain.fetches.block IS 'its id';
+COMMENT ON COLUMN ftchain.fetches.total IS 'bytes of the entries of the body';
+COMMENT ON COLUMN ftchain.fetches.bytes IS 'of these, bytes that are here';
+COMMENT ON COLUMN ftchain.fetches.chunks IS 'in so many chunks';
+COMMENT ON COLUMN ftchain.fetches.members IS 'the members that gave them';
+COMMENT ON COLUMN ftchain.fetches.servers IS 'foreign servers that these are reached through';
+COMMENT ON COLUMN ftchain.fetches.alone IS 'they are taken from one member only, as what came from several was wrong';
+COMMENT ON COLUMN ftchain.fetches.doubted IS 'chunks of that, kept by their digests until it is known which were wrong';
+COMMENT ON COLUMN ftchain.fetches.since IS 'since when it is being fetched';
+COMMENT ON COLUMN ftchain.fetches.came_at IS 'when the last chunk came';
+COMMENT ON COLUMN ftchain.fetches.whole IS 'when all had come: it is being checked; null while some are missing';
+COMMENT ON COLUMN ftchain.fetches.refused IS 'members that gave a wrong body, and are not asked for a while';
+
 CREATE FUNCTION ftchain.chain_status(chain integer, OUT pending bigint, OUT members integer, OUT member boolean)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_chain_status';
 COMMENT ON FUNCTION ftchain.chain_status(integer) IS 'entries not yet in a block of the main chain, number of members, and whether this database is one';

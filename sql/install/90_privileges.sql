@@ -45,7 +45,7 @@ GRANT EXECUTE ON PROCEDURE
 GRANT INSERT, DELETE, TRUNCATE ON ftchain.import_piece TO ftchain_admin;
 GRANT EXECUTE ON FUNCTION
     ftchain.peer_identity, ftchain.peer_genesis, ftchain.peer_hello, ftchain.peer_receive,
-    ftchain.peer_blocks, ftchain.peer_block, ftchain.peer_copies, ftchain.peer_stream, ftchain.peer_presence
+    ftchain.peer_blocks, ftchain.peer_block, ftchain.peer_body, ftchain.peer_copies, ftchain.peer_stream, ftchain.peer_presence
     TO ftchain_peer;
 
 -- The extension's own statements run as this role, whoever calls.

@@ -83,9 +83,9 @@ my %scenarios = (
 # ---- every failpoint has one
 
 my $sources = join('', map { slurp_file($_) } glob("$FindBin::RealBin/../../src/*.c"));
-# messages, files and recovery have theirs in 047_messages, 048_early, 035_export and
-# 044_recover
-my @failpoints = grep { !/^(message|import|recover)-|^receive-early$/ } $sources =~ /\bFTC_FAILPOINT\("([^"]+)"\)/g;
+# messages, files, recovery and chunks have theirs in 047_messages, 048_early, 035_export,
+# 044_recover and 082_chunks
+my @failpoints = grep { !/^(message|import|recover|fetch)-|^receive-early$/ } $sources =~ /\bFTC_FAILPOINT\("([^"]+)"\)/g;
 
 is_deeply([ sort @failpoints ], [ sort keys %scenarios ], 'there is a scenario for each failpoint of the source that other tests do not have');
 

@@ -204,6 +204,11 @@ fails('an identity for no chain', '22023', 'genesis', "SELECT ftchain.peer_ident
 fails('too many blocks', '22023', 'out of range', "SELECT ftchain.peer_blocks($nothing[0], '{}', 1001)");
 fails('no blocks', '22023', 'out of range', "SELECT ftchain.peer_blocks($nothing[0], '{}', 0)");
 fails('a block id too short', '22023', 'id', "SELECT ftchain.peer_block($nothing[0], 'abc')");
+fails('a body of a block id too short', '22023', 'id', "SELECT ftchain.peer_body($nothing[0], 'abc', 1, 0, 1)");
+fails('a body in an encoding that is none', '22023', 'encoding', "SELECT ftchain.peer_body($nothing[0], $nothing[1], 2, 0, 1)");
+fails('a chunk before the first', '22023', 'out of range', "SELECT ftchain.peer_body($nothing[0], $nothing[1], 1, -1, 1)");
+fails('a chunk of nothing', '22023', 'out of range', "SELECT ftchain.peer_body($nothing[0], $nothing[1], 1, 0, 0)");
+fails('a chunk too large', '22023', 'out of range', "SELECT ftchain.peer_body($nothing[0], $nothing[1], 1, 0, 16777217)");
 fails('other functions', '42501', 'permission denied', q(SELECT ftchain.append('main', '1')));
 fails('tables', '42501', 'permission denied', 'SELECT * FROM ftchain.entry');
 is((as_peer("SELECT count(*) FROM ftchain.peer_blocks($nothing[0], ARRAY[NULL, '', repeat('x', 100000)::bytea, 'x'], 1000)"))[0],
