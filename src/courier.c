@@ -14,8 +14,8 @@
  *
  * Several calls may be under way at a time, so while a body is stored the next
  * ones are on their way: as many bytes as take a quarter of a second, or what is
- * small would wait behind what is large.  Nobody waits for the disk then: that they are stored is
- * said of several at once, which does.
+ * small would wait behind what is large.  Nobody waits for the disk then: that they
+ * are stored is said of several at once, which does.
  *
  *-------------------------------------------------------------------------
  */
@@ -221,7 +221,7 @@ is_done(const FtcContact *c)
 		const FtcLine *line = lfirst(cell);
 		bool		refused = line->retry_at > ftc_clock_steady();
 
-		if (line->behind || line->fetching || !line->synced || (!refused && !is_done_with_bodies(line)))
+		if (line->behind || !line->synced || (!refused && (line->fetching || !is_done_with_bodies(line))))
 			return false;
 	}
 	return c->lines != NIL;

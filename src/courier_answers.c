@@ -332,13 +332,23 @@ take_whole(FtcContact *c, const FtcStored *stored, FtcSlice entries)
 	c->call.line->failures = 0;
 }
 
+/*
+ * By what it says of the length, of which others said something else, the body ends
+ * before this chunk.
+ */
+static bool
+ends_before(const FtcPart *part, int64 total, FtcSlice bytes)
+{
+	return part->total != 0 && total > 0 && (uint64) total <= part->chunk.at && bytes.len == 0;
+}
+
 static void
-take_chunk(FtcContact *c, const FtcStored *stored, uint64 total, FtcSlice bytes)
+take_chunk(FtcContact *c, const FtcStored *stored, uint64 total, const FtcChunk *chunk, FtcSlice bytes)
 {
 	/* it says another length than others, and is asked for that only */
 	if (c->call.part.total != 0 && c->call.part.total != total)
 		ftc_bodies_lacks(c, &stored->id, c->call.part.total);
-	switch (ftc_fetch_keep(stored, &c->peer.member, total, &c->call.part.chunk, bytes))
+	switch (ftc_fetch_keep(stored, &c->peer.member, total, chunk, bytes))
 	{
 		case FTC_KEPT_WHOLE:
 			ftc_bodies_whole();
@@ -386,7 +396,9 @@ take_body(FtcContact *c, struct pg_result *result)
 		return true;
 	}
 	reason = ftc_chunk_check(asked, total, ftc_fetch_most(&stored), bytes.len);
-	if (reason != FTC_OK)
+	if (ends_before(&c->call.part, total, bytes))
+		take_chunk(c, &stored, (uint64) total, NULL, bytes);
+	else if (reason != FTC_OK)
 	{
 		ftc_store_incident(stored.chain, "refused", (int64) stored.header.height, &stored.id, &c->peer.member,
 						   psprintf("chunk of a body: %s", ftc_reason_text(reason)));
@@ -395,7 +407,7 @@ take_body(FtcContact *c, struct pg_result *result)
 	else if (bytes.len == (uint64) total)
 		take_whole(c, &stored, bytes);
 	else
-		take_chunk(c, &stored, (uint64) total, bytes);
+		take_chunk(c, &stored, (uint64) total, asked, bytes);
 	return true;
 }
 

@@ -26,6 +26,7 @@
 #define LOOK 16					/* at bodies */
 #define JOIN_AFTER "2 s"		/* then others than the leader are asked, too */
 #define STALLED_AFTER "10 s"	/* then another one leads, if only one may */
+#define EVICTED_AFTER "1 min"	/* then it is dropped, if there is no room */
 
 /* Those that a member may be asked for. */
 static FtcStmt fetches_of = {
@@ -44,9 +45,9 @@ static FtcStmt fetches_of = {
 };
 
 static FtcStmt fetch_has = {
-	.sql = "SELECT FROM ftchain.fetch WHERE block = $1",
-	.nargs = 1,
-	.argtypes = {BYTEAOID},
+	.sql = "SELECT FROM ftchain.fetch WHERE block = $1 AND total = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, INT8OID},
 };
 
 /* Whoever checks it has locked it: nobody waits for that. */
@@ -147,11 +148,36 @@ static FtcStmt sources_of = {
 	.argtypes = {BYTEAOID, INT8OID},
 };
 
-/* Those who say that it has another length. */
-static FtcStmt other_leaders = {
-	.sql = "SELECT DISTINCT leader FROM ftchain.fetch WHERE block = $1 AND total <> $2 AND leader <> ''",
+/* Those who said that it has another length. */
+static FtcStmt other_lengths = {
+	.sql = "SELECT DISTINCT source FROM ftchain.chunk WHERE block = $1 AND total <> $2",
 	.nargs = 2,
 	.argtypes = {BYTEAOID, INT8OID},
+};
+
+/*
+ * Has that member said that it has another length?  One that is asked alone leads
+ * what others have said.
+ */
+static FtcStmt said_otherwise = {
+	.sql = "SELECT FROM ftchain.chunk WHERE block = $1 AND total <> $2 AND source = $3"
+	" UNION ALL SELECT FROM ftchain.fetch WHERE block = $1 AND total <> $2 AND leader = $3 AND NOT alone LIMIT 1",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, INT8OID, BYTEAOID},
+};
+
+/* One that does not come on makes room for another. */
+static FtcStmt fetch_evict = {
+	.sql = "DELETE FROM ftchain.fetch f WHERE f.whole IS NULL AND greatest(f.since, (SELECT max(h.came) FROM ftchain.chunk h"
+	" WHERE h.block = f.block AND h.total = f.total)) < now() - interval '" EVICTED_AFTER "'",
+};
+
+/* Of which nothing came but what was wrong. */
+static FtcStmt fetch_drop_empty = {
+	.sql = "DELETE FROM ftchain.fetch f WHERE block = $1 AND total = $2 AND leader = $3 AND NOT EXISTS"
+	" (SELECT FROM ftchain.chunk h WHERE h.block = f.block AND h.total = f.total)",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, INT8OID, BYTEAOID},
 };
 
 static FtcStmt wrong_put = {
@@ -290,10 +316,19 @@ ftc_fetch_most(const FtcStored *stored)
 	return state->params.max_body > prefix ? state->params.max_body - prefix : 0;
 }
 
-static bool
-has_fetch(const FtcHash *block)
+static void
+blame(const FtcStored *stored, const FtcHash *member, const char *what)
 {
-	return ftc_run(&fetch_has, ftc_hash_datum(block)) > 0;
+	ftc_run(&wrong_put, ftc_hash_datum(&stored->id), ftc_hash_datum(member));
+	ftc_store_incident(stored->chain, "refused", (int64) stored->header.height, &stored->id, member, what);
+}
+
+static bool
+put_fetch(const FtcStored *stored, const FtcHash *member, uint64 total)
+{
+	return ftc_run(&fetch_open, ftc_hash_datum(&stored->id), Int64GetDatum((int64) total), Int32GetDatum(stored->chain),
+				   Int16GetDatum(FTC_ENCODING_ENTRIES), ftc_hash_datum(member),
+				   Int64GetDatum((int64) ftc_guc_fetch_limit * 1024 * 1024)) > 0;
 }
 
 /* FTC_KEPT: it is locked, and open for a chunk of that member. */
@@ -302,17 +337,23 @@ open_fetch(const FtcStored *stored, const FtcHash *member, uint64 total)
 {
 	Datum		block = ftc_hash_datum(&stored->id);
 
+	if (ftc_run(&said_otherwise, block, Int64GetDatum((int64) total), ftc_hash_datum(member)) > 0)
+	{
+		blame(stored, member, "body: it says two lengths");
+		return FTC_KEPT_NOT;
+	}
 	if (ftc_run(&fetch_lock, block, Int64GetDatum((int64) total), ftc_hash_datum(member)) > 0)
 		return DatumGetBool(ftc_value(0, 0)) ? FTC_KEPT : FTC_KEPT_NOT;
 	if (ftc_run(&is_wanted, block) == 0)
 		return FTC_KEPT_NOT;
 	ftc_fetch_prune();
-	if (ftc_run(&fetch_open, block, Int64GetDatum((int64) total), Int32GetDatum(stored->chain),
-				Int16GetDatum(FTC_ENCODING_ENTRIES), ftc_hash_datum(member),
-				Int64GetDatum((int64) ftc_guc_fetch_limit * 1024 * 1024)) > 0)
+	if (put_fetch(stored, member, total))
 		return FTC_KEPT;
 	/* somebody else may have it locked */
-	return has_fetch(&stored->id) ? FTC_KEPT_NOT : FTC_KEPT_NO_ROOM;
+	if (ftc_run(&fetch_has, block, Int64GetDatum((int64) total)) > 0)
+		return FTC_KEPT_NOT;
+	ftc_run(&fetch_evict, 0);
+	return put_fetch(stored, member, total) ? FTC_KEPT : FTC_KEPT_NO_ROOM;
 }
 
 FtcKept
@@ -324,7 +365,7 @@ ftc_fetch_keep(const FtcStored *stored, const FtcHash *member, uint64 total,
 	FtcChunk	gap;
 	int			n;
 
-	if (kept != FTC_KEPT)
+	if (kept != FTC_KEPT || chunk == NULL)
 		return kept;
 	chunks = load_chunks(&stored->id, total, 1, &n);
 	if (ftc_chunk_overlaps(chunks, n, chunk))
@@ -361,13 +402,6 @@ begin_body(const FtcStored *stored, uint64 total, FtcSlice *body)
 	return buf + prefix;
 }
 
-static void
-blame(const FtcStored *stored, const FtcHash *member, const char *what)
-{
-	ftc_run(&wrong_put, ftc_hash_datum(&stored->id), ftc_hash_datum(member));
-	ftc_store_incident(stored->chain, "refused", (int64) stored->header.height, &stored->id, member, what);
-}
-
 FtcReason
 ftc_fetch_take(const FtcChain *chain, const FtcStored *stored, FtcSlice entries, const FtcHash *source)
 {
@@ -377,8 +411,11 @@ ftc_fetch_take(const FtcChain *chain, const FtcStored *stored, FtcSlice entries,
 	memcpy(begin_body(stored, entries.len, &body), entries.data, entries.len);
 	reason = ftc_inbox_body(chain, stored, body, source, false);
 	if (reason != FTC_OK)
+	{
 		ftc_store_incident(chain->id, "refused", (int64) stored->header.height, &stored->id, source,
 						   psprintf("body: %s", ftc_reason_text(reason)));
+		ftc_run(&fetch_drop_empty, ftc_hash_datum(&stored->id), Int64GetDatum((int64) entries.len), ftc_hash_datum(source));
+	}
 	return reason;
 }
 
@@ -445,7 +482,7 @@ judge(const Whole *w)
 	}
 	for (uint64 i = 0; i < nwrong; i++)
 		blame(&w->stored, &wrong[i], "body: a chunk of it was wrong");
-	n = ftc_run(&other_leaders, ftc_hash_datum(&w->stored.id), Int64GetDatum((int64) w->total));
+	n = ftc_run(&other_lengths, ftc_hash_datum(&w->stored.id), Int64GetDatum((int64) w->total));
 	wrong = palloc(Max(n, 1) * sizeof(FtcHash));
 	for (uint64 i = 0; i < n; i++)
 		wrong[i] = ftc_hash_value(i, 0);

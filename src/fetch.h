@@ -59,7 +59,10 @@ typedef enum FtcKept
 	FTC_KEPT_NO_ROOM			/* see ftchain.fetch_limit */
 } FtcKept;
 
-/* Keep a chunk that has come; of a body of total bytes, as that member says. */
+/*
+ * Keep a chunk that has come; of a body of total bytes, as that member says.  NULL:
+ * only that it says so is news.
+ */
 extern FtcKept ftc_fetch_keep(const FtcStored *stored, const FtcHash *member, uint64 total,
 							  const FtcChunk *chunk, FtcSlice bytes);
 

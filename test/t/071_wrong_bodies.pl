@@ -82,6 +82,38 @@ $gamma->comes_to(blamed($beta, 'body: its length was wrong'), 'and who was wrong
 FtchainBodies::nothing_left($gamma, 'nothing is left of the other one');
 beta_is_honest();
 
+# All of the true bytes, and one more that never comes: who says that there is none does
+# not contradict itself.
+beta_lies('substr(b.bytes, 1, $5)', 'b.total + 1');
+$to_alpha->set(mode => 'cut');
+$large = $bodies->append_and_wait($alpha, $beta, 4);
+$gamma->comes_to('SELECT bytes = total - 1 FROM ftchain.fetches', 'a body that is said to be longer lacks its end');
+$to_alpha->set(mode => 'pass');
+$bodies->comes($gamma, $large, 'it comes of somebody else, though it ends before');
+$gamma->gives(blamed($alpha, '%'), '0', 'who said so is not blamed');
+beta_is_honest();
+
+# Two lengths of one body
+beta_lies('b.bytes', 'b.total + ($4 = 0)::integer');
+$to_alpha->set(mode => 'cut');
+$large = $bodies->append_and_wait($alpha, $beta, 4);
+$gamma->comes_to(blamed($beta, 'body: it says two lengths'), 'who says two lengths is blamed', '1');
+$to_alpha->set(mode => 'pass');
+$bodies->comes($gamma, $large, 'it comes of somebody else');
+beta_is_honest();
+
+# Who is asked alone for what others said
+$beta->query('ALTER FUNCTION ftchain.peer_body RENAME TO true_body');
+$to_alpha->set(mode => 'cut');
+$large = $bodies->append_and_wait($alpha, $beta, 4);
+$gamma->comes_to('SELECT count(*) FROM ftchain.wanted', 'a body is wanted', '1');
+$gamma->query(q(INSERT INTO ftchain.fetch (block, total, chain, encoding, leader, alone) SELECT block, 5000000, chain, 1, '', true FROM ftchain.wanted));
+$to_alpha->set(mode => 'pass');
+$bodies->comes($gamma, $large, 'it comes in its own length of who leads a wrong one');
+FtchainBodies::nothing_left($gamma, 'nothing is left of the wrong one');
+$gamma->gives(blamed($alpha, '%'), '0', 'who leads what others said is not blamed');
+$beta->query('ALTER FUNCTION ftchain.true_body RENAME TO peer_body');
+
 # ---- Nonsense
 
 $to_alpha->set(mode => 'cut');
