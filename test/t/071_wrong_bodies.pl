@@ -82,12 +82,12 @@ $gamma->comes_to(blamed($beta, 'body: its length was wrong'), 'and who was wrong
 FtchainBodies::nothing_left($gamma, 'nothing is left of the other one');
 beta_is_honest();
 
-# All of the true bytes, and one more that never comes: who says that there is none does
-# not contradict itself.
-beta_lies('substr(b.bytes, 1, $5)', 'b.total + 1');
+# All that there is, and then it never ends: who says where it does is asked for what
+# lies beyond.
+beta_lies(q(CASE WHEN $4 < b.total THEN b.bytes || decode(repeat(''00'', $5 - octet_length(b.bytes)), ''hex'') END), 'b.total + 2000000');
 $to_alpha->set(mode => 'cut');
 $large = $bodies->append_and_wait($alpha, $beta, 4);
-$gamma->comes_to('SELECT bytes = total - 1 FROM ftchain.fetches', 'a body that is said to be longer lacks its end');
+$gamma->comes_to('SELECT bytes >= total - 2000000 FROM ftchain.fetches', 'a body that is said to be longer lacks nothing but that');
 $to_alpha->set(mode => 'pass');
 $bodies->comes($gamma, $large, 'it comes of somebody else, though it ends before');
 $gamma->gives(blamed($alpha, '%'), '0', 'who said so is not blamed');
@@ -121,7 +121,7 @@ foreach my $lie (
 	[ 'b.bytes', '-1' ],
 	[ 'b.bytes', '9223372036854775807' ],
 	[ 'b.bytes', '0' ],
-	[ 'NULL', 'b.total' ],
+	[ 'NULL::bytea', 'b.total' ],
 	[ q(''''::bytea), 'b.total' ],
 	[ 'b.bytes || b.bytes', 'b.total' ])
 {
