@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "bodies.h"
+#include "branch.h"
 #include "chain.h"
 #include "clock.h"
 #include "contact.h"
@@ -391,8 +392,10 @@ take_body(FtcContact *c, struct pg_result *result)
 	}
 	if (!ftc_peer_int(result, 0, 0, &total))
 	{
-		/* somebody else may have it */
+		/* somebody else may have it, or enough do, by what it just told */
 		ftc_bodies_lacks(c, &stored.id, 0);
+		if (ftc_branch_is_available(&stored.id))
+			ftc_bodies_came(&c->call.chain, &stored.id);
 		return true;
 	}
 	reason = ftc_chunk_check(asked, total, ftc_fetch_most(&stored), bytes.len);
