@@ -723,7 +723,8 @@ my %answers = (
 	genesis => 'SELECT NULL::bytea',
 	receive => sprintf(q(SELECT 0::bigint, 1::bigint, %s, 1000, 8000000::bigint, ''::bytea, 0, 0, 0, 0, 0, NULL::text), hex_of("\x00" x 32)),
 	blocks => 'SELECT NULL::bytea, NULL::bytea WHERE false',
-	block => 'SELECT NULL::bytea, NULL::bytea');
+	block => 'SELECT NULL::bytea, NULL::bytea',
+	body => 'SELECT NULL::bigint, NULL::bytea, NULL::bytea');
 my %kinds = (
 	identity => [ 'p1 integer, p2 bytea', 'protocol_spoken integer, member bytea, algorithm integer, public_key bytea, possession bytea' ],
 	hello => [ 'p1 integer, p2 bytea, p3 bytea',
@@ -732,7 +733,8 @@ my %kinds = (
 	receive => [ 'p1 bytea, p2 bytea, p3 bytea, p4 bytea[], p5 bytea',
 		'epoch bigint, next bigint, value bytea, room_messages integer, room_bytes bigint, early bytea, taken integer, put_aside integer, duplicates integer, dropped integer, refused integer, reason text' ],
 	blocks => [ 'p1 bytea, p2 bytea[], p3 integer', 'block bytea, stored bytea' ],
-	block => [ 'p1 bytea, p2 bytea', 'block bytea, stored bytea' ]);
+	block => [ 'p1 bytea, p2 bytea', 'block bytea, stored bytea' ],
+	body => [ 'p1 bytea, p2 bytea, p3 integer, p4 bigint, p5 integer', 'total bigint, bytes bytea, stored bytea' ]);
 
 # Each answer is a query, or [result columns, query].
 sub lie
@@ -978,36 +980,57 @@ foreach my $case (
 	is($problem, '', "a peer that $what: the status can be read");
 }
 
+# The part of a body that travels when it is asked for
+sub entries_of
+{
+	my ($block) = @_;
+
+	return substr($block->{body}, length(pack('CCn N/a', 1, 1, 0, $block->{manifest})));
+}
+
+# An answer that has all of these bytes
+sub gives_body
+{
+	return sprintf('SELECT %d::bigint, %s, NULL::bytea', length($_[0]), hex_of($_[0]));
+}
+
 # What it says when it is asked for a body: a block of Mallory's, sent without
 {
 	my $tip = FtchainForge::tip($alpha, 'main');
 	my $block = $forge->block($tip, bundles => [ bundle(9, 9, incarnation => 99, number => 1) ]);
 	my $held = q(SELECT count(*) FROM ftchain.entry WHERE incarnation = 99);
 	my $e = $block->{contents}{entries}[0];
-	my $erased = pack('CCn N/a', 1, 1, 0, $block->{manifest})
-	  . pack('C Q> C/a C/a', 1, $e->{time}, $e->{author}, $e->{kind}) . Digest::SHA::sha256($e->{salt} . $e->{payload});
+	my $erased = pack('C Q> C/a C/a', 1, $e->{time}, $e->{author}, $e->{kind}) . Digest::SHA::sha256($e->{salt} . $e->{payload});
+	my $entries = entries_of($block);
 	my $taken = deliver([ block_message($block, $block->{bytes}) ]);
 
 	is("$taken->{error}$taken->{refused}", '0', 'a block comes without its body');
 	sleep(0.6);		# then anybody may fetch it
 	steady();
 	foreach my $case (
-		[ 'has no body', '', undef ],
-		[ 'gives garbage for a body', 'malformed', 'garbage' ],
-		[ 'gives nothing for a body', 'malformed', '' ],
-		[ 'gives another block', 'malformed', $valid->{full} ],
-		[ 'gives another payload', 'body refused', FtchainForge::as_bytes(%$block, body => $block->{body} =~ s/forged/FORGED/r) ],
-		[ 'gives half a body', 'body refused', FtchainForge::as_bytes(%$block, body => substr($block->{body}, 0, -3)) ],
-		[ 'gives a skeleton', 'body refused', FtchainForge::as_bytes(%$block, body => "\x01\x02" . substr($block->{body}, 2)) ],
-		[ 'gives an erased body', '(body refused|erased|could not be taken)', FtchainForge::as_bytes(%$block, body => $erased) ])
+		[ 'has no body', '', $answers{body} ],
+		[ 'says nothing of a body', 'malformed', "$answers{body} WHERE false" ],
+		[ 'says two things of a body', 'malformed', "$answers{body} UNION ALL " . gives_body($entries) ],
+		[ 'gives garbage for a body', 'body refused', gives_body('garbage') ],
+		[ 'gives nothing for a body', 'body refused', gives_body('') ],
+		[ 'gives nothing of a body', 'body refused', 'SELECT 100::bigint, NULL::bytea, NULL::bytea' ],
+		[ 'gives more than there is', 'body refused', q(SELECT 1::bigint, 'xx'::bytea, NULL::bytea) ],
+		[ 'gives a body that is too large', 'body refused', q(SELECT 1000000000000, 'x'::bytea, NULL::bytea) ],
+		[ 'gives a block for a body', 'body refused', gives_body($block->{full}) ],
+		[ 'gives a body with its manifest', 'body refused', gives_body($block->{body}) ],
+		[ 'gives the body of another block', 'body refused', gives_body(entries_of($valid)) ],
+		[ 'gives another payload', 'body refused', gives_body($entries =~ s/forged/FORGED/r) ],
+		[ 'gives half a body', 'body refused', gives_body(substr($entries, 0, -3)) ],
+		[ 'gives another kind of entry', 'body refused', gives_body("\x02" . substr($entries, 1)) ],
+		[ 'gives an erased body', '(body refused|erased|could not be taken)', gives_body($erased) ])
 	{
-		my ($what, $message, $bytes) = @$case;
+		my ($what, $message, $answer) = @$case;
 
-		lie(block => 'SELECT ' . (defined $bytes ? hex_of($bytes) : 'NULL::bytea') . ', NULL::bytea');
+		lie(body => $answer);
 		$message eq '' ? look_after(q(CALL ftchain.sync('liar'))) : sync_says("a peer that $what", $message);
 		$alpha->gives($held, '0', "a peer that $what: nothing of it is stored");
 	}
-	lie(block => 'SELECT ' . hex_of($block->{full}) . ', NULL::bytea');
+	lie(body => gives_body($entries));
 	look_after(q(SET statement_timeout = '10s'; CALL ftchain.sync('liar')));
 	$alpha->comes_to($held, 'the right body is taken, also from it', '1', 20);
 	lie();
