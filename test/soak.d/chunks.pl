@@ -137,6 +137,7 @@ foreach my $node (@nodes)
 	$node->gives(q(SELECT DISTINCT detail FROM ftchain.incident WHERE kind = 'refused' AND detail LIKE '%body%'), '', "$name blames nobody");
 	$node->is_clean;
 }
-note(sprintf('soak: %d bodies, %d connections ended', scalar($bodies->kinds), sum0(map { $_->drops } values %{ $bodies->{lines} })));
+my @kinds = $bodies->kinds;
+note(sprintf('soak: %d bodies, %d connections ended', scalar(@kinds), sum0(map { $_->drops } values %{ $bodies->{lines} })));
 
 done_testing();
