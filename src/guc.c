@@ -59,20 +59,49 @@ static const struct config_enum_entry kernels[] = {
 };
 
 static void
-define_ints(void)
+define_sealing(void)
+{
+	DefineCustomIntVariable("ftchain.seal_bytes",
+							"Amount of appended payload that is sealed without waiting longer.",
+							NULL, &ftc_guc_seal_bytes, 4096, 1, 65536,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.seal_delay",
+							"Longest time the sealer lets a committed entry wait for company.",
+							NULL, &ftc_guc_seal_delay, 1000, 0, 3600000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.seal_entries",
+							"Number of appended entries that is sealed without waiting longer.",
+							NULL, &ftc_guc_seal_entries, 10000, 1, 1000000,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
+static void
+define_mining(void)
+{
+	DefineCustomIntVariable("ftchain.mining_duty",
+							"Percentage of the time that a process which mines in the background does so.",
+							"In the rest of it the processor is left to others.",
+							&ftc_guc_mining_duty, 100, 1, 100,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.mining_nice",
+							"How far miners step back where the processor is busy, as nice has it.",
+							"0 takes as much as any other process, 19 hardly anything; where nobody else wants it they have all of it.",
+							&ftc_guc_mining_nice, 10, 0, 19,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.mining_workers",
+							"Number of background workers in each database that mine.",
+							"0 lets the sealer mine by itself.",
+							&ftc_guc_mining_workers, 0, 0, FTC_SHARED_MINERS,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
+static void
+define_links(void)
 {
 	DefineCustomIntVariable("ftchain.call_timeout",
 							"Longest time a call to a peer may take.",
 							NULL, &ftc_guc_call_timeout, 10000, 100, 3600000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
-	DefineCustomIntVariable("ftchain.compare_interval",
-							"Time between two comparisons with each peer of what both have; 0 turns them off.",
-							NULL, &ftc_guc_compare_interval, 3600, 0, INT_MAX / 1000,
-							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
-	DefineCustomIntVariable("ftchain.deep_scrub_interval",
-							"Time between two deep scrubs: every byte that is stored, and the indexes; 0 turns them off.",
-							NULL, &ftc_guc_deep_scrub_interval, 7 * SECS_PER_DAY, 0, INT_MAX / 1000,
-							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("ftchain.fetch_limit",
 							"Total size of the bodies that may be on their way in chunks at a time.",
 							"What has come of them is on disk. One is always let in, whatever its size.",
@@ -92,21 +121,6 @@ define_ints(void)
 							"Longer than the age of any backup that may be restored, here or at the receiver: what it has forgotten is sent again.",
 							&ftc_guc_message_retention, 7 * SECS_PER_DAY, 0, INT_MAX / 1000,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
-	DefineCustomIntVariable("ftchain.mining_duty",
-							"Percentage of the time that a process which mines in the background does so.",
-							"In the rest of it the processor is left to others.",
-							&ftc_guc_mining_duty, 100, 1, 100,
-							PGC_SIGHUP, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("ftchain.mining_nice",
-							"How far miners step back where the processor is busy, as nice has it.",
-							"0 takes as much as any other process, 19 hardly anything; where nobody else wants it they have all of it.",
-							&ftc_guc_mining_nice, 10, 0, 19,
-							PGC_SIGHUP, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("ftchain.mining_workers",
-							"Number of background workers in each database that mine.",
-							"0 lets the sealer mine by itself.",
-							&ftc_guc_mining_workers, 0, 0, FTC_SHARED_MINERS,
-							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("ftchain.move_budget",
 							"Bytes a second that are fetched of bodies which move because members have changed; 0 is no limit.",
 							"What blocks wait for is never held back.",
@@ -117,6 +131,19 @@ define_ints(void)
 							"For what is older the peer compares heads when it is back.",
 							&ftc_guc_outbox_limit, 1000000, 1, INT_MAX,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
+static void
+define_healing(void)
+{
+	DefineCustomIntVariable("ftchain.compare_interval",
+							"Time between two comparisons with each peer of what both have; 0 turns them off.",
+							NULL, &ftc_guc_compare_interval, 3600, 0, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.deep_scrub_interval",
+							"Time between two deep scrubs: every byte that is stored, and the indexes; 0 turns them off.",
+							NULL, &ftc_guc_deep_scrub_interval, 7 * SECS_PER_DAY, 0, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomIntVariable("ftchain.repair_limit",
 							"Number of damaged blocks of a chain above which nothing is repaired without an operator; -1 is no limit.",
 							"One of a hundred blocks may be damaged in any case.",
@@ -130,19 +157,12 @@ define_ints(void)
 							"Bytes a second that a deep scrub reads; 0 is no limit.",
 							NULL, &ftc_guc_scrub_rate, 10240, 0, INT_MAX / 1024,
 							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
-	DefineCustomIntVariable("ftchain.seal_bytes",
-							"Amount of appended payload that is sealed without waiting longer.",
-							NULL, &ftc_guc_seal_bytes, 4096, 1, 65536,
-							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
-	DefineCustomIntVariable("ftchain.seal_delay",
-							"Longest time the sealer lets a committed entry wait for company.",
-							NULL, &ftc_guc_seal_delay, 1000, 0, 3600000,
-							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
-	DefineCustomIntVariable("ftchain.seal_entries",
-							"Number of appended entries that is sealed without waiting longer.",
-							NULL, &ftc_guc_seal_entries, 10000, 1, 1000000,
-							PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
 #ifdef FTC_FAILPOINTS
+static void
+define_for_tests(void)
+{
 	DefineCustomIntVariable("ftchain.protocol",
 							"Version of the protocol that is spoken (test builds only).",
 							NULL, &ftc_guc_protocol, 1, 1, 9,
@@ -155,8 +175,8 @@ define_ints(void)
 							"How far the clock is wrong (test builds only).",
 							NULL, &ftc_guc_clock_offset, 0, -INT_MAX, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
-#endif
 }
+#endif
 
 static void
 define_strings(void)
@@ -199,7 +219,13 @@ ftc_guc_init(void)
 							 "auto takes the fastest that this processor has.",
 							 &ftc_guc_mining_kernel, FTC_KERNEL_AUTO, kernels,
 							 PGC_USERSET, 0, ftc_mining_check_kernel, NULL, NULL);
-	define_ints();
+	define_sealing();
+	define_mining();
+	define_links();
+	define_healing();
+#ifdef FTC_FAILPOINTS
+	define_for_tests();
+#endif
 	define_strings();
 	MarkGUCPrefixReserved("ftchain");
 }

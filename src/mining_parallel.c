@@ -21,7 +21,6 @@
 #include "utils/guc.h"
 
 #include "clock.h"
-#include "launcher.h"
 #include "mining.h"
 #include "worker.h"
 

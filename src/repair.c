@@ -153,14 +153,6 @@ static FtcStmt stray_own = {
 	.argtypes = {INT4OID},
 };
 
-/* So that it is known which bundles there are. */
-static FtcStmt block_lists_damaged = {
-	.sql = "SELECT FROM ftchain.damage WHERE chain = $1 AND repaired IS NULL"
-	" AND what NOT IN (" FTC_FAULTS_OF_BODIES ", '" FTC_BUNDLES_MISSING "') AND what NOT LIKE 'index %' LIMIT 1",
-	.nargs = 1,
-	.argtypes = {INT4OID},
-};
-
 /*
  * What was wrong with a block that the main chain has given up since: nothing rests
  * on it any more.
@@ -1017,7 +1009,7 @@ repair_bundles(const FtcChain *chain, bool dry_run, FtcRepairCallback callback, 
 	}
 	if (!ftc_seal_lacks_bundles(chain))
 		ftc_run(&bundles_settled, Int32GetDatum(chain->id));
-	else if (ftc_run(&block_lists_damaged, Int32GetDatum(chain->id)) == 0 && ftc_scrub_lists(chain) == 0)
+	else if (ftc_scrub_lists(chain))
 	{
 		ftc_chain_lock(chain->id);
 		repair_side_blocks(chain);

@@ -14,15 +14,15 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "chain.h"
 #include "copies.h"
 #include "core/pow.h"
 #include "datum.h"
 #include "identity.h"
 #include "restore.h"
-#include "chain.h"
-#include "wake.h"
 #include "stmt.h"
 #include "store.h"
+#include "wake.h"
 
 /* A row that has the bytes of a block, under another id. */
 static FtcStmt block_rename = {
@@ -144,10 +144,12 @@ static FtcStmt pending_gone = {
 	.sql = "DELETE FROM ftchain.pending_bundle p WHERE NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.id = p.bundle)",
 };
 
+/* The highest first: the main chain may still come to be theirs. */
 static FtcStmt side_blocks = {
-	.sql = "SELECT DISTINCT b.id FROM ftchain.block_bundle l JOIN ftchain.block b ON b.id = l.block WHERE b.chain = $1"
-	" AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.id = l.bundle)"
-	" AND NOT EXISTS (SELECT FROM ftchain.main_chain m WHERE m.block = b.id) ORDER BY b.id LIMIT $2",
+	.sql = "SELECT b.id FROM ftchain.block b WHERE b.chain = $1"
+	" AND EXISTS (SELECT FROM ftchain.block_bundle l WHERE l.block = b.id"
+	" AND NOT EXISTS (SELECT FROM ftchain.bundle u WHERE u.id = l.bundle))"
+	" AND NOT EXISTS (SELECT FROM ftchain.main_chain m WHERE m.block = b.id) ORDER BY b.height DESC, b.id LIMIT $2",
 	.nargs = 2,
 	.argtypes = {INT4OID, INT8OID},
 };

@@ -22,7 +22,7 @@ extern void ftc_restore_block(const FtcChain *chain, const FtcHash *id, const Ft
 
 /*
  * What is left of blocks and bundles that are gone; the blocks of other branches
- * that list such bundles are given, up to n of them.
+ * that list such bundles are given, up to n of them, the highest first.
  */
 extern void ftc_restore_leftovers(const FtcChain *chain);
 extern int	ftc_restore_side_blocks(const FtcChain *chain, FtcHash *ids, int n);

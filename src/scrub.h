@@ -27,12 +27,11 @@ extern int64 ftc_scrub(const FtcChain *chain, int64 from, int64 to, bool strays)
 /* The same without the bytes of entries, of the whole chain. */
 extern int64 ftc_scrub_light(const FtcChain *chain);
 
-/* The same; gives how many faults are in blocks and bundles and what lists them, not in bodies. */
-extern int64 ftc_scrub_lists(const FtcChain *chain);
-
-/* Damage of bodies alone, as a list for SQL. */
-#define FTC_FAULTS_OF_BODIES \
-	"'extra entry', 'entry changed', 'entry missing', 'entry twice', 'leaf hashes changed', 'list of entries changed', 'body missing'"
+/*
+ * Are blocks, bundles and what lists them sound, whatever is wrong with bodies?  All
+ * are looked at as by a light scrub, unless damage of them is known already.
+ */
+extern bool ftc_scrub_lists(const FtcChain *chain);
 
 /*
  * The next part of the pass that is under way, or has not been made for the

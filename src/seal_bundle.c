@@ -486,7 +486,7 @@ may_look_first(const FtcChain *chain)
 {
 	if (ftc_run(&seal_state_any, Int32GetDatum(chain->id)) > 0)
 		return true;
-	if (ftc_scrub_lists(chain) > 0)
+	if (!ftc_scrub_lists(chain))
 		return false;
 	ftc_restore_leftovers(chain);
 	return true;
