@@ -42,8 +42,9 @@ PG_FUNCTION_INFO_V1(ftchain_compare_copies);
 								 * itself */
 #define DIFFERENCES_MAX 10000	/* that one comparison goes into */
 #define STATEMENTS_BYTES (4 * 1024 * 1024)	/* of statements, taken at a time */
-#define IN_VAIN_MAX 100			/* heights in a row that bring nothing: it
-								 * only says so */
+#define STATEMENT_LEN (FTC_HASH_LEN + FTC_SIGNATURE_LEN)
+#define IN_VAIN_MAX 100			/* heights in a row of which it says to know
+								 * more, and does not */
 
 /* Of blocks that somebody stores: the block and who, which is what digests are over. */
 static FtcStmt leaves_of = {
@@ -461,12 +462,13 @@ ftc_copies_take(const FtcCopiesFound *found)
 		int64		before = count_statements(&known->block);
 
 		(void) ftc_inbox_statements(found->chain, &known->block, known->statements);
-		in_vain++;
 		if (count_statements(&known->block) > before)
 		{
 			taken++;
 			in_vain = 0;
 		}
+		else if (known->statements.len > (size_t) before * STATEMENT_LEN)
+			in_vain++;
 		ftc_unnest(outer);
 	}
 	return taken;
