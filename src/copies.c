@@ -429,6 +429,7 @@ ftc_copies_compare(FtcComparison *asked)
 	size_t		bytes = 0;
 
 	found->chain = asked->chain;
+	found->member = asked->member;
 	if (asked->common < 1)
 		return found;
 	find_differences(asked, &d);
@@ -461,13 +462,14 @@ ftc_copies_take(const FtcCopiesFound *found)
 		const FtcCopiesKnown *known = &found->known[i];
 		int64		before = count_statements(&known->block);
 
-		(void) ftc_inbox_statements(found->chain, &known->block, known->statements);
+		(void) ftc_inbox_statements_by(found->chain, &found->member, &known->block, known->statements);
 		if (count_statements(&known->block) > before)
 		{
 			taken++;
 			in_vain = 0;
 		}
-		else if (known->statements.len > (size_t) before * STATEMENT_LEN)
+		/* it may not have heard of one that was taken back */
+		else if (known->statements.len > (size_t) before * STATEMENT_LEN && !ftc_inbox_is_withdrawn(&known->block))
 			in_vain++;
 		ftc_unnest(outer);
 	}

@@ -37,8 +37,10 @@
 #include "linkstat.h"
 #include "message.h"
 #include "peer.h"
+#include "reading.h"
 #include "step.h"
 #include "stmt.h"
+#include "watch.h"
 #include "worker.h"
 
 PG_FUNCTION_INFO_V1(ftchain_sync);
@@ -163,6 +165,21 @@ number_messages(void *arg)
 	return false;
 }
 
+/* What sessions want to read goes on the list of what is wanted. */
+static bool
+take_reads(void *arg)
+{
+	FtcScope	scope;
+
+	if (!ftc_step_begin("taking what is to be read"))
+		return false;
+	ftc_enter(&scope);
+	ftc_reading_take();
+	ftc_leave(&scope);
+	ftc_step_end();
+	return false;
+}
+
 long
 ftc_courier_turn(void)
 {
@@ -175,6 +192,8 @@ ftc_courier_turn(void)
 		return 1000;
 	ftc_bodies_heed_budget();
 	(void) ftc_step_try(number_messages, NULL, &more);
+	if (ftc_reading_is_asked())
+		(void) ftc_step_try(take_reads, NULL, &more);
 	for (int i = 0; i < FTC_SHARED_PEERS && !ftc_worker_must_leave(); i++)
 		if (ftc_contacts[i] != NULL)
 		{
@@ -183,6 +202,7 @@ ftc_courier_turn(void)
 		}
 	ftc_bodies_settle();
 	ftc_bodies_finish();
+	ftc_watch_turn();
 	ftc_linkstat_show(!busy);
 	ftc_worker_progress(busy ? "exchanging" : "idle");
 	/* no lock and no snapshot is held while the network is waited for */
@@ -270,6 +290,7 @@ ftc_courier_sync(const char *server)
 	(void) ftc_contact_list();
 	(void) number_messages(NULL);
 	ftc_bodies_whole();
+	(void) take_reads(NULL);
 	if (server != NULL && ftc_contact_find(server) == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -27,6 +27,8 @@
 #include "keys.h"
 #include "outbox.h"
 #include "place.h"
+#include "reading.h"
+#include "relief.h"
 #include "stmt.h"
 #include "wake.h"
 
@@ -70,6 +72,17 @@ static FtcStmt main_without_body = {
 	.argtypes = {INT4OID},
 };
 
+/* Bodies that somebody has lost, and that are not here. */
+static FtcStmt lost_without_body = {
+	.sql = "SELECT DISTINCT m.block, m.height FROM (SELECT block FROM ftchain.copy WHERE chain = $1 AND lost IS NOT NULL"
+	" UNION SELECT block FROM ftchain.loss WHERE chain = $1) l JOIN ftchain.main_chain m ON m.block = l.block"
+	" WHERE EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
+	" WHERE b.block = m.block AND u.ids IS NULL)"
+	" AND NOT EXISTS (SELECT FROM ftchain.wanted w WHERE w.block = m.block)",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
 /* Bodies that are here and that this database has never said to store. */
 static FtcStmt held_unstated = {
 	.sql = "SELECT m.block FROM ftchain.main_chain m WHERE m.chain = $1 AND m.height BETWEEN $2 AND $3"
@@ -98,6 +111,36 @@ static FtcStmt replica_put = {
 	.sql = "INSERT INTO ftchain.replica (block, member, signature) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
 	.nargs = 3,
 	.argtypes = {BYTEAOID, BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt replica_drop = {
+	.sql = "DELETE FROM ftchain.replica WHERE block = $1 AND member = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt withdrawn_put = {
+	.sql = "INSERT INTO ftchain.withdrawn (block, member, chain) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID},
+};
+
+static FtcStmt withdrawn_drop = {
+	.sql = "DELETE FROM ftchain.withdrawn WHERE block = $1 AND member = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt is_withdrawn_by = {
+	.sql = "SELECT FROM ftchain.withdrawn WHERE block = $1 AND member = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt is_withdrawn = {
+	.sql = "SELECT FROM ftchain.withdrawn WHERE block = $1 LIMIT 1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
 };
 
 static FtcStmt own_bundle_known = {
@@ -377,11 +420,11 @@ refuse(const Arrival *a, FtcReason reason)
 }
 
 static bool
-am_holder(const FtcState *current, const FtcHash *block)
+am_holder(const FtcChain *chain, const FtcState *current, const FtcHash *block)
 {
 	FtcIdentity self;
 
-	return ftc_identity_load(&self) && ftc_place_is_holder(current, block, &self.member);
+	return ftc_identity_load(&self) && ftc_relief_is_holder(chain, current, block, &self.member);
 }
 
 static void
@@ -396,11 +439,12 @@ state_stored(const FtcChain *chain, const FtcHash *block)
 	digest = ftc_rules_statement_digest(block, &self.member);
 	ftc_keys_sign(FTC_DOMAIN_STORED, &chain->genesis, &digest, &signature);
 	if (ftc_run(&replica_put, ftc_hash_datum(block), ftc_hash_datum(&self.member),
-				ftc_signature_datum(&signature)) > 0)
-	{
-		ftc_copies_changed(chain->id, block);
-		ftc_outbox_stored(chain->id, block, &self.member);
-	}
+				ftc_signature_datum(&signature)) == 0)
+		return;
+	ftc_run(&withdrawn_drop, ftc_hash_datum(block), ftc_hash_datum(&self.member));
+	ftc_copies_changed(chain->id, block);
+	ftc_outbox_stored(chain->id, block, &self.member);
+	ftc_wake_new_copy();
 }
 
 /*
@@ -424,11 +468,12 @@ static void
 take_body(const Arrival *a)
 {
 	ftc_store_put_body(a->chain->id, &a->id, a->block->body, a->hashes);
+	ftc_wake_new_copy();
 	FTC_FAILPOINT("receive-body-stored");
 	if (!a->asked_for)
 	{
 		ftc_run(&wanted_drop, ftc_hash_datum(&a->id));
-		if (am_holder(a->current, &a->id))
+		if (am_holder(a->chain, a->current, &a->id))
 			state_stored(a->chain, &a->id);
 	}
 	reconsider_siblings(a->chain, &a->id);
@@ -446,7 +491,7 @@ static void
 store_arrival(Arrival *a)
 {
 	FtcTip		tip;
-	bool		holder = am_holder(a->current, &a->id);
+	bool		holder = am_holder(a->chain, a->current, &a->id);
 
 	/* it is on no list that would remind us */
 	a->asked_for = false;
@@ -566,7 +611,7 @@ find_stating(const FtcChain *chain, const FtcHash *block, const FtcHash *member)
 }
 
 FtcReason
-ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
+ftc_inbox_stored(const FtcChain *chain, const FtcHash *sayer, FtcSlice reference, FtcSlice signature)
 {
 	FtcReader	reader = ftc_reader(reference);
 	FtcHash		block = ftc_get_hash(&reader);
@@ -581,6 +626,9 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 	/* much comes more than once, and a signature is dear to verify */
 	if (ftc_run(&replica_known, ftc_hash_datum(&block), ftc_hash_datum(&member), ftc_signature_datum(&signed_by)) > 0)
 		return FTC_OK;
+	if ((sayer == NULL || !ftc_hash_equal(sayer, &member)) &&
+		ftc_run(&is_withdrawn_by, ftc_hash_datum(&block), ftc_hash_datum(&member)) > 0)
+		return FTC_OK;
 	owner = find_stating(chain, &block, &member);
 	if (owner == NULL)
 		return FTC_NOT_A_MEMBER;
@@ -588,16 +636,17 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 	if (ftc_verify(&owner->key, FTC_DOMAIN_STORED, &chain->genesis, &digest, &signed_by) != FTC_OK)
 		return FTC_BAD_SIGNATURE;
 	if (ftc_run(&replica_put, ftc_hash_datum(&block), ftc_hash_datum(&member),
-				ftc_signature_datum(&signed_by)) > 0)
-	{
-		ftc_copies_changed(chain->id, &block);
-		(void) ftc_branch_reconsider(chain->id, &block);
-	}
+				ftc_signature_datum(&signed_by)) == 0)
+		return FTC_OK;
+	ftc_run(&withdrawn_drop, ftc_hash_datum(&block), ftc_hash_datum(&member));
+	ftc_copies_changed(chain->id, &block);
+	ftc_wake_new_copy();
+	(void) ftc_branch_reconsider(chain->id, &block);
 	return FTC_OK;
 }
 
 bool
-ftc_inbox_statements(const FtcChain *chain, const FtcHash *block, FtcSlice statements)
+ftc_inbox_statements_by(const FtcChain *chain, const FtcHash *sayer, const FtcHash *block, FtcSlice statements)
 {
 	FtcReader	at = ftc_reader(statements);
 	bool		known = true;
@@ -612,9 +661,29 @@ ftc_inbox_statements(const FtcChain *chain, const FtcHash *block, FtcSlice state
 			break;
 		memcpy(reference, block->b, FTC_HASH_LEN);
 		memcpy(reference + FTC_HASH_LEN, member.data, FTC_HASH_LEN);
-		known &= ftc_inbox_stored(chain, ftc_slice(reference, sizeof(reference)), signature) != FTC_NOT_A_MEMBER;
+		known &= ftc_inbox_stored(chain, sayer, ftc_slice(reference, sizeof(reference)), signature) != FTC_NOT_A_MEMBER;
 	}
 	return known;
+}
+
+bool
+ftc_inbox_statements(const FtcChain *chain, const FtcHash *block, FtcSlice statements)
+{
+	return ftc_inbox_statements_by(chain, NULL, block, statements);
+}
+
+void
+ftc_inbox_withdraw(const FtcChain *chain, const FtcHash *block, const FtcHash *member)
+{
+	ftc_store_write(&replica_drop, FTC_ARGS(ftc_hash_datum(block), ftc_hash_datum(member)), NULL);
+	ftc_run(&withdrawn_put, ftc_hash_datum(block), ftc_hash_datum(member), Int32GetDatum(chain->id));
+	ftc_copies_changed(chain->id, block);
+}
+
+bool
+ftc_inbox_is_withdrawn(const FtcHash *block)
+{
+	return ftc_run(&is_withdrawn, ftc_hash_datum(block)) > 0;
 }
 
 /*
@@ -622,11 +691,26 @@ ftc_inbox_statements(const FtcChain *chain, const FtcHash *block, FtcSlice state
  * bundles?  Or do enough others hold it?
  */
 static bool
-is_settled(const FtcState *current, const FtcHash *block, bool *holder, bool *has)
+is_settled(const FtcChain *chain, const FtcState *current, const FtcHash *block, bool *holder, bool *has)
 {
 	*has = ftc_store_has_body(block);
-	*holder = am_holder(current, block);
+	*holder = am_holder(chain, current, block);
+	/* one that is to be read is fetched as if we should hold it */
+	if (!*has && !*holder && ftc_branch_is_available(block))
+		*holder = ftc_reading_wants(block);
 	return *has || (!*holder && ftc_branch_is_available(block));
+}
+
+void
+ftc_inbox_want(const FtcChain *chain, const FtcHash *block)
+{
+	FtcStored	stored;
+
+	if (!ftc_store_load(block, &stored) || stored.chain != chain->id)
+		return;
+	ftc_run(&wanted_put, ftc_hash_datum(block), Int32GetDatum(chain->id),
+			Int64GetDatum((int64) stored.header.height), BoolGetDatum(false));
+	ftc_wake_at_commit(FTC_WAKE_COURIER);
 }
 
 void
@@ -641,7 +725,7 @@ ftc_inbox_settle(const FtcChain *chain, const FtcHash *blocks, int n)
 		bool		holder;
 		bool		has;
 
-		if (!is_settled(current, &blocks[i], &holder, &has))
+		if (!is_settled(chain, current, &blocks[i], &holder, &has))
 			continue;
 		ftc_run(&wanted_drop, ftc_hash_datum(&blocks[i]));
 		if (has && holder)
@@ -682,7 +766,7 @@ ftc_inbox_next_wanted(const FtcChain *chain, const FtcHash *member, bool moved, 
 		bool		has;
 
 		*at = rows[i];
-		if (is_settled(current, &at->block, &holder, &has))
+		if (is_settled(chain, current, &at->block, &holder, &has))
 			settle[(*nsettle)++] = at->block;
 		else if (holder || !patient[i])
 			return true;
@@ -695,10 +779,32 @@ typedef struct Looked
 {
 	int32		chain;
 	FtcHash		state;
+	uint64		relief;			/* who was out then */
 	int64		height;			/* up to which it was said what is here */
 } Looked;
 
 static Looked looked[64];
+
+/* Where another one has lost its copy, it may be for us to have one. */
+static int64
+want_lost(const FtcChain *chain, const FtcState *current)
+{
+	uint64		n = ftc_run(&lost_without_body, Int32GetDatum(chain->id));
+	FtcHash    *blocks = palloc_extended(Max(n, 1) * sizeof(FtcHash), MCXT_ALLOC_HUGE);
+	int64	   *heights = palloc_extended(Max(n, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
+	int64		wanted = 0;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		blocks[i] = ftc_hash_value(i, 0);
+		heights[i] = DatumGetInt64(ftc_value(i, 1));
+	}
+	for (uint64 i = 0; i < n; i++)
+		if (am_holder(chain, current, &blocks[i]))
+			wanted += ftc_run(&wanted_put, ftc_hash_datum(&blocks[i]), Int32GetDatum(chain->id),
+							  Int64GetDatum(heights[i]), BoolGetDatum(true));
+	return wanted;
+}
 
 int64
 ftc_inbox_want_missing(const FtcChain *chain)
@@ -706,14 +812,18 @@ ftc_inbox_want_missing(const FtcChain *chain)
 	FtcState   *current = ftc_branch_current_state(chain->id);
 	FtcHash		root = ftc_state_root(current);
 	Looked	   *last = &looked[chain->id % lengthof(looked)];
+	uint64		relief = ftc_relief_version(chain, current);
 	uint64		n;
 	FtcHash    *blocks;
 	int64	   *heights;
 	int64		wanted = 0;
 
-	/* only a change of the members changes what should be here */
-	if (last->chain == chain->id && ftc_hash_equal(&last->state, &root))
-		return 0;
+	/*
+	 * only a change of the members, or one that is out, changes what should
+	 * be here
+	 */
+	if (last->chain == chain->id && ftc_hash_equal(&last->state, &root) && last->relief == relief)
+		return want_lost(chain, current);
 	n = ftc_run(&main_without_body, Int32GetDatum(chain->id));
 	blocks = palloc_extended(Max(n, 1) * sizeof(FtcHash), MCXT_ALLOC_HUGE);
 	heights = palloc_extended(Max(n, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
@@ -723,13 +833,14 @@ ftc_inbox_want_missing(const FtcChain *chain)
 		heights[i] = DatumGetInt64(ftc_value(i, 1));
 	}
 	for (uint64 i = 0; i < n; i++)
-		if (am_holder(current, &blocks[i]))
+		if (am_holder(chain, current, &blocks[i]))
 			wanted += ftc_run(&wanted_put, ftc_hash_datum(&blocks[i]), Int32GetDatum(chain->id),
 							  Int64GetDatum(heights[i]), BoolGetDatum(true));
 	last->chain = chain->id;
 	last->state = root;
+	last->relief = relief;
 	last->height = 0;
-	return wanted;
+	return wanted + want_lost(chain, current);
 }
 
 bool
@@ -751,7 +862,7 @@ ftc_inbox_state_held(const FtcChain *chain)
 	for (uint64 i = 0; i < n; i++)
 		blocks[i] = ftc_hash_value(i, 0);
 	for (uint64 i = 0; i < n; i++)
-		if (am_holder(current, &blocks[i]))
+		if (am_holder(chain, current, &blocks[i]))
 			state_stored(chain, &blocks[i]);
 	last->height += HEIGHTS_AT_ONCE;
 	return true;

@@ -21,13 +21,26 @@ extern FtcReason ftc_inbox_block(const FtcChain *chain, const FtcBlock *block,
 								 const FtcHash *source);
 
 /* A member's statement that it stores a body; may change the main chain, too. */
-extern FtcReason ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature);
+extern FtcReason ftc_inbox_stored(const FtcChain *chain, const FtcHash *sayer, FtcSlice reference, FtcSlice signature);
 
 /*
  * Statements about a block: member and signature, one after another.  One that is
  * no good is as good as none.  False if some are of nobody that is known here.
  */
 extern bool ftc_inbox_statements(const FtcChain *chain, const FtcHash *block, FtcSlice statements);
+
+/* The same, said by that member, who knows about itself. */
+extern bool ftc_inbox_statements_by(const FtcChain *chain, const FtcHash *sayer, const FtcHash *block,
+									FtcSlice statements);
+
+/*
+ * A member takes its statement back, as it has said itself.  Only it can make it
+ * again: whoever has not heard of that would tell it to the others for ever.
+ */
+extern void ftc_inbox_withdraw(const FtcChain *chain, const FtcHash *block, const FtcHash *member);
+
+/* Has anybody taken back a statement about a block? */
+extern bool ftc_inbox_is_withdrawn(const FtcHash *block);
 
 /*
  * A whole body of a block that is known, with its manifest.  Checked before the
@@ -44,6 +57,9 @@ extern FtcReason ftc_inbox_body(const FtcChain *chain, const FtcStored *stored, 
  * they are stored, if they should be.
  */
 extern void ftc_inbox_settle(const FtcChain *chain, const FtcHash *blocks, int n);
+
+/* Put a body on the list that is to be read, whoever should hold it. */
+extern void ftc_inbox_want(const FtcChain *chain, const FtcHash *block);
 
 /* A place in the list of bodies that this database should fetch. */
 typedef struct FtcWanted

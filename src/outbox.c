@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 
 #include "branch.h"
+#include "core/shards.h"
 #include "datum.h"
 #include "outbox.h"
 #include "place.h"
@@ -125,6 +126,27 @@ ftc_outbox_stored(int32 chain, const FtcHash *block, const FtcHash *member)
 	memcpy(reference, block->b, FTC_HASH_LEN);
 	memcpy(reference + FTC_HASH_LEN, member->b, FTC_HASH_LEN);
 	announce(chain, FTC_MESSAGE_STORED, ftc_slice(reference, sizeof(reference)));
+}
+
+void
+ftc_outbox_shard(int32 chain, FtcSlice head, int32 number)
+{
+	uint8		reference[FTC_SHARDS_HEAD_LEN + 1];
+
+	memcpy(reference, head.data, FTC_SHARDS_HEAD_LEN);
+	reference[FTC_SHARDS_HEAD_LEN] = (uint8) number;
+	announce(chain, FTC_MESSAGE_SHARD, ftc_slice(reference, sizeof(reference)));
+}
+
+void
+ftc_outbox_lost(int32 chain, const FtcHash *block, const FtcHash *member, bool lost)
+{
+	uint8		reference[2 * FTC_HASH_LEN + 1];
+
+	memcpy(reference, block->b, FTC_HASH_LEN);
+	memcpy(reference + FTC_HASH_LEN, member->b, FTC_HASH_LEN);
+	reference[2 * FTC_HASH_LEN] = lost ? 1 : 0;
+	announce(chain, FTC_MESSAGE_LOST, ftc_slice(reference, sizeof(reference)));
 }
 
 #define PARTING_STEPS 100		/* blocks of a branch that are gone back */
@@ -269,9 +291,19 @@ outbox_attach(const FtcRoute *route, FtcMessage *messages, int n)
 		blocks += messages[i].kind == FTC_MESSAGE_BLOCK;
 	room = blocks > BODIES_PUSHED ? 0 : Min(BODY_PUSHED_MAX, route->most / 2);
 	for (int i = 0; i < n; i++)
-		messages[i].attachment = messages[i].kind == FTC_MESSAGE_BLOCK
-			? block_attachment((const FtcHash *) messages[i].reference.data, &route->member, room)
-			: stored_attachment(messages[i].reference);
+		switch (messages[i].kind)
+		{
+			case FTC_MESSAGE_BLOCK:
+				messages[i].attachment = block_attachment((const FtcHash *) messages[i].reference.data,
+														  &route->member, room);
+				break;
+			case FTC_MESSAGE_STORED:
+				messages[i].attachment = stored_attachment(messages[i].reference);
+				break;
+			default:
+				messages[i].attachment = ftc_slice(NULL, 0);
+				break;
+		}
 }
 
 /* An epoch starts empty: what went before is for the receiver to reconcile. */

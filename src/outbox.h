@@ -18,6 +18,12 @@
 extern void ftc_outbox_block(int32 chain, const FtcHash *block);
 extern void ftc_outbox_stored(int32 chain, const FtcHash *block, const FtcHash *member);
 
+/* This database keeps a shard. */
+extern void ftc_outbox_shard(int32 chain, FtcSlice head, int32 number);
+
+/* A member's copy is lost, or was found; or ours, which goes. */
+extern void ftc_outbox_lost(int32 chain, const FtcHash *block, const FtcHash *member, bool lost);
+
 /*
  * Announce blocks again that somebody may lack whose head is that one: some of the
  * main chain from where it leaves his, and the head.  Not known is one that is not

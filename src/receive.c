@@ -22,8 +22,10 @@
 #include "early.h"
 #include "failpoint.h"
 #include "inbox.h"
+#include "proofs.h"
 #include "protocol.h"
 #include "receive.h"
+#include "sharding.h"
 #include "stmt.h"
 #include "store.h"
 #include "wake.h"
@@ -141,7 +143,11 @@ take_message(FtcIntake *r, const FtcMessage *message)
 				reason = FTC_WRONG_DIGEST;
 			return reason == FTC_OK ? ftc_inbox_block(&r->chain, &block, &r->sender) : reason;
 		case FTC_MESSAGE_STORED:
-			return ftc_inbox_stored(&r->chain, message->reference, message->attachment);
+			return ftc_inbox_stored(&r->chain, &r->sender, message->reference, message->attachment);
+		case FTC_MESSAGE_SHARD:
+			return ftc_shards_said(&r->chain, &r->sender, message->reference);
+		case FTC_MESSAGE_LOST:
+			return ftc_proofs_said(&r->chain, &r->sender, message->reference);
 		default:
 			return FTC_BAD_KIND;
 	}

@@ -18,6 +18,7 @@
 /* Of this transaction. */
 static int	wake_at_commit = 0;
 static uint64 new_heads = 0;	/* bits, by the number of the chain */
+static bool new_copy = false;
 static int64 appended_entries = 0;
 static int64 appended_bytes = 0;
 static int64 sent_messages = 0;
@@ -42,6 +43,13 @@ ftc_wake_new_head(int32 chain)
 {
 	ftc_wake_at_commit(FTC_WAKE_ALL);
 	new_heads |= UINT64CONST(1) << (chain % FTC_SHARED_HEADS);
+}
+
+void
+ftc_wake_new_copy(void)
+{
+	ftc_wake_at_commit(0);
+	new_copy = true;
 }
 
 void
@@ -96,12 +104,12 @@ wake(void)
 		return;
 	if (sent_messages > 0)
 		pg_atomic_fetch_add_u64(&database->sent, sent_messages);
-	if (appended_entries > 0 && !is_sealer_concerned(database) && wake_at_commit == FTC_WAKE_SEALER)
+	if (appended_entries > 0 && !is_sealer_concerned(database) && wake_at_commit == FTC_WAKE_SEALER && !new_copy)
 		return;
 	for (int i = 0; i < FTC_SHARED_HEADS; i++)
 		if (new_heads & (UINT64CONST(1) << i))
 			pg_atomic_fetch_add_u64(&database->heads[i], 1);
-	if (new_heads != 0)
+	if (new_heads != 0 || new_copy)
 		ConditionVariableBroadcast(&database->new_head);
 	LWLockAcquire(&s->lock, LW_SHARED);
 	for (int i = 0; i < FTC_WORKER_KINDS; i++)
@@ -115,12 +123,13 @@ wake(void)
 static void
 at_end_of_transaction(XactEvent event, void *arg)
 {
-	if (event == XACT_EVENT_COMMIT && wake_at_commit != 0)
+	if (event == XACT_EVENT_COMMIT && (wake_at_commit != 0 || new_copy))
 		wake();
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 	{
 		wake_at_commit = 0;
 		new_heads = 0;
+		new_copy = false;
 		appended_entries = appended_bytes = 0;
 		sent_messages = 0;
 	}

@@ -48,7 +48,12 @@ typedef enum FtcMessageKind
 								 * the owner's signature 64 */
 	FTC_MESSAGE_BUNDLE = 3,		/* reference: bundle digest; attachment: a
 								 * body of one bundle */
-	FTC_MESSAGE_TOPIC = 4		/* reference: topic.h; attachment: json */
+	FTC_MESSAGE_TOPIC = 4,		/* reference: topic.h; attachment: json */
+	FTC_MESSAGE_LOST = 5,		/* reference: block id || member || lost 1:
+								 * the sender's word on a copy; no attachment */
+	FTC_MESSAGE_SHARD = 6		/* reference: head of the shards (shards.h) ||
+								 * number 1: the sender keeps that one; no
+								 * attachment */
 } FtcMessageKind;
 
 typedef struct FtcMessage

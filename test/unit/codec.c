@@ -19,6 +19,7 @@
 #include "ranges.h"
 #include "rules.h"
 #include "sha256.h"
+#include "shards.h"
 #include "source.h"
 #include "topic.h"
 
@@ -772,6 +773,22 @@ file_decode(FtcSlice bytes, FtcWriter *again)
 	return faults == 0 ? FTC_OK : FTC_BAD_BODY;
 }
 
+static FtcReason
+shards_decode(FtcSlice bytes, FtcWriter *again)
+{
+	FtcShardsHead head;
+	uint8_t		written[FTC_SHARDS_HEAD_LEN];
+	FtcReason	reason = ftc_shards_head_decode(&head, bytes);
+
+	if (reason != FTC_OK)
+		return reason;
+	require(ftc_cut_check(&head.cut) == FTC_OK);
+	require(ftc_shard_len(&head.cut) * head.cut.data >= head.cut.len);
+	ftc_shards_head_encode(&head, written);
+	ftc_put_bytes(again, written, sizeof(written));
+	return FTC_OK;
+}
+
 const TestCodec codec_header = {"header", header_decode};
 const TestCodec codec_entry = {"entry", entry_decode};
 const TestCodec codec_bundle = {"bundle", bundle_decode};
@@ -788,6 +805,7 @@ const TestCodec codec_topic = {"topic", topic_decode};
 const TestCodec codec_chunks = {"chunks", chunks_decode};
 const TestCodec codec_sacks = {"sacks", sacks_decode};
 const TestCodec codec_ranges = {"ranges", ranges_decode};
+const TestCodec codec_shards = {"shards", shards_decode};
 const TestCodec codec_frontier = {"frontier", frontier_decode};
 const TestCodec codec_tip = {"tip", tip_decode};
 const TestCodec codec_genesis = {"genesis", genesis_decode};

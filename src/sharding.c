@@ -1,0 +1,776 @@
+/*-------------------------------------------------------------------------
+ *
+ * sharding.c
+ *	  Old bodies in shards.
+ *
+ * A shard here: WANTED (wanted_shard), or made from the body -> KEPT (shard, and its
+ * row of shard_copy; the others are told) -> gone, with the way of cutting.  One that
+ * is fetched only to restore a body is a part, and goes with it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "branch.h"
+#include "core/merkle.h"
+#include "datum.h"
+#include "guc.h"
+#include "identity.h"
+#include "inbox.h"
+#include "memory.h"
+#include "outbox.h"
+#include "reading.h"
+#include "receive.h"
+#include "relief.h"
+#include "sharding.h"
+#include "stmt.h"
+#include "store.h"
+#include "trim.h"
+#include "wake.h"
+
+PG_FUNCTION_INFO_V1(ftchain_peer_shard);
+
+#define HEIGHTS_AT_ONCE 100
+#define MADE_AT_ONCE 20
+#define RESTORED_AT_ONCE 10
+
+static FtcStmt shard_get = {
+	.sql = "SELECT head, content, path FROM ftchain.shard WHERE block = $1 AND number = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, INT4OID},
+};
+
+static FtcStmt shard_kept = {
+	.sql = "SELECT number, head FROM ftchain.shard WHERE block = $1 AND kept",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt any_kept = {
+	.sql = "SELECT FROM ftchain.shard WHERE chain = $1 AND kept LIMIT 1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt shard_put = {
+	.sql = "INSERT INTO ftchain.shard (block, number, chain, height, kept, head, content, path)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (block, number) DO UPDATE SET kept = ftchain.shard.kept OR excluded.kept,"
+	" head = excluded.head, content = excluded.content, path = excluded.path",
+	.nargs = 8,
+	.argtypes = {BYTEAOID, INT4OID, INT4OID, INT8OID, BOOLOID, BYTEAOID, BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt shard_drop = {
+	.sql = "DELETE FROM ftchain.shard WHERE block = $1 AND (NOT kept OR $2)",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BOOLOID},
+};
+
+static FtcStmt shards_of = {
+	.sql = "SELECT number, head, content FROM ftchain.shard WHERE block = $1 ORDER BY number",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt shard_copies = {
+	.sql = "SELECT s.member, s.number, s.head FROM ftchain.shard_copy s WHERE s.block = $1 AND NOT EXISTS"
+	" (SELECT FROM ftchain.copy c WHERE c.block = s.block AND c.member = s.member AND c.shard = s.number"
+	" AND c.lost IS NOT NULL)",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt shard_copy_put = {
+	.sql = "INSERT INTO ftchain.shard_copy (block, member, number, chain, head) VALUES ($1, $2, $3, $4, $5)"
+	" ON CONFLICT (block, member) DO UPDATE SET number = excluded.number, head = excluded.head, stated = now()",
+	.nargs = 5,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, INT4OID, BYTEAOID},
+};
+
+static FtcStmt shard_copy_drop = {
+	.sql = "DELETE FROM ftchain.shard_copy WHERE block = $1 AND member = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+/* What was proved of another shard tells nothing of this one. */
+static FtcStmt proof_drop = {
+	.sql = "DELETE FROM ftchain.copy WHERE block = $1 AND member = $2 AND shard >= 0 AND shard <> $3",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID},
+};
+
+static FtcStmt own_statement = {
+	.sql = "SELECT FROM ftchain.replica WHERE block = $1 AND member = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt wanted_put = {
+	.sql = "INSERT INTO ftchain.wanted_shard (block, number, chain, height, kept) VALUES ($1, $2, $3, $4, $5)"
+	" ON CONFLICT (block, number) DO UPDATE SET kept = ftchain.wanted_shard.kept OR excluded.kept"
+	" WHERE ftchain.wanted_shard.kept <> (ftchain.wanted_shard.kept OR excluded.kept)",
+	.nargs = 5,
+	.argtypes = {BYTEAOID, INT4OID, INT4OID, INT8OID, BOOLOID},
+};
+
+static FtcStmt wanted_drop = {
+	.sql = "DELETE FROM ftchain.wanted_shard WHERE block = $1 AND ($2 < 0 OR number = $2)",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, INT4OID},
+};
+
+static FtcStmt wanted_get = {
+	.sql = "SELECT kept, height FROM ftchain.wanted_shard WHERE block = $1 AND number = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, INT4OID},
+};
+
+static FtcStmt wanted_long = {
+	.sql = "SELECT FROM ftchain.wanted_shard WHERE block = $1 AND number = $2 AND since < now() - interval '3 s'",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, INT4OID},
+};
+
+/* One that this member keeps, or can make. */
+static FtcStmt wanted_next = {
+	.sql = "UPDATE ftchain.wanted_shard SET tried = now() WHERE (block, number) ="
+	" (SELECT w.block, w.number FROM ftchain.wanted_shard w WHERE w.chain = $1"
+	" AND (w.tried IS NULL OR w.tried < now() - interval '2 s')"
+	" AND (EXISTS (SELECT FROM ftchain.shard_copy s WHERE s.block = w.block AND s.member = $2 AND s.number = w.number)"
+	" OR EXISTS (SELECT FROM ftchain.replica r WHERE r.block = w.block AND r.member = $2))"
+	" ORDER BY w.tried NULLS FIRST, w.height LIMIT 1) RETURNING block, number",
+	.nargs = 2,
+	.argtypes = {INT4OID, BYTEAOID},
+};
+
+static FtcStmt old_blocks = {
+	.sql = "SELECT m.height, m.block FROM ftchain.main_chain m JOIN ftchain.block k ON k.id = m.block"
+	" WHERE m.chain = $1 AND m.height >= $2 AND m.height < $3 AND k.received <= now() - $4 * interval '1 s'"
+	" AND EXISTS (SELECT FROM ftchain.block_bundle b WHERE b.block = m.block) ORDER BY m.height",
+	.nargs = 4,
+	.argtypes = {INT4OID, INT8OID, INT8OID, FLOAT8OID},
+};
+
+static FtcStmt whole_elsewhere = {
+	.sql = "SELECT FROM ftchain.replica WHERE block = $1 AND member <> $2 LIMIT 1",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+/* Bodies that are wanted, and that nobody else says to have whole. */
+static FtcStmt to_restore = {
+	.sql = "SELECT w.block, w.height, w.since < now() - interval '5 s' FROM ftchain.wanted w WHERE w.chain = $1"
+	" AND EXISTS (SELECT FROM ftchain.shard_copy s WHERE s.block = w.block)"
+	" AND (w.since < now() - interval '5 s'"
+	" OR NOT EXISTS (SELECT FROM ftchain.replica r WHERE r.block = w.block AND r.member <> $2))"
+	" ORDER BY w.height LIMIT " CppAsString2(RESTORED_AT_ONCE),
+	.nargs = 2,
+	.argtypes = {INT4OID, BYTEAOID},
+};
+
+static FtcStmt traffic_add = {
+	.sql = "INSERT INTO ftchain.traffic (chain, what, count, bytes) VALUES ($1, $2, 1, $3)"
+	" ON CONFLICT (chain, what) DO UPDATE SET count = ftchain.traffic.count + 1, bytes = ftchain.traffic.bytes + $3",
+	.nargs = 3,
+	.argtypes = {INT4OID, TEXTOID, INT8OID},
+};
+
+/* How far each chain was looked through; a hint. */
+typedef struct Looked
+{
+	int32		chain;
+	int64		height;
+} Looked;
+
+static Looked looked[64];
+
+/* ----------------------------------------------------------------
+ *		Making them
+ * ----------------------------------------------------------------
+ */
+
+static bool
+has_shards(const FtcState *state)
+{
+	return state->params.shard_data > 0;
+}
+
+static bool
+is_cut_so(const FtcState *state, FtcSlice head)
+{
+	FtcShardsHead decoded;
+
+	return ftc_shards_head_decode(&decoded, head) == FTC_OK && decoded.cut.data == state->params.shard_data &&
+		decoded.cut.parity == state->params.shard_parity;
+}
+
+bool
+ftc_shards_make(const FtcChain *chain, const FtcState *state, const FtcHash *block, FtcSharded *made)
+{
+	FtcShardsHead head = {.block = *block};
+	FtcStored	stored;
+	FtcSlice	body;
+
+	if (!has_shards(state) || !ftc_store_has_body(block) || !ftc_store_load(block, &stored) ||
+		!ftc_store_load_body(chain->id, block, stored.block.manifest, &body) ||
+		ftc_body_check(body, &stored.header.body, stored.header.leaves, NULL) != FTC_OK)
+		return false;
+	made->cut.data = state->params.shard_data;
+	made->cut.parity = state->params.shard_parity;
+	made->cut.len = body.len;
+	if (ftc_cut_check(&made->cut) != FTC_OK)
+		return false;
+	ftc_shards_encode(&made->cut, body.data,
+					  MemoryContextAllocHuge(CurrentMemoryContext, ftc_parity_len(&made->cut)),
+					  MemoryContextAllocHuge(CurrentMemoryContext, ftc_shards_scratch(&made->cut)), made->shards);
+	for (uint32 i = 0; i < made->cut.data + made->cut.parity; i++)
+		made->digests[i] = ftc_shard_digest(made->shards[i]);
+	head.cut = made->cut;
+	head.root = ftc_shards_root(&made->cut, made->digests);
+	ftc_shards_head_encode(&head, made->head);
+	return true;
+}
+
+bool
+ftc_shards_load(const FtcHash *block, int32 number, FtcSlice *content)
+{
+	if (ftc_run(&shard_get, ftc_hash_datum(block), Int32GetDatum(number)) == 0)
+		return false;
+	*content = ftc_slice_value(0, 1);
+	return true;
+}
+
+static FtcSlice
+path_of(const FtcSharded *made, int32 number)
+{
+	FtcHash    *path = palloc(FTC_PROOF_MAX * sizeof(FtcHash));
+	int			n = ftc_merkle_inclusion(made->digests, made->cut.data + made->cut.parity, (uint64) number, path);
+
+	return ftc_slice(path, n * sizeof(FtcHash));
+}
+
+static void
+keep_shard(const FtcChain *chain, const FtcHash *block, int64 height, int32 number, FtcSlice head, FtcSlice path,
+		   FtcSlice content)
+{
+	FtcIdentity self;
+
+	if (!ftc_identity_load(&self))
+		return;
+	ftc_run(&shard_put, ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(chain->id), Int64GetDatum(height),
+			BoolGetDatum(true), ftc_slice_datum(head), ftc_slice_datum(content), ftc_slice_datum(path));
+	ftc_run(&shard_copy_put, ftc_hash_datum(block), ftc_hash_datum(&self.member), Int32GetDatum(number),
+			Int32GetDatum(chain->id), ftc_slice_datum(head));
+	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(number));
+	ftc_outbox_shard(chain->id, head, number);
+	ftc_wake_new_copy();
+}
+
+void
+ftc_shards_say_again(const FtcChain *chain, const FtcHash *block)
+{
+	if (ftc_run(&shard_kept, ftc_hash_datum(block)) > 0)
+		ftc_outbox_shard(chain->id, ftc_slice_value(0, 1), DatumGetInt32(ftc_value(0, 0)));
+}
+
+/* ----------------------------------------------------------------
+ *		Who keeps which
+ * ----------------------------------------------------------------
+ */
+
+uint32
+ftc_shards_owners(const FtcChain *chain, const FtcState *state, const FtcHash *block, uint32 *owners, int32 *numbers)
+{
+	uint32		wanted = (uint32) state->params.shard_data + state->params.shard_parity;
+	uint32		n;
+	uint64		rows;
+
+	if (!has_shards(state))
+		return 0;
+	n = ftc_relief_owners(chain, state, block, wanted, owners);
+	for (uint32 i = 0; i < n; i++)
+		numbers[i] = -1;
+	rows = ftc_run(&shard_copies, ftc_hash_datum(block));
+	for (uint64 row = 0; row < rows; row++)
+	{
+		FtcHash		member = ftc_hash_value(row, 0);
+
+		for (uint32 i = 0; i < n; i++)
+			if (ftc_hash_equal(&state->members[owners[i]].id, &member) && is_cut_so(state, ftc_slice_value(row, 2)))
+				numbers[i] = DatumGetInt32(ftc_value(row, 1));
+	}
+	return n;
+}
+
+uint32
+ftc_shards_count(const FtcState *state, const FtcHash *block)
+{
+	bool		seen[FTC_SHARDS_MAX] = {false};
+	uint32		count = 0;
+	uint64		rows;
+
+	if (!has_shards(state))
+		return 0;
+	rows = ftc_run(&shard_copies, ftc_hash_datum(block));
+	for (uint64 row = 0; row < rows; row++)
+	{
+		FtcHash		member = ftc_hash_value(row, 0);
+		int32		number = DatumGetInt32(ftc_value(row, 1));
+
+		if (ftc_state_find(state, &member) == NULL || !is_cut_so(state, ftc_slice_value(row, 2)) ||
+			number < 0 || number >= FTC_SHARDS_MAX || seen[number])
+			continue;
+		seen[number] = true;
+		count++;
+	}
+	return count;
+}
+
+FtcReason
+ftc_shards_said(const FtcChain *chain, const FtcHash *sayer, FtcSlice reference)
+{
+	FtcShardsHead head;
+	FtcReason	reason;
+	int32		number;
+
+	if (reference.len != FTC_SHARDS_HEAD_LEN + 1)
+		return FTC_BAD_LENGTH;
+	reason = ftc_shards_head_decode(&head, ftc_slice(reference.data, FTC_SHARDS_HEAD_LEN));
+	number = reference.data[FTC_SHARDS_HEAD_LEN];
+	if (reason == FTC_OK && (uint32) number >= head.cut.data + head.cut.parity)
+		reason = FTC_OUT_OF_RANGE;
+	if (reason != FTC_OK)
+		return reason;
+	ftc_run(&shard_copy_put, ftc_hash_datum(&head.block), ftc_hash_datum(sayer), Int32GetDatum(number),
+			Int32GetDatum(chain->id), ftc_slice_datum(ftc_slice(reference.data, FTC_SHARDS_HEAD_LEN)));
+	ftc_run(&proof_drop, ftc_hash_datum(&head.block), ftc_hash_datum(sayer), Int32GetDatum(number));
+	ftc_wake_new_copy();
+	return FTC_OK;
+}
+
+void
+ftc_shards_unsaid(const FtcHash *block, const FtcHash *member)
+{
+	ftc_run(&shard_copy_drop, ftc_hash_datum(block), ftc_hash_datum(member));
+}
+
+/* ----------------------------------------------------------------
+ *		Restoring bodies
+ * ----------------------------------------------------------------
+ */
+
+/* The parts that fit together, as many as it takes; false if there are too few. */
+static bool
+collect_parts(const FtcHash *block, FtcShardsHead *head, FtcSlice *parts)
+{
+	uint64		rows = ftc_run(&shards_of, ftc_hash_datum(block));
+
+	for (uint64 first = 0; first < rows; first++)
+	{
+		FtcSlice	bytes = ftc_slice_value(first, 1);
+		uint32		n = 0;
+
+		if (ftc_shards_head_decode(head, bytes) != FTC_OK)
+			continue;
+		memset(parts, 0, FTC_SHARDS_MAX * sizeof(FtcSlice));
+		for (uint64 row = first; row < rows; row++)
+		{
+			FtcSlice	other = ftc_slice_value(row, 1);
+			int32		number = DatumGetInt32(ftc_value(row, 0));
+
+			if (other.len != bytes.len || memcmp(other.data, bytes.data, bytes.len) != 0 ||
+				number < 0 || (uint32) number >= head->cut.data + head->cut.parity)
+				continue;
+			parts[number] = ftc_slice_value(row, 2);
+			n++;
+		}
+		if (n >= head->cut.data)
+			return true;
+	}
+	return false;
+}
+
+/* True if it was, or if what there is makes no body. */
+static bool
+restore(const FtcChain *chain, const FtcHash *block, int64 height)
+{
+	FtcShardsHead head;
+	FtcSlice	parts[FTC_SHARDS_MAX];
+	FtcStored	stored;
+	FtcReason	reason;
+	uint8	   *body;
+
+	if (!collect_parts(block, &head, parts) || !ftc_store_load(block, &stored))
+		return false;
+	body = MemoryContextAllocHuge(CurrentMemoryContext, head.cut.len);
+	reason = ftc_shards_restore(&head.cut, parts, body,
+								MemoryContextAllocHuge(CurrentMemoryContext, ftc_shards_scratch(&head.cut)));
+	if (reason == FTC_OK)
+		reason = ftc_inbox_body(chain, &stored, ftc_slice(body, head.cut.len), NULL, true);
+	if (reason != FTC_OK)
+		ftc_store_incident(chain->id, "shards do not fit", height, block, NULL, ftc_reason_text(reason));
+	ftc_run(&shard_drop, ftc_hash_datum(block), BoolGetDatum(false));
+	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(-1));
+	return true;
+}
+
+/* As many parts as it takes, and all there are if these do not come. */
+static void
+want_parts(const FtcChain *chain, const FtcHash *block, int64 height, bool all)
+{
+	uint64		rows = ftc_run(&shard_copies, ftc_hash_datum(block));
+	int32	   *numbers = palloc(Max(rows, 1) * sizeof(int32));
+	uint32		data = FTC_SHARDS_MAX;
+	uint64		n = 0;
+
+	for (uint64 row = 0; row < rows; row++)
+	{
+		FtcShardsHead head;
+
+		if (ftc_shards_head_decode(&head, ftc_slice_value(row, 2)) != FTC_OK)
+			continue;
+		data = Min(data, head.cut.data);
+		numbers[n++] = DatumGetInt32(ftc_value(row, 1));
+	}
+	for (uint64 i = 0; i < n && (all || i < data); i++)
+		if (ftc_run(&shard_get, ftc_hash_datum(block), Int32GetDatum(numbers[i])) == 0 &&
+			ftc_run(&wanted_put, ftc_hash_datum(block), Int32GetDatum(numbers[i]), Int32GetDatum(chain->id),
+					Int64GetDatum(height), BoolGetDatum(false)) > 0)
+			ftc_wake_at_commit(FTC_WAKE_COURIER);
+}
+
+/* ----------------------------------------------------------------
+ *		Fetching them
+ * ----------------------------------------------------------------
+ */
+
+bool
+ftc_shards_next_wanted(const FtcChain *chain, const FtcHash *member, FtcHash *block, int32 *number)
+{
+	if (ftc_run(&wanted_next, Int32GetDatum(chain->id), ftc_hash_datum(member)) == 0)
+		return false;
+	*block = ftc_hash_value(0, 0);
+	*number = DatumGetInt32(ftc_value(0, 1));
+	return true;
+}
+
+/* Is it the shard that its head says, of this block? */
+static FtcReason
+check_shard(const FtcShardsHead *head, const FtcHash *block, int32 number, FtcSlice path, FtcSlice content)
+{
+	FtcHash		digest = ftc_shard_digest(content);
+	FtcHash		hashes[FTC_PROOF_MAX];
+
+	if (!ftc_hash_equal(&head->block, block) || number < 0 || (uint32) number >= head->cut.data + head->cut.parity)
+		return FTC_BAD_BODY;
+	if (content.len != ftc_shard_len(&head->cut) || path.len % FTC_HASH_LEN != 0 || path.len > sizeof(hashes))
+		return FTC_BAD_LENGTH;
+	memcpy(hashes, path.data, path.len);
+	return ftc_merkle_verify_inclusion(&digest, (uint64) number, head->cut.data + head->cut.parity, hashes,
+									   (int) (path.len / FTC_HASH_LEN), &head->root);
+}
+
+/* Who says that another body was cut is wrong, or those are who cut the same. */
+static bool
+is_outvoted(const FtcHash *block, FtcSlice head)
+{
+	uint64		rows = ftc_run(&shard_copies, ftc_hash_datum(block));
+	int			same = 1;
+	int			other = 0;
+
+	for (uint64 row = 0; row < rows; row++)
+	{
+		FtcSlice	said = ftc_slice_value(row, 2);
+
+		/* the same way of cutting: the first four bytes */
+		if (said.len != head.len || memcmp(said.data, head.data, 4) != 0)
+			continue;
+		if (memcmp(said.data, head.data, head.len) == 0)
+			same++;
+		else
+			other++;
+	}
+	return other > same;
+}
+
+FtcReason
+ftc_shards_take(const FtcChain *chain, const FtcHash *block, int32 number, FtcSlice head, FtcSlice path, FtcSlice content)
+{
+	FtcShardsHead decoded;
+	FtcReason	reason = ftc_shards_head_decode(&decoded, head);
+	int64		height;
+	bool		kept;
+
+	if (reason == FTC_OK)
+		reason = check_shard(&decoded, block, number, path, content);
+	if (reason != FTC_OK)
+		return reason;
+	ftc_chain_lock(chain->id);
+	if (ftc_run(&wanted_get, ftc_hash_datum(block), Int32GetDatum(number)) == 0)
+		return FTC_OK;
+	kept = DatumGetBool(ftc_value(0, 0));
+	height = DatumGetInt64(ftc_value(0, 1));
+	if (is_outvoted(block, head))
+		return FTC_BAD_ROOT;
+	ftc_run(&traffic_add, Int32GetDatum(chain->id), CStringGetTextDatum(kept ? "shards" : "parts"),
+			Int64GetDatum((int64) content.len));
+	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(number));
+	if (kept && is_cut_so(ftc_branch_current_state(chain->id), head))
+		keep_shard(chain, block, height, number, head, path, content);
+	else if (!kept)
+	{
+		ftc_run(&shard_put, ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(chain->id), Int64GetDatum(height),
+				BoolGetDatum(false), ftc_slice_datum(head), ftc_slice_datum(content), ftc_slice_datum(path));
+		(void) restore(chain, block, height);
+	}
+	ftc_wake_at_commit(FTC_WAKE_KEEPER);
+	return FTC_OK;
+}
+
+/* ----------------------------------------------------------------
+ *		Keeping them
+ * ----------------------------------------------------------------
+ */
+
+typedef struct Turn
+{
+	const FtcChain *chain;
+	FtcIdentity self;
+	FtcState   *state;
+	int			made;
+	int			drawn;
+} Turn;
+
+/* One that belongs to another way of cutting, or elsewhere: its whole copy or its owners count. */
+static void
+let_go(Turn *t, const FtcHash *block)
+{
+	ftc_run(&shard_drop, ftc_hash_datum(block), BoolGetDatum(true));
+	ftc_shards_unsaid(block, &t->self.member);
+	ftc_outbox_lost(t->chain->id, block, &t->self.member, true);
+	/* that took back all of our word */
+	if (ftc_run(&own_statement, ftc_hash_datum(block), ftc_hash_datum(&t->self.member)) > 0)
+		ftc_outbox_stored(t->chain->id, block, &t->self.member);
+	t->made++;
+}
+
+static void
+want_or_make(Turn *t, const FtcHash *block, int64 height, int32 number)
+{
+	FtcSharded	made;
+
+	if (ftc_shards_make(t->chain, t->state, block, &made))
+	{
+		keep_shard(t->chain, block, height, number, ftc_slice(made.head, FTC_SHARDS_HEAD_LEN), path_of(&made, number),
+				   made.shards[number]);
+		t->made++;
+	}
+	else if (ftc_run(&wanted_put, ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(t->chain->id),
+					 Int64GetDatum(height), BoolGetDatum(true)) > 0)
+		ftc_wake_at_commit(FTC_WAKE_COURIER);
+	/* whoever kept it is gone: it is made from the body, and that from others */
+	else if (ftc_run(&wanted_long, ftc_hash_datum(block), Int32GetDatum(number)) > 0)
+		ftc_reading_want(t->chain, block);
+}
+
+static void
+look_at(Turn *t, const FtcHash *block, int64 height)
+{
+	uint32		wanted = (uint32) t->state->params.shard_data + t->state->params.shard_parity;
+	uint32		owners[FTC_SHARDS_MAX];
+	int32		stated[FTC_SHARDS_MAX];
+	int32		assigned[FTC_SHARDS_MAX];
+	bool		has = ftc_run(&shard_kept, ftc_hash_datum(block)) > 0;
+	bool		is_so = has && is_cut_so(t->state, ftc_slice_value(0, 1));
+	uint32		n = ftc_shards_owners(t->chain, t->state, block, owners, stated);
+	int			own = -1;
+
+	for (uint32 i = 0; i < n; i++)
+		if (ftc_hash_equal(&t->state->members[owners[i]].id, &t->self.member))
+			own = (int) i;
+	if (has && (!is_so || (own < 0 && n == wanted)))
+	{
+		if (ftc_guc_trim_after >= 0 && ftc_trim_is_proved(t->chain, t->state, block, height, &t->drawn))
+			let_go(t, block);
+		return;
+	}
+	/* with too few members whole copies stay */
+	if (own < 0 || n < wanted)
+		return;
+	ftc_shards_assign(n, stated, assigned);
+	if (has && assigned[own] == stated[own])
+		return;
+	/* two have taken the same at the same time: the later one takes another */
+	if (has)
+		ftc_run(&shard_drop, ftc_hash_datum(block), BoolGetDatum(true));
+	want_or_make(t, block, height, assigned[own]);
+}
+
+bool
+ftc_shards_turn(const FtcChain *chain)
+{
+	Looked	   *last = &looked[chain->id % lengthof(looked)];
+	Turn		t = {.chain = chain};
+	int64		end;
+	int64		to;
+	uint64		n;
+	FtcHash    *blocks;
+	int64	   *heights;
+
+	if (last->chain != chain->id)
+	{
+		last->chain = chain->id;
+		last->height = 0;
+	}
+	ftc_chain_lock(chain->id);
+	t.state = ftc_branch_current_state(chain->id);
+	if (!ftc_identity_load(&t.self) || ftc_state_find(t.state, &t.self.member) == NULL)
+		return false;
+	if (!has_shards(t.state) && ftc_run(&any_kept, Int32GetDatum(chain->id)) == 0)
+		return false;
+	end = ftc_store_main_height(chain->id) - t.state->params.settle_blocks;
+	to = Min(last->height + HEIGHTS_AT_ONCE, end);
+	n = ftc_run(&old_blocks, Int32GetDatum(chain->id), Int64GetDatum(last->height), Int64GetDatum(to),
+				Float8GetDatum(ftc_guc_shard_after));
+	blocks = palloc(Max(n, 1) * sizeof(FtcHash));
+	heights = palloc(Max(n, 1) * sizeof(int64));
+	for (uint64 i = 0; i < n; i++)
+	{
+		heights[i] = DatumGetInt64(ftc_value(i, 0));
+		blocks[i] = ftc_hash_value(i, 1);
+	}
+	for (uint64 i = 0; i < n && t.made < MADE_AT_ONCE; i++)
+	{
+		MemoryContext outer = ftc_nest();
+
+		look_at(&t, &blocks[i], heights[i]);
+		ftc_unnest(outer);
+	}
+	if (t.made < MADE_AT_ONCE)
+		last->height = to < end ? to : 0;
+	return last->height > 0 || t.made > 0;
+}
+
+/* ----------------------------------------------------------------
+ *		Bodies that are wanted
+ * ----------------------------------------------------------------
+ */
+
+void
+ftc_shards_want_parts(const FtcChain *chain, const FtcHash *block)
+{
+	FtcIdentity self;
+	FtcStored	stored;
+
+	if (ftc_identity_load(&self) && ftc_run(&whole_elsewhere, ftc_hash_datum(block), ftc_hash_datum(&self.member)) == 0 &&
+		ftc_store_load(block, &stored) && !restore(chain, block, (int64) stored.header.height))
+		want_parts(chain, block, (int64) stored.header.height, false);
+}
+
+void
+ftc_shards_restore_wanted(const FtcChain *chain)
+{
+	FtcIdentity self;
+	FtcHash		blocks[RESTORED_AT_ONCE];
+	int64		heights[RESTORED_AT_ONCE];
+	bool		late[RESTORED_AT_ONCE];
+	uint64		n;
+
+	if (!ftc_identity_load(&self))
+		return;
+	n = ftc_run(&to_restore, Int32GetDatum(chain->id), ftc_hash_datum(&self.member));
+	for (uint64 i = 0; i < n; i++)
+	{
+		blocks[i] = ftc_hash_value(i, 0);
+		heights[i] = DatumGetInt64(ftc_value(i, 1));
+		late[i] = DatumGetBool(ftc_value(i, 2));
+	}
+	if (n > 0)
+		ftc_chain_lock(chain->id);
+	for (uint64 i = 0; i < n; i++)
+	{
+		MemoryContext outer = ftc_nest();
+
+		if (!restore(chain, &blocks[i], heights[i]))
+			want_parts(chain, &blocks[i], heights[i], late[i]);
+		ftc_unnest(outer);
+	}
+}
+
+/* ----------------------------------------------------------------
+ *		Giving them
+ * ----------------------------------------------------------------
+ */
+
+typedef struct Given
+{
+	FtcSlice	head;
+	FtcSlice	path;
+	FtcSlice	content;
+} Given;
+
+static bool
+give_kept(const FtcHash *block, int32 number, Given *given)
+{
+	if (ftc_run(&shard_get, ftc_hash_datum(block), Int32GetDatum(number)) == 0)
+		return false;
+	given->head = ftc_slice_value(0, 0);
+	given->content = ftc_slice_value(0, 1);
+	given->path = ftc_slice_value(0, 2);
+	return true;
+}
+
+static bool
+give_made(const FtcChain *chain, const FtcHash *block, int32 number, Given *given)
+{
+	FtcState   *state = ftc_branch_current_state(chain->id);
+	FtcSharded *made = palloc(sizeof(FtcSharded));
+
+	if (!ftc_shards_make(chain, state, block, made) || number < 0 ||
+		(uint32) number >= made->cut.data + made->cut.parity)
+		return false;
+	given->head = ftc_slice(made->head, FTC_SHARDS_HEAD_LEN);
+	given->path = path_of(made, number);
+	given->content = made->shards[number];
+	return true;
+}
+
+Datum
+ftchain_peer_shard(PG_FUNCTION_ARGS)
+{
+	FtcScope	scope;
+	FtcChain	chain;
+	FtcStored	stored;
+	FtcHash		genesis;
+	FtcHash		block;
+	Given		given;
+	Datum		values[3] = {0};
+	bool		nulls[3] = {true, true, true};
+
+	ftc_serve_need_not_null(fcinfo);
+	genesis = ftc_arg_hash(PG_GETARG_DATUM(0), "genesis");
+	block = ftc_arg_hash(PG_GETARG_DATUM(1), "id");
+	ftc_memory_keep();
+	ftc_enter(&scope);
+	ftc_serve_need_chain(&chain, &genesis);
+	if (ftc_store_load(&block, &stored) && stored.chain == chain.id &&
+		(give_kept(&block, PG_GETARG_INT32(2), &given) || give_made(&chain, &block, PG_GETARG_INT32(2), &given)))
+	{
+		MemoryContext inner = MemoryContextSwitchTo(scope.caller);
+
+		values[0] = ftc_slice_datum(given.head);
+		values[1] = ftc_slice_datum(given.path);
+		values[2] = ftc_slice_datum(given.content);
+		nulls[0] = nulls[1] = nulls[2] = false;
+		MemoryContextSwitchTo(inner);
+	}
+	ftc_leave(&scope);
+	PG_RETURN_DATUM(ftc_serve_row(fcinfo, values, nulls));
+}

@@ -1,0 +1,68 @@
+/*-------------------------------------------------------------------------
+ *
+ * sharding.h
+ *	  Old bodies in shards: who keeps which, making them, restoring bodies.
+ *
+ * A body is stored whole by its owners at first.  When it is old enough the first
+ * data + parity members of its ring keep a shard each; when all of these are proved
+ * the whole copies go (trim.h).  Without shards, or with other numbers of them, it
+ * goes the same way back: owners want whole copies again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef FTC_SHARDING_H
+#define FTC_SHARDING_H
+
+#include "chain.h"
+#include "core/shards.h"
+#include "core/state.h"
+
+/* The shards of a body that is held here, which must be sound. */
+typedef struct FtcSharded
+{
+	FtcCut		cut;
+	FtcSlice	shards[FTC_SHARDS_MAX];
+	FtcHash		digests[FTC_SHARDS_MAX];
+	uint8		head[FTC_SHARDS_HEAD_LEN];
+} FtcSharded;
+
+extern bool ftc_shards_make(const FtcChain *chain, const FtcState *state, const FtcHash *block, FtcSharded *made);
+
+/*
+ * Who keeps which number, of the members that are to, as indexes into the state;
+ * numbers are what each says to keep, -1 for none.  Gives how many members there
+ * are: fewer than it takes if the chain has too few, 0 without shards.
+ */
+extern uint32 ftc_shards_owners(const FtcChain *chain, const FtcState *state, const FtcHash *block,
+								uint32 *owners, int32 *numbers);
+
+/* How many different shards members keep, cut as the state says. */
+extern uint32 ftc_shards_count(const FtcState *state, const FtcHash *block);
+
+/* A shard that is kept here. */
+extern bool ftc_shards_load(const FtcHash *block, int32 number, FtcSlice *content);
+
+/* This database keeps one: its word on that, once more. */
+extern void ftc_shards_say_again(const FtcChain *chain, const FtcHash *block);
+
+/* A member says that it keeps one. */
+extern FtcReason ftc_shards_said(const FtcChain *chain, const FtcHash *sayer, FtcSlice reference);
+extern void ftc_shards_unsaid(const FtcHash *block, const FtcHash *member);
+
+/* For the courier: the next shard to ask a member for; and what it gave. */
+extern bool ftc_shards_next_wanted(const FtcChain *chain, const FtcHash *member, FtcHash *block, int32 *number);
+extern FtcReason ftc_shards_take(const FtcChain *chain, const FtcHash *block, int32 number, FtcSlice head,
+								 FtcSlice path, FtcSlice content);
+
+/* A body is wanted: its parts are, if nobody has it whole. */
+extern void ftc_shards_want_parts(const FtcChain *chain, const FtcHash *block);
+
+/*
+ * For the keeper: look at the next blocks and make, or want, shards that should be
+ * here, true if there are more; and restore bodies that are wanted and that nobody has
+ * whole.
+ */
+extern bool ftc_shards_turn(const FtcChain *chain);
+extern void ftc_shards_restore_wanted(const FtcChain *chain);
+
+#endif							/* FTC_SHARDING_H */

@@ -1,0 +1,237 @@
+/*-------------------------------------------------------------------------
+ *
+ * trim.c
+ *	  Bodies that are here and belong elsewhere go, when they are there.
+ *
+ * An old copy is never dropped before the new one is proved, by its owner to this
+ * very database, after the owner was last away.  Before the body goes, challenges
+ * are made from it, so that its owners can be asked afterwards as well.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/timestamp.h"
+
+#include "branch.h"
+#include "datum.h"
+#include "guc.h"
+#include "identity.h"
+#include "inbox.h"
+#include "outbox.h"
+#include "place.h"
+#include "proofs.h"
+#include "reading.h"
+#include "relief.h"
+#include "safety.h"
+#include "sharding.h"
+#include "stmt.h"
+#include "store.h"
+#include "trim.h"
+#include "wake.h"
+
+#define HEIGHTS_AT_ONCE 100
+#define TRIMMED_AT_ONCE 20
+#define DRAWN_AT_ONCE 20
+
+static FtcStmt held_bodies = {
+	.sql = "SELECT m.height, m.block FROM ftchain.main_chain m JOIN ftchain.block k ON k.id = m.block"
+	" WHERE m.chain = $1 AND m.height >= $2 AND m.height < $3 AND k.received <= now() - $4 * interval '1 s'"
+	" AND EXISTS (SELECT FROM ftchain.block_bundle b WHERE b.block = m.block)"
+	" AND NOT EXISTS (SELECT FROM ftchain.cached_body c WHERE c.block = m.block)"
+	" AND NOT EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
+	" WHERE b.block = m.block AND u.ids IS NULL) ORDER BY m.height",
+	.nargs = 4,
+	.argtypes = {INT4OID, INT8OID, INT8OID, FLOAT8OID},
+};
+
+/* Proved lately, and after it was last away. */
+static FtcStmt is_proved = {
+	.sql = "SELECT FROM ftchain.copy c JOIN (SELECT block, member FROM ftchain.replica WHERE block = $1"
+	" UNION SELECT block, member FROM ftchain.shard_copy WHERE block = $1) r ON r.block = c.block AND r.member = c.member"
+	" JOIN ftchain.peer_health h ON h.member = c.member AND h.state = 'up'"
+	" WHERE c.block = $1 AND c.member = $2 AND c.lost IS NULL AND c.proved >= h.since"
+	" AND c.proved > now() - $3 * interval '1 us' AND c.shard = $4",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, BYTEAOID, FLOAT8OID, INT4OID},
+};
+
+static FtcStmt own_statement = {
+	.sql = "SELECT FROM ftchain.replica WHERE block = $1 AND member = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+/* Bundles of the body that other blocks hold as well stay for these. */
+static FtcStmt is_shared = {
+	.sql = "SELECT FROM ftchain.block_bundle b JOIN ftchain.pending_bundle p ON p.bundle = b.bundle WHERE b.block = $1 LIMIT 1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+/* How far each chain was looked through; a hint. */
+typedef struct Looked
+{
+	int32		chain;
+	int64		height;
+} Looked;
+
+static Looked looked[64];
+
+typedef struct Trim
+{
+	const FtcChain *chain;
+	FtcIdentity self;
+	FtcState   *state;
+	int			trimmed;
+	int			drawn;
+} Trim;
+
+static bool
+is_member_proved(const FtcChain *chain, const FtcHash *block, int64 height, const FtcHash *member, int32 shard, int *drawn)
+{
+	FtcIdentity self;
+
+	/* who asks knows about itself */
+	if (ftc_identity_load(&self) && ftc_hash_equal(&self.member, member))
+		return shard >= 0 || ftc_store_has_body(block);
+	if (ftc_run(&is_proved, ftc_hash_datum(block), ftc_hash_datum(member), Float8GetDatum((double) ftc_safety_fresh()),
+				Int32GetDatum(shard)) > 0)
+		return true;
+	if (*drawn >= DRAWN_AT_ONCE)
+		return false;
+	if (ftc_proofs_draw_for(chain, block, height, member, shard))
+		(*drawn)++;
+	else if (!ftc_proofs_is_drawn(block, member, shard))
+		/* only who has the body can judge */
+		ftc_reading_want(chain, block);
+	return false;
+}
+
+/* Each of the shards, by the member that is to keep it. */
+static bool
+are_shards_proved(const FtcChain *chain, const FtcState *state, const FtcHash *block, int64 height, int *drawn)
+{
+	uint32		owners[FTC_SHARDS_MAX];
+	int32		stated[FTC_SHARDS_MAX];
+	int32		assigned[FTC_SHARDS_MAX];
+	uint32		n = ftc_shards_owners(chain, state, block, owners, stated);
+	bool		all = n == (uint32) state->params.shard_data + state->params.shard_parity;
+
+	ftc_shards_assign(n, stated, assigned);
+	for (uint32 i = 0; i < n; i++)
+		if (stated[i] < 0 || stated[i] != assigned[i])
+			return false;
+	for (uint32 i = 0; i < n; i++)
+		if (!is_member_proved(chain, block, height, &state->members[owners[i]].id, stated[i], drawn))
+			all = false;
+	return all;
+}
+
+/* Is each owner's copy proved?  Those that are not are asked to, within bounds. */
+bool
+ftc_trim_is_proved(const FtcChain *chain, const FtcState *state, const FtcHash *block, int64 height, int *drawn)
+{
+	uint32	   *owners;
+	uint32		n;
+	bool		all;
+
+	if (ftc_shards_count(state, block) > 0)
+		return are_shards_proved(chain, state, block, height, drawn);
+	n = ftc_place_owners(state, block, &owners);
+	all = n >= ftc_safety_wanted(state) && n > 0;
+	for (uint32 i = 0; i < n; i++)
+		if (!is_member_proved(chain, block, height, &state->members[owners[i]].id, -1, drawn))
+			all = false;
+	return all;
+}
+
+bool
+ftc_trim_drop(const FtcChain *chain, const FtcState *state, const FtcHash *block)
+{
+	FtcStored	stored;
+	FtcSlice	body;
+
+	if (!ftc_store_load(block, &stored) ||
+		!ftc_store_load_body(chain->id, block, stored.block.manifest, &body) ||
+		ftc_body_check(body, &stored.header.body, stored.header.leaves, NULL) != FTC_OK)
+		return false;
+	ftc_proofs_keep(chain, state, block, body);
+	ftc_store_drop_body(block);
+	return true;
+}
+
+static void
+let_go(Trim *t, const FtcHash *block)
+{
+	if (ftc_run(&is_shared, ftc_hash_datum(block)) > 0 || !ftc_trim_drop(t->chain, t->state, block))
+		return;
+	if (ftc_run(&own_statement, ftc_hash_datum(block), ftc_hash_datum(&t->self.member)) > 0)
+	{
+		ftc_inbox_withdraw(t->chain, block, &t->self.member);
+		ftc_outbox_lost(t->chain->id, block, &t->self.member, true);
+		/* that took back all of our word */
+		ftc_shards_say_again(t->chain, block);
+	}
+	t->trimmed++;
+}
+
+static void
+look_at(Trim *t, const FtcHash *block, int64 height)
+{
+	MemoryContext outer;
+
+	if (ftc_relief_is_holder(t->chain, t->state, block, &t->self.member))
+		return;
+	outer = ftc_nest();
+	if (ftc_trim_is_proved(t->chain, t->state, block, height, &t->drawn))
+		let_go(t, block);
+	ftc_unnest(outer);
+}
+
+static void
+look_from(Trim *t, int64 from, int64 to)
+{
+	uint64		n = ftc_run(&held_bodies, Int32GetDatum(t->chain->id), Int64GetDatum(from), Int64GetDatum(to),
+							Float8GetDatum(ftc_guc_trim_after));
+	FtcHash    *blocks = palloc(Max(n, 1) * sizeof(FtcHash));
+	int64	   *heights = palloc(Max(n, 1) * sizeof(int64));
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		heights[i] = DatumGetInt64(ftc_value(i, 0));
+		blocks[i] = ftc_hash_value(i, 1);
+	}
+	for (uint64 i = 0; i < n && t->trimmed < TRIMMED_AT_ONCE; i++)
+		look_at(t, &blocks[i], heights[i]);
+}
+
+bool
+ftc_trim(const FtcChain *chain)
+{
+	Looked	   *last = &looked[chain->id % lengthof(looked)];
+	Trim		t = {.chain = chain};
+	int64		from;
+	int64		end;
+
+	if (last->chain != chain->id)
+	{
+		last->chain = chain->id;
+		last->height = 0;
+	}
+	ftc_chain_lock(chain->id);
+	t.state = ftc_branch_current_state(chain->id);
+	/* who is none has joined to listen, and keeps what it has */
+	if (!ftc_identity_load(&t.self) || ftc_state_find(t.state, &t.self.member) == NULL)
+		return false;
+	/* what may still give way is carried by whoever has it */
+	end = ftc_store_main_height(chain->id) - t.state->params.settle_blocks;
+	from = last->height;
+	look_from(&t, from, Min(from + HEIGHTS_AT_ONCE, end));
+	if (t.drawn > 0)
+		ftc_wake_at_commit(FTC_WAKE_COURIER);
+	if (t.trimmed < TRIMMED_AT_ONCE)
+		last->height = from + HEIGHTS_AT_ONCE < end ? from + HEIGHTS_AT_ONCE : 0;
+	return last->height > 0 || t.trimmed > 0;
+}

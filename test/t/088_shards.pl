@@ -1,0 +1,104 @@
+# Old bodies in shards: converted, proved, read, made anew, and whole again.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use FtchainCluster;
+use Test::More;
+
+my @nodes = FtchainCluster->network([qw(alpha beta gamma delta)],
+	conf => [
+		"ftchain.proof_interval = '100ms'", "ftchain.trim_after = 0", "ftchain.shard_after = 0", "ftchain.scrub_interval = 0",
+		"ftchain.down_after = '1500ms'", "ftchain.out_after = '3s'"
+	],
+	chain => { replicas => 2 });
+my ($alpha, $beta, $gamma, $delta) = @nodes;
+my @acked;
+
+foreach my $n (1 .. 3)
+{
+	push @acked, $_->append(sprintf('{"v": "%s %d", "fill": "%s"}', $_->name, $n, 'x' x 2000)) foreach @nodes;
+}
+FtchainCluster::converge('all agree', 60, @nodes);
+my $top = $alpha->query('SELECT height FROM ftchain.status');
+my $bodies = "(SELECT id FROM ftchain.blocks WHERE entries > 0 AND height <= $top)";
+
+# Wait for something, while the chain goes on.
+sub comes
+{
+	my ($node, $query, $wanted, $what, $seconds) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return ok(
+		FtchainCluster::wait_until(
+			$what,
+			$seconds // 90,
+			sub {
+				push @acked, $alpha->append('"goes on"');
+				return $node->query($query) eq $wanted;
+			}),
+		$what);
+}
+
+# ---- into shards
+
+$alpha->refuses(q(SELECT ftchain.alter_chain('main', shard_data => 2)), qr/the parameters do not fit together/, 'shards need some to be lost');
+$beta->refuses(q(SELECT ftchain.alter_chain('main', shard_data => 2, shard_parity => 1)), qr/not a governor/, 'a governor says that there are shards');
+$alpha->query(q(SELECT ftchain.alter_chain('main', shard_data => 2, shard_parity => 1)));
+my $incomplete = "SELECT count(*) FROM unnest(ARRAY$bodies) b (id) WHERE (SELECT count(DISTINCT number) FROM ftchain.shard_copy s WHERE s.block = b.id) <> 3";
+
+comes($_, $incomplete, '0', $_->name . ' knows three shards of each body') foreach @nodes;
+comes($_, "SELECT count(*) FROM ftchain.blocks WHERE held AND id IN $bodies AND id NOT IN (SELECT block FROM ftchain.cached_body)", '0',
+	$_->name . ' has no whole body any more') foreach @nodes;
+$alpha->gives("SELECT bool_and(n = 3) FROM (SELECT count(*) AS n FROM ftchain.copies WHERE block IN $bodies AND shard IS NOT NULL GROUP BY block) c",
+	't', 'the view of copies shows them');
+$alpha->gives('SELECT shards > 0 AND overhead > 1 AND overhead < 2 FROM ftchain.storage', 't', 'they take less than two whole copies');
+note($alpha->query('SELECT * FROM ftchain.storage'));
+
+# ---- they are read
+
+my $read = <<"END";
+SELECT md5(string_agg(e::text, ';' ORDER BY b.height, e."position")), count(*)
+  FROM ftchain.blocks b, ftchain.block_entries('main', b.height, timeout => '60 s') e WHERE b.id IN $bodies
+END
+my @read = map { $_->query($read) } @nodes;
+
+is($read[$_], $read[0], $nodes[$_]->name . ' reads what alpha does') foreach 1 .. 3;
+like($read[0], qr/\|12$/, 'which is all there was');
+
+# ---- one member is lost
+
+$_->configure('ftchain.body_cache' => 0) foreach @nodes;
+comes($_, "SELECT count(*) FROM ftchain.blocks WHERE held AND id IN $bodies", '0', $_->name . ' forgets what it has read') foreach @nodes;
+FtchainCluster::converge('all agree before one goes', 60, @nodes);
+my $gone = $delta->member;
+
+$delta->kill9;
+$_->configure('ftchain.body_cache' => undef) foreach $alpha, $beta, $gamma;
+is($alpha->query($read), $read[0], 'without one member all can be read');
+$alpha->comes_to("SELECT state FROM ftchain.health WHERE server = 'delta'", 'it is out after a while', 'out');
+$incomplete = "SELECT count(*) FROM unnest(ARRAY$bodies) b (id) WHERE (SELECT count(DISTINCT number) FROM ftchain.shard_copy s WHERE s.block = b.id AND s.member <> '$gone') <> 3";
+comes($_, $incomplete, '0', $_->name . ' knows three shards of each body without it') foreach $alpha, $beta, $gamma;
+$delta->start;
+$alpha->comes_to("SELECT state FROM ftchain.health WHERE server = 'delta'", 'it comes back', 'up');
+FtchainCluster::converge('all agree again', 60, @nodes);
+
+# ---- whole again
+
+$alpha->query(q(SELECT ftchain.alter_chain('main', shard_data => 0, shard_parity => 0)));
+foreach my $node (@nodes)
+{
+	comes($node, "SELECT count(*) FROM ftchain.blocks b WHERE NOT held AND id IN $bodies AND (SELECT member FROM ftchain.identity) IN (SELECT member FROM ftchain.place('main', b.id))",
+		'0', $node->name . ' has the bodies that it owns whole');
+}
+comes($_, "SELECT count(*) FROM ftchain.shard WHERE block IN $bodies", '0', $_->name . ' has no shard any more') foreach @nodes;
+FtchainCluster::converge('all agree in the end', 60, @nodes);
+foreach my $node (@nodes)
+{
+	$node->has_sealed(\@acked);
+	$node->is_clean;
+	$node->gives(q(SELECT count(*) FROM ftchain.incident WHERE kind = 'shards do not fit'), '0', $node->name . ': all shards fitted');
+}
+
+done_testing();
