@@ -104,8 +104,10 @@ static FtcStmt last_control = {
 	.argtypes = {INT4OID, INT8OID},
 };
 
+/* Also those that were taken back: it was available, and whoever needs it restores it from what is kept now. */
 static FtcStmt statements = {
-	.sql = "SELECT member FROM ftchain.replica WHERE block = $1",
+	.sql = "SELECT member FROM ftchain.replica WHERE block = $1"
+	" UNION SELECT member FROM ftchain.withdrawn WHERE block = $1",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };

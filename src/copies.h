@@ -24,7 +24,6 @@ extern bool ftc_copies_sum_up(const FtcChain *chain);
 typedef struct FtcCopiesFound
 {
 	const FtcChain *chain;
-	FtcHash		member;			/* the peer */
 	int64		n;				/* heights that differ */
 	int64		nknown;			/* of so many it was asked */
 	struct FtcCopiesKnown *known;

@@ -469,7 +469,7 @@ static void
 take_proof(FtcContact *c, struct pg_result *result)
 {
 	ftc_proofs_take(&c->call.chain, &c->peer.member, &c->call.challenge, ftc_peer_bytes(result, 0, 0),
-					ftc_peer_bytes(result, 0, 1));
+					ftc_peer_bytes(result, 0, 1), ftc_peer_bytes(result, 0, 2));
 }
 
 static void

@@ -31,6 +31,7 @@
 #include "relief.h"
 #include "stmt.h"
 #include "wake.h"
+#include "words.h"
 
 #define HEIGHTS_AT_ONCE 500
 
@@ -102,7 +103,8 @@ static FtcStmt incomplete_siblings = {
 };
 
 static FtcStmt replica_known = {
-	.sql = "SELECT FROM ftchain.replica WHERE block = $1 AND member = $2 AND signature = $3",
+	.sql = "SELECT FROM ftchain.replica WHERE block = $1 AND member = $2 AND signature = $3"
+	" UNION ALL SELECT FROM ftchain.withdrawn WHERE block = $1 AND member = $2 AND signature = $3",
 	.nargs = 3,
 	.argtypes = {BYTEAOID, BYTEAOID, BYTEAOID},
 };
@@ -113,34 +115,16 @@ static FtcStmt replica_put = {
 	.argtypes = {BYTEAOID, BYTEAOID, BYTEAOID},
 };
 
-static FtcStmt replica_drop = {
-	.sql = "DELETE FROM ftchain.replica WHERE block = $1 AND member = $2",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, BYTEAOID},
-};
-
 static FtcStmt withdrawn_put = {
-	.sql = "INSERT INTO ftchain.withdrawn (block, member, chain) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-	.nargs = 3,
-	.argtypes = {BYTEAOID, BYTEAOID, INT4OID},
+	.sql = "INSERT INTO ftchain.withdrawn (block, member, chain, signature) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, BYTEAOID},
 };
 
 static FtcStmt withdrawn_drop = {
 	.sql = "DELETE FROM ftchain.withdrawn WHERE block = $1 AND member = $2",
 	.nargs = 2,
 	.argtypes = {BYTEAOID, BYTEAOID},
-};
-
-static FtcStmt is_withdrawn_by = {
-	.sql = "SELECT FROM ftchain.withdrawn WHERE block = $1 AND member = $2",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, BYTEAOID},
-};
-
-static FtcStmt is_withdrawn = {
-	.sql = "SELECT FROM ftchain.withdrawn WHERE block = $1 LIMIT 1",
-	.nargs = 1,
-	.argtypes = {BYTEAOID},
 };
 
 static FtcStmt own_bundle_known = {
@@ -444,6 +428,9 @@ state_stored(const FtcChain *chain, const FtcHash *block)
 	ftc_run(&withdrawn_drop, ftc_hash_datum(block), ftc_hash_datum(&self.member));
 	ftc_copies_changed(chain->id, block);
 	ftc_outbox_stored(chain->id, block, &self.member);
+	/* it has said since that it does not store it any more */
+	if (ftc_words_is_gone(block, &self.member))
+		ftc_words_say(chain, block);
 	ftc_wake_new_copy();
 }
 
@@ -595,12 +582,11 @@ ftc_inbox_body(const FtcChain *chain, const FtcStored *stored, FtcSlice body, co
 }
 
 /*
- * The member that a statement is of: as things stand now, or as they stood for
- * the block.  A statement may come before the block does, by another link, and
- * must not be lost for that.
+ * A statement may come before the block does, by another link, and must not be lost
+ * for that.
  */
-static const FtcMember *
-find_stating(const FtcChain *chain, const FtcHash *block, const FtcHash *member)
+const FtcMember *
+ftc_inbox_stating(const FtcChain *chain, const FtcHash *block, const FtcHash *member)
 {
 	const FtcMember *found = ftc_state_find(ftc_branch_current_state(chain->id), member);
 	FtcStored	stored;
@@ -610,8 +596,22 @@ find_stating(const FtcChain *chain, const FtcHash *block, const FtcHash *member)
 	return found;
 }
 
+/* One that was taken back shows that the body was stored once, and no more. */
+static uint64
+put_statement(const FtcChain *chain, const FtcHash *block, const FtcHash *member, const FtcSignature *signature)
+{
+	uint64		n;
+
+	if (ftc_words_is_gone(block, member))
+		return ftc_run(&withdrawn_put, ftc_hash_datum(block), ftc_hash_datum(member), Int32GetDatum(chain->id),
+					   ftc_signature_datum(signature));
+	n = ftc_run(&replica_put, ftc_hash_datum(block), ftc_hash_datum(member), ftc_signature_datum(signature));
+	ftc_run(&withdrawn_drop, ftc_hash_datum(block), ftc_hash_datum(member));
+	return n;
+}
+
 FtcReason
-ftc_inbox_stored(const FtcChain *chain, const FtcHash *sayer, FtcSlice reference, FtcSlice signature)
+ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 {
 	FtcReader	reader = ftc_reader(reference);
 	FtcHash		block = ftc_get_hash(&reader);
@@ -626,27 +626,29 @@ ftc_inbox_stored(const FtcChain *chain, const FtcHash *sayer, FtcSlice reference
 	/* much comes more than once, and a signature is dear to verify */
 	if (ftc_run(&replica_known, ftc_hash_datum(&block), ftc_hash_datum(&member), ftc_signature_datum(&signed_by)) > 0)
 		return FTC_OK;
-	if ((sayer == NULL || !ftc_hash_equal(sayer, &member)) &&
-		ftc_run(&is_withdrawn_by, ftc_hash_datum(&block), ftc_hash_datum(&member)) > 0)
-		return FTC_OK;
-	owner = find_stating(chain, &block, &member);
+	owner = ftc_inbox_stating(chain, &block, &member);
 	if (owner == NULL)
 		return FTC_NOT_A_MEMBER;
 	digest = ftc_rules_statement_digest(&block, &member);
 	if (ftc_verify(&owner->key, FTC_DOMAIN_STORED, &chain->genesis, &digest, &signed_by) != FTC_OK)
 		return FTC_BAD_SIGNATURE;
-	if (ftc_run(&replica_put, ftc_hash_datum(&block), ftc_hash_datum(&member),
-				ftc_signature_datum(&signed_by)) == 0)
+	if (put_statement(chain, &block, &member, &signed_by) == 0)
 		return FTC_OK;
-	ftc_run(&withdrawn_drop, ftc_hash_datum(&block), ftc_hash_datum(&member));
 	ftc_copies_changed(chain->id, &block);
 	ftc_wake_new_copy();
 	(void) ftc_branch_reconsider(chain->id, &block);
 	return FTC_OK;
 }
 
+/* No member is zero: what follows it are words. */
+static bool
+is_end(FtcSlice member)
+{
+	return member.len == FTC_HASH_LEN && memcmp(member.data, ftc_hash_zero.b, FTC_HASH_LEN) == 0;
+}
+
 bool
-ftc_inbox_statements_by(const FtcChain *chain, const FtcHash *sayer, const FtcHash *block, FtcSlice statements)
+ftc_inbox_statements(const FtcChain *chain, const FtcHash *block, FtcSlice statements)
 {
 	FtcReader	at = ftc_reader(statements);
 	bool		known = true;
@@ -654,36 +656,19 @@ ftc_inbox_statements_by(const FtcChain *chain, const FtcHash *sayer, const FtcHa
 	while (at.left > 0)
 	{
 		FtcSlice	member = ftc_get_slice(&at, FTC_HASH_LEN);
-		FtcSlice	signature = ftc_get_slice(&at, FTC_SIGNATURE_LEN);
+		FtcSlice	signature;
 		uint8		reference[2 * FTC_HASH_LEN];
 
+		if (is_end(member))
+			return ftc_words_take_all(chain, ftc_slice(at.at, at.left)) && known;
+		signature = ftc_get_slice(&at, FTC_SIGNATURE_LEN);
 		if (at.bad)
 			break;
 		memcpy(reference, block->b, FTC_HASH_LEN);
 		memcpy(reference + FTC_HASH_LEN, member.data, FTC_HASH_LEN);
-		known &= ftc_inbox_stored(chain, sayer, ftc_slice(reference, sizeof(reference)), signature) != FTC_NOT_A_MEMBER;
+		known &= ftc_inbox_stored(chain, ftc_slice(reference, sizeof(reference)), signature) != FTC_NOT_A_MEMBER;
 	}
 	return known;
-}
-
-bool
-ftc_inbox_statements(const FtcChain *chain, const FtcHash *block, FtcSlice statements)
-{
-	return ftc_inbox_statements_by(chain, NULL, block, statements);
-}
-
-void
-ftc_inbox_withdraw(const FtcChain *chain, const FtcHash *block, const FtcHash *member)
-{
-	ftc_store_write(&replica_drop, FTC_ARGS(ftc_hash_datum(block), ftc_hash_datum(member)), NULL);
-	ftc_run(&withdrawn_put, ftc_hash_datum(block), ftc_hash_datum(member), Int32GetDatum(chain->id));
-	ftc_copies_changed(chain->id, block);
-}
-
-bool
-ftc_inbox_is_withdrawn(const FtcHash *block)
-{
-	return ftc_run(&is_withdrawn, ftc_hash_datum(block)) > 0;
 }
 
 /*

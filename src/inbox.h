@@ -21,26 +21,20 @@ extern FtcReason ftc_inbox_block(const FtcChain *chain, const FtcBlock *block,
 								 const FtcHash *source);
 
 /* A member's statement that it stores a body; may change the main chain, too. */
-extern FtcReason ftc_inbox_stored(const FtcChain *chain, const FtcHash *sayer, FtcSlice reference, FtcSlice signature);
+extern FtcReason ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature);
 
 /*
- * Statements about a block: member and signature, one after another.  One that is
+ * Statements about a block: member and signature, one after another; and behind the
+ * member zero the words that were said since (words.h).  One that is
  * no good is as good as none.  False if some are of nobody that is known here.
  */
 extern bool ftc_inbox_statements(const FtcChain *chain, const FtcHash *block, FtcSlice statements);
 
-/* The same, said by that member, who knows about itself. */
-extern bool ftc_inbox_statements_by(const FtcChain *chain, const FtcHash *sayer, const FtcHash *block,
-									FtcSlice statements);
-
 /*
- * A member takes its statement back, as it has said itself.  Only it can make it
- * again: whoever has not heard of that would tell it to the others for ever.
+ * The member that a statement, or a word, is of: as things stand now, or as they
+ * stood for the block.  NULL if it is of none.
  */
-extern void ftc_inbox_withdraw(const FtcChain *chain, const FtcHash *block, const FtcHash *member);
-
-/* Has anybody taken back a statement about a block? */
-extern bool ftc_inbox_is_withdrawn(const FtcHash *block);
+extern const FtcMember *ftc_inbox_stating(const FtcChain *chain, const FtcHash *block, const FtcHash *member);
 
 /*
  * A whole body of a block that is known, with its manifest.  Checked before the

@@ -14,13 +14,13 @@
 #include "utils/builtins.h"
 
 #include "branch.h"
-#include "core/shards.h"
 #include "datum.h"
 #include "outbox.h"
 #include "place.h"
 #include "stmt.h"
 #include "store.h"
 #include "wake.h"
+#include "words.h"
 
 /*
  * Whoever has more blocks than these to take is catching up, and fetches the
@@ -90,8 +90,10 @@ static FtcStmt link_set = {
 	.argtypes = {INT4OID, BYTEAOID, INT8OID, INT8OID, INT8OID, BYTEAOID},
 };
 
+/* One that was taken back since is as good: a word follows it. */
 static FtcStmt statement_get = {
-	.sql = "SELECT signature FROM ftchain.replica WHERE block = $1 AND member = $2",
+	.sql = "SELECT signature FROM ftchain.replica WHERE block = $1 AND member = $2"
+	" UNION ALL SELECT signature FROM ftchain.withdrawn WHERE block = $1 AND member = $2",
 	.nargs = 2,
 	.argtypes = {BYTEAOID, BYTEAOID},
 };
@@ -118,24 +120,27 @@ ftc_outbox_block(int32 chain, const FtcHash *block)
 	announce(chain, FTC_MESSAGE_BLOCK, ftc_slice(block->b, FTC_HASH_LEN));
 }
 
-void
-ftc_outbox_stored(int32 chain, const FtcHash *block, const FtcHash *member)
+/* What a member has said about a block: as it is when it is sent. */
+static void
+announce_said(int32 chain, FtcMessageKind kind, const FtcHash *block, const FtcHash *member)
 {
 	uint8		reference[2 * FTC_HASH_LEN];
 
 	memcpy(reference, block->b, FTC_HASH_LEN);
 	memcpy(reference + FTC_HASH_LEN, member->b, FTC_HASH_LEN);
-	announce(chain, FTC_MESSAGE_STORED, ftc_slice(reference, sizeof(reference)));
+	announce(chain, kind, ftc_slice(reference, sizeof(reference)));
 }
 
 void
-ftc_outbox_shard(int32 chain, FtcSlice head, int32 number)
+ftc_outbox_stored(int32 chain, const FtcHash *block, const FtcHash *member)
 {
-	uint8		reference[FTC_SHARDS_HEAD_LEN + 1];
+	announce_said(chain, FTC_MESSAGE_STORED, block, member);
+}
 
-	memcpy(reference, head.data, FTC_SHARDS_HEAD_LEN);
-	reference[FTC_SHARDS_HEAD_LEN] = (uint8) number;
-	announce(chain, FTC_MESSAGE_SHARD, ftc_slice(reference, sizeof(reference)));
+void
+ftc_outbox_kept(int32 chain, const FtcHash *block, const FtcHash *member)
+{
+	announce_said(chain, FTC_MESSAGE_KEPT, block, member);
 }
 
 void
@@ -299,6 +304,10 @@ outbox_attach(const FtcRoute *route, FtcMessage *messages, int n)
 				break;
 			case FTC_MESSAGE_STORED:
 				messages[i].attachment = stored_attachment(messages[i].reference);
+				break;
+			case FTC_MESSAGE_KEPT:
+				messages[i].attachment = ftc_words_get((const FtcHash *) messages[i].reference.data,
+													   (const FtcHash *) (messages[i].reference.data + FTC_HASH_LEN));
 				break;
 			default:
 				messages[i].attachment = ftc_slice(NULL, 0);

@@ -18,10 +18,10 @@
 extern void ftc_outbox_block(int32 chain, const FtcHash *block);
 extern void ftc_outbox_stored(int32 chain, const FtcHash *block, const FtcHash *member);
 
-/* This database keeps a shard. */
-extern void ftc_outbox_shard(int32 chain, FtcSlice head, int32 number);
+/* A member's word on what it keeps of a body. */
+extern void ftc_outbox_kept(int32 chain, const FtcHash *block, const FtcHash *member);
 
-/* A member's copy is lost, or was found; or ours, which goes. */
+/* A member's copy is lost, or was found. */
 extern void ftc_outbox_lost(int32 chain, const FtcHash *block, const FtcHash *member, bool lost);
 
 /*

@@ -116,7 +116,7 @@ const FtcCall ftc_call_body = {
 };
 
 const FtcCall ftc_call_prove = {
-	.sql = "SELECT * FROM ftchain.peer_prove($1::bytea, $2::bytea, $3::bytea, $4::int4)",
+	.sql = "SELECT answer, signature, kept FROM ftchain.peer_prove($1::bytea, $2::bytea, $3::bytea, $4::int4)",
 	.most = FTC_ANSWER_SHORT,
 };
 

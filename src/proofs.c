@@ -28,13 +28,13 @@
 #include "proofs.h"
 #include "protocol.h"
 #include "receive.h"
-#include "relief.h"
 #include "scrub.h"
 #include "sharding.h"
 #include "step.h"
 #include "stmt.h"
 #include "store.h"
 #include "wake.h"
+#include "words.h"
 
 PG_FUNCTION_INFO_V1(ftchain_prove);
 PG_FUNCTION_INFO_V1(ftchain_peer_prove);
@@ -155,12 +155,6 @@ static FtcStmt copy_drop = {
 	.sql = "DELETE FROM ftchain.copy WHERE block = $1 AND member = $2 AND shard = $3",
 	.nargs = 3,
 	.argtypes = {BYTEAOID, BYTEAOID, INT4OID},
-};
-
-static FtcStmt copy_drop_all = {
-	.sql = "DELETE FROM ftchain.copy WHERE block = $1 AND member = $2",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, BYTEAOID},
 };
 
 static FtcStmt loss_put = {
@@ -459,16 +453,6 @@ judge_answer(const FtcHash *member, const FtcChallenge *challenge, const FtcHash
 	return ftc_hash_equal(&said, expected) ? FTC_PROOF_RIGHT : FTC_PROOF_WRONG;
 }
 
-/* A member has said itself that it stores a body no more. */
-static void
-take_back(const FtcChain *chain, const FtcHash *block, const FtcHash *member)
-{
-	ftc_inbox_withdraw(chain, block, member);
-	ftc_shards_unsaid(block, member);
-	ftc_run(&copy_drop_all, ftc_hash_datum(block), ftc_hash_datum(member));
-	ftc_run(&loss_drop, ftc_hash_datum(block), ftc_hash_datum(member), ftc_hash_datum(member));
-}
-
 static void
 note_lost(const FtcChain *chain, const FtcHash *member, const FtcHash *block, int64 height, const char *reason)
 {
@@ -486,7 +470,7 @@ note_found(const FtcChain *chain, const FtcHash *member, const FtcHash *block, i
 
 void
 ftc_proofs_take(const FtcChain *chain, const FtcHash *member, const FtcChallenge *challenge,
-				FtcSlice answer, FtcSlice signature)
+				FtcSlice answer, FtcSlice signature, FtcSlice word)
 {
 	Datum		block = ftc_hash_datum(&challenge->block);
 	Datum		who = ftc_hash_datum(member);
@@ -500,6 +484,9 @@ ftc_proofs_take(const FtcChain *chain, const FtcHash *member, const FtcChallenge
 
 	/* its number is given in the order of the chain's lock */
 	ftc_chain_lock(chain->id);
+	/* it may have let it go, and we have not heard of that */
+	if (word.len > 0)
+		(void) ftc_words_take(chain, word);
 	if (ftc_run(&copy_asked, block, who, shard,
 				ftc_slice_datum(ftc_slice(challenge->nonce, FTC_NONCE_LEN))) == 0)
 		return;
@@ -514,13 +501,6 @@ ftc_proofs_take(const FtcChain *chain, const FtcHash *member, const FtcChallenge
 		return;
 	}
 	given = judge_answer(member, challenge, &expected, answer, signature);
-	/* one that need not have it has let it go, and we have not heard of that */
-	if (given == FTC_PROOF_ADMITTED && challenge->shard < 0 &&
-		!ftc_relief_is_holder(chain, ftc_branch_current_state(chain->id), &challenge->block, member))
-	{
-		take_back(chain, &challenge->block, member);
-		return;
-	}
 	verdict = ftc_proof_judge(&proof, given);
 	reason = given == FTC_PROOF_ADMITTED ? "it says that it does not have the body"
 		: "it answered a challenge wrongly, three times";
@@ -569,11 +549,6 @@ ftc_proofs_said(const FtcChain *chain, const FtcHash *sayer, FtcSlice reference)
 		return FTC_BAD_LENGTH;
 	if (lost > 1)
 		return FTC_NOT_CANONICAL;
-	if (lost == 1 && ftc_hash_equal(sayer, &member))
-	{
-		take_back(chain, &block, &member);
-		return FTC_OK;
-	}
 	if (lost == 0)
 	{
 		ftc_run(&loss_drop, ftc_hash_datum(&block), ftc_hash_datum(&member), ftc_hash_datum(sayer));
@@ -625,8 +600,9 @@ ftchain_peer_prove(PG_FUNCTION_ARGS)
 	FtcHash		digest;
 	FtcSignature signature;
 	FtcSlice	nonce;
-	Datum		values[2];
-	bool		nulls[2] = {false};
+	FtcSlice	word;
+	Datum		values[3];
+	bool		nulls[3] = {false};
 
 	ftc_serve_need_not_null(fcinfo);
 	genesis = ftc_arg_hash(PG_GETARG_DATUM(0), "genesis");
@@ -641,6 +617,9 @@ ftchain_peer_prove(PG_FUNCTION_ARGS)
 	answer = answer_for(&chain, &block, PG_GETARG_INT32(3), nonce.data);
 	digest = ftc_proof_digest(&block, &self.member, nonce.data, &answer);
 	ftc_keys_sign(FTC_DOMAIN_PROOF, &ftc_hash_zero, &digest, &signature);
+	word = ftc_words_get(&block, &self.member);
+	nulls[2] = word.len == 0;
+	values[2] = ftc_serve_bytes(&scope, word);
 	ftc_leave(&scope);
 	nulls[0] = ftc_hash_equal(&answer, &ftc_hash_zero);
 	values[0] = ftc_hash_datum(&answer);

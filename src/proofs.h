@@ -41,11 +41,11 @@ typedef struct FtcChallenge
 
 extern bool ftc_proofs_next(const FtcChain *chain, const FtcHash *member, FtcChallenge *challenge);
 
-/* Its answer, as it came: empty if there is none. */
+/* Its answer, as it came, empty if there is none; and its last word on the body. */
 extern void ftc_proofs_take(const FtcChain *chain, const FtcHash *member, const FtcChallenge *challenge,
-							FtcSlice answer, FtcSlice signature);
+							FtcSlice answer, FtcSlice signature, FtcSlice word);
 
-/* Another member says that a copy is lost, or found; or that its own is no more. */
+/* Another member says that a copy is lost, or found. */
 extern FtcReason ftc_proofs_said(const FtcChain *chain, const FtcHash *sayer, FtcSlice reference);
 
 /* Words that were not repeated for long are forgotten. */

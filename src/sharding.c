@@ -24,7 +24,6 @@
 #include "identity.h"
 #include "inbox.h"
 #include "memory.h"
-#include "outbox.h"
 #include "reading.h"
 #include "receive.h"
 #include "relief.h"
@@ -33,6 +32,7 @@
 #include "store.h"
 #include "trim.h"
 #include "wake.h"
+#include "words.h"
 
 PG_FUNCTION_INFO_V1(ftchain_peer_shard);
 
@@ -84,32 +84,6 @@ static FtcStmt shard_copies = {
 	" AND c.lost IS NOT NULL)",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
-};
-
-static FtcStmt shard_copy_put = {
-	.sql = "INSERT INTO ftchain.shard_copy (block, member, number, chain, head) VALUES ($1, $2, $3, $4, $5)"
-	" ON CONFLICT (block, member) DO UPDATE SET number = excluded.number, head = excluded.head, stated = now()",
-	.nargs = 5,
-	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, INT4OID, BYTEAOID},
-};
-
-static FtcStmt shard_copy_drop = {
-	.sql = "DELETE FROM ftchain.shard_copy WHERE block = $1 AND member = $2",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, BYTEAOID},
-};
-
-/* What was proved of another shard tells nothing of this one. */
-static FtcStmt proof_drop = {
-	.sql = "DELETE FROM ftchain.copy WHERE block = $1 AND member = $2 AND shard >= 0 AND shard <> $3",
-	.nargs = 3,
-	.argtypes = {BYTEAOID, BYTEAOID, INT4OID},
-};
-
-static FtcStmt own_statement = {
-	.sql = "SELECT FROM ftchain.replica WHERE block = $1 AND member = $2",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, BYTEAOID},
 };
 
 static FtcStmt wanted_put = {
@@ -260,24 +234,10 @@ static void
 keep_shard(const FtcChain *chain, const FtcHash *block, int64 height, int32 number, FtcSlice head, FtcSlice path,
 		   FtcSlice content)
 {
-	FtcIdentity self;
-
-	if (!ftc_identity_load(&self))
-		return;
 	ftc_run(&shard_put, ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(chain->id), Int64GetDatum(height),
 			BoolGetDatum(true), ftc_slice_datum(head), ftc_slice_datum(content), ftc_slice_datum(path));
-	ftc_run(&shard_copy_put, ftc_hash_datum(block), ftc_hash_datum(&self.member), Int32GetDatum(number),
-			Int32GetDatum(chain->id), ftc_slice_datum(head));
 	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(number));
-	ftc_outbox_shard(chain->id, head, number);
-	ftc_wake_new_copy();
-}
-
-void
-ftc_shards_say_again(const FtcChain *chain, const FtcHash *block)
-{
-	if (ftc_run(&shard_kept, ftc_hash_datum(block)) > 0)
-		ftc_outbox_shard(chain->id, ftc_slice_value(0, 1), DatumGetInt32(ftc_value(0, 0)));
+	ftc_words_say(chain, block);
 }
 
 /* ----------------------------------------------------------------
@@ -331,34 +291,6 @@ ftc_shards_count(const FtcState *state, const FtcHash *block)
 		count++;
 	}
 	return count;
-}
-
-FtcReason
-ftc_shards_said(const FtcChain *chain, const FtcHash *sayer, FtcSlice reference)
-{
-	FtcShardsHead head;
-	FtcReason	reason;
-	int32		number;
-
-	if (reference.len != FTC_SHARDS_HEAD_LEN + 1)
-		return FTC_BAD_LENGTH;
-	reason = ftc_shards_head_decode(&head, ftc_slice(reference.data, FTC_SHARDS_HEAD_LEN));
-	number = reference.data[FTC_SHARDS_HEAD_LEN];
-	if (reason == FTC_OK && (uint32) number >= head.cut.data + head.cut.parity)
-		reason = FTC_OUT_OF_RANGE;
-	if (reason != FTC_OK)
-		return reason;
-	ftc_run(&shard_copy_put, ftc_hash_datum(&head.block), ftc_hash_datum(sayer), Int32GetDatum(number),
-			Int32GetDatum(chain->id), ftc_slice_datum(ftc_slice(reference.data, FTC_SHARDS_HEAD_LEN)));
-	ftc_run(&proof_drop, ftc_hash_datum(&head.block), ftc_hash_datum(sayer), Int32GetDatum(number));
-	ftc_wake_new_copy();
-	return FTC_OK;
-}
-
-void
-ftc_shards_unsaid(const FtcHash *block, const FtcHash *member)
-{
-	ftc_run(&shard_copy_drop, ftc_hash_datum(block), ftc_hash_datum(member));
 }
 
 /* ----------------------------------------------------------------
@@ -553,11 +485,7 @@ static void
 let_go(Turn *t, const FtcHash *block)
 {
 	ftc_run(&shard_drop, ftc_hash_datum(block), BoolGetDatum(true));
-	ftc_shards_unsaid(block, &t->self.member);
-	ftc_outbox_lost(t->chain->id, block, &t->self.member, true);
-	/* that took back all of our word */
-	if (ftc_run(&own_statement, ftc_hash_datum(block), ftc_hash_datum(&t->self.member)) > 0)
-		ftc_outbox_stored(t->chain->id, block, &t->self.member);
+	ftc_words_say(t->chain, block);
 	t->made++;
 }
 

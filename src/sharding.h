@@ -42,13 +42,6 @@ extern uint32 ftc_shards_count(const FtcState *state, const FtcHash *block);
 /* A shard that is kept here. */
 extern bool ftc_shards_load(const FtcHash *block, int32 number, FtcSlice *content);
 
-/* This database keeps one: its word on that, once more. */
-extern void ftc_shards_say_again(const FtcChain *chain, const FtcHash *block);
-
-/* A member says that it keeps one. */
-extern FtcReason ftc_shards_said(const FtcChain *chain, const FtcHash *sayer, FtcSlice reference);
-extern void ftc_shards_unsaid(const FtcHash *block, const FtcHash *member);
-
 /* For the courier: the next shard to ask a member for; and what it gave. */
 extern bool ftc_shards_next_wanted(const FtcChain *chain, const FtcHash *member, FtcHash *block, int32 *number);
 extern FtcReason ftc_shards_take(const FtcChain *chain, const FtcHash *block, int32 number, FtcSlice head,

@@ -18,8 +18,6 @@
 #include "datum.h"
 #include "guc.h"
 #include "identity.h"
-#include "inbox.h"
-#include "outbox.h"
 #include "place.h"
 #include "proofs.h"
 #include "reading.h"
@@ -30,6 +28,7 @@
 #include "store.h"
 #include "trim.h"
 #include "wake.h"
+#include "words.h"
 
 #define HEIGHTS_AT_ONCE 100
 #define TRIMMED_AT_ONCE 20
@@ -169,10 +168,8 @@ let_go(Trim *t, const FtcHash *block)
 		return;
 	if (ftc_run(&own_statement, ftc_hash_datum(block), ftc_hash_datum(&t->self.member)) > 0)
 	{
-		ftc_inbox_withdraw(t->chain, block, &t->self.member);
-		ftc_outbox_lost(t->chain->id, block, &t->self.member, true);
-		/* that took back all of our word */
-		ftc_shards_say_again(t->chain, block);
+		ftc_words_withdraw(t->chain, block, &t->self.member);
+		ftc_words_say(t->chain, block);
 	}
 	t->trimmed++;
 }

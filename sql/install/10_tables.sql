@@ -240,14 +240,35 @@ CREATE TABLE ftchain.withdrawn (
     block bytea NOT NULL,
     member bytea NOT NULL,
     chain integer NOT NULL,
+    signature bytea NOT NULL,
     said timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (block, member)
 );
-COMMENT ON TABLE ftchain.withdrawn IS 'members that have taken back their statement: only they themselves make it again';
+COMMENT ON TABLE ftchain.withdrawn IS 'statements that were taken back: they show that a body was stored once';
 COMMENT ON COLUMN ftchain.withdrawn.block IS 'block id';
 COMMENT ON COLUMN ftchain.withdrawn.member IS 'member id';
 COMMENT ON COLUMN ftchain.withdrawn.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.withdrawn.signature IS 'its statement';
 COMMENT ON COLUMN ftchain.withdrawn.said IS 'when it took it back';
+
+CREATE TABLE ftchain.word (
+    block bytea NOT NULL,
+    member bytea NOT NULL,
+    chain integer NOT NULL,
+    number bigint NOT NULL,
+    bytes bytea NOT NULL,
+    signature bytea NOT NULL,
+    said timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (block, member)
+);
+COMMENT ON TABLE ftchain.word IS 'the last words of members on what they keep of a body, after their statements';
+COMMENT ON COLUMN ftchain.word.block IS 'block id';
+COMMENT ON COLUMN ftchain.word.member IS 'member id';
+COMMENT ON COLUMN ftchain.word.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.word.number IS 'which rises with each word of the member on the body';
+COMMENT ON COLUMN ftchain.word.bytes IS 'the word';
+COMMENT ON COLUMN ftchain.word.signature IS 'of the member';
+COMMENT ON COLUMN ftchain.word.said IS 'when it came';
 
 CREATE TABLE ftchain.copy (
     block bytea NOT NULL,
@@ -510,7 +531,7 @@ CREATE TABLE ftchain.outbox (
 COMMENT ON TABLE ftchain.outbox IS 'what this database announces to the other members of a chain, in order';
 COMMENT ON COLUMN ftchain.outbox.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.outbox.seq IS 'order of the announcements, gapless';
-COMMENT ON COLUMN ftchain.outbox.kind IS '1 block, 2 stored, 5 lost, 6 shard';
+COMMENT ON COLUMN ftchain.outbox.kind IS '1 block, 2 stored, 5 lost, 6 kept';
 COMMENT ON COLUMN ftchain.outbox.reference IS 'what it is about';
 COMMENT ON COLUMN ftchain.outbox.queued IS 'when';
 
@@ -851,7 +872,7 @@ BEGIN
         'ftchain.entry', 'ftchain.entry_id', 'ftchain.copy_id', 'ftchain.bundle', 'ftchain.bundle_id_seq',
         'ftchain.block', 'ftchain.block_arrival_seq', 'ftchain.block_bundle', 'ftchain.incomplete_block',
         'ftchain.main_chain',
-        'ftchain.control', 'ftchain.epoch_state', 'ftchain.replica', 'ftchain.withdrawn', 'ftchain.peer',
+        'ftchain.control', 'ftchain.epoch_state', 'ftchain.replica', 'ftchain.withdrawn', 'ftchain.word', 'ftchain.peer',
         'ftchain.incident', 'ftchain.incident_id_seq',
         'ftchain.quarantine', 'ftchain.quarantine_id_seq']::regclass[]
     LOOP

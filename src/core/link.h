@@ -51,9 +51,8 @@ typedef enum FtcMessageKind
 	FTC_MESSAGE_TOPIC = 4,		/* reference: topic.h; attachment: json */
 	FTC_MESSAGE_LOST = 5,		/* reference: block id || member || lost 1:
 								 * the sender's word on a copy; no attachment */
-	FTC_MESSAGE_SHARD = 6		/* reference: head of the shards (shards.h) ||
-								 * number 1: the sender keeps that one; no
-								 * attachment */
+	FTC_MESSAGE_KEPT = 6		/* reference: block id || member; attachment:
+								 * its word (word.h) and signature 64 */
 } FtcMessageKind;
 
 typedef struct FtcMessage

@@ -27,6 +27,7 @@ static const char *const domain_tags[] = {
 	[FTC_DOMAIN_PRESENCE] = "ftchain presence v1",
 	[FTC_DOMAIN_VOTE] = "ftchain vote v1",
 	[FTC_DOMAIN_PROOF] = "ftchain proof v1",
+	[FTC_DOMAIN_KEPT] = "ftchain kept v1",
 };
 
 void

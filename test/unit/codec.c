@@ -20,6 +20,7 @@
 #include "rules.h"
 #include "sha256.h"
 #include "shards.h"
+#include "word.h"
 #include "source.h"
 #include "topic.h"
 
@@ -789,6 +790,23 @@ shards_decode(FtcSlice bytes, FtcWriter *again)
 	return FTC_OK;
 }
 
+static FtcReason
+word_decode(FtcSlice bytes, FtcWriter *again)
+{
+	FtcWord		word;
+	uint8_t		written[FTC_WORD_MAX];
+	FtcReason	reason = ftc_word_decode(&word, bytes);
+	FtcSlice	encoded;
+
+	if (reason != FTC_OK)
+		return reason;
+	require(word.number > 0 && word.shard < FTC_SHARDS_MAX);
+	require(word.shard < 0 ? word.head.len == 0 : word.head.len == FTC_SHARDS_HEAD_LEN);
+	encoded = ftc_word_encode(&word, written);
+	ftc_put_bytes(again, encoded.data, encoded.len);
+	return FTC_OK;
+}
+
 const TestCodec codec_header = {"header", header_decode};
 const TestCodec codec_entry = {"entry", entry_decode};
 const TestCodec codec_bundle = {"bundle", bundle_decode};
@@ -806,6 +824,7 @@ const TestCodec codec_chunks = {"chunks", chunks_decode};
 const TestCodec codec_sacks = {"sacks", sacks_decode};
 const TestCodec codec_ranges = {"ranges", ranges_decode};
 const TestCodec codec_shards = {"shards", shards_decode};
+const TestCodec codec_word = {"word", word_decode};
 const TestCodec codec_frontier = {"frontier", frontier_decode};
 const TestCodec codec_tip = {"tip", tip_decode};
 const TestCodec codec_genesis = {"genesis", genesis_decode};

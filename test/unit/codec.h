@@ -51,6 +51,9 @@ extern const TestCodec codec_ranges;
 
 /* How a body is cut. */
 extern const TestCodec codec_shards;
+
+/* What a member keeps of it. */
+extern const TestCodec codec_word;
 extern const TestCodec codec_frontier;
 extern const TestCodec codec_tip;
 

@@ -15,6 +15,7 @@
 #include "ranges.h"
 #include "sha256.h"
 #include "shards.h"
+#include "word.h"
 #include "topic.h"
 #include "test_util.h"
 
@@ -238,6 +239,21 @@ give_message(const Golden *golden, const char *name, FtcMessageKind kind, uint64
 	return message;
 }
 
+/* All is gone; and a shard is kept beside the whole body. */
+static void
+give_words(const Golden *golden, const FtcHash *block, FtcSlice head)
+{
+	FtcWord		word = {.block = *block,.member = *block,.number = 1700000012000001,.shard = -1};
+	uint8_t		bytes[FTC_WORD_MAX];
+
+	give(golden, "word_gone", &codec_word, ftc_word_encode(&word, bytes));
+	word.number++;
+	word.whole = true;
+	word.shard = 5;
+	word.head = head;
+	give(golden, "word_kept", &codec_word, ftc_word_encode(&word, bytes));
+}
+
 static void
 give_shards(const Golden *golden, const FtcHash *block)
 {
@@ -254,6 +270,7 @@ give_shards(const Golden *golden, const FtcHash *block)
 	ftc_shards_head_encode(&head, bytes);
 	give(golden, "shards", &codec_shards, ftc_slice(bytes, sizeof(bytes)));
 	give_hash(golden, "shard_last", digests[5]);
+	give_words(golden, block, ftc_slice(bytes, sizeof(bytes)));
 }
 
 static void

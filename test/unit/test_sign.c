@@ -14,7 +14,7 @@
 #include "sha256.h"
 #include "sign.h"
 
-#define DOMAINS (FTC_DOMAIN_PROOF + 1)
+#define DOMAINS (FTC_DOMAIN_KEPT + 1)
 
 static void
 test_wycheproof(void **state)

@@ -1,0 +1,279 @@
+/*-------------------------------------------------------------------------
+ *
+ * words.c
+ *	  What members say that they keep of bodies.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "clock.h"
+#include "copies.h"
+#include "core/bytes.h"
+#include "core/sha256.h"
+#include "core/word.h"
+#include "datum.h"
+#include "identity.h"
+#include "inbox.h"
+#include "keys.h"
+#include "outbox.h"
+#include "stmt.h"
+#include "store.h"
+#include "wake.h"
+#include "words.h"
+
+static FtcStmt word_get = {
+	.sql = "SELECT bytes || signature, number FROM ftchain.word WHERE block = $1 AND member = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+/* Of two with one number, which only a liar makes, all take the same one. */
+static FtcStmt word_put = {
+	.sql = "INSERT INTO ftchain.word (block, member, chain, number, bytes, signature) VALUES ($1, $2, $3, $4, $5, $6)"
+	" ON CONFLICT (block, member) DO UPDATE SET number = excluded.number, bytes = excluded.bytes,"
+	" signature = excluded.signature, said = now() WHERE (ftchain.word.number, ftchain.word.bytes) < (excluded.number, excluded.bytes)",
+	.nargs = 6,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, INT8OID, BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt word_known = {
+	.sql = "SELECT FROM ftchain.word WHERE block = $1 AND member = $2 AND (number, bytes) >= ($3, $4)",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, BYTEAOID, INT8OID, BYTEAOID},
+};
+
+/* The second byte of a word has the flag. */
+static FtcStmt is_gone = {
+	.sql = "SELECT FROM ftchain.word WHERE block = $1 AND member = $2 AND (get_byte(bytes, 1) & 1) = 0",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt withdrawn_put = {
+	.sql = "INSERT INTO ftchain.withdrawn (block, member, chain, signature)"
+	" SELECT r.block, r.member, $3, r.signature FROM ftchain.replica r WHERE r.block = $1 AND r.member = $2"
+	" ON CONFLICT DO NOTHING",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID},
+};
+
+static FtcStmt withdrawn_drop = {
+	.sql = "DELETE FROM ftchain.withdrawn WHERE block = $1 AND member = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt replica_put = {
+	.sql = "INSERT INTO ftchain.replica (block, member, signature)"
+	" SELECT block, member, signature FROM ftchain.withdrawn WHERE block = $1 AND member = $2 ON CONFLICT DO NOTHING",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt replica_get = {
+	.sql = "SELECT FROM ftchain.replica WHERE block = $1 AND member = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt replica_drop = {
+	.sql = "DELETE FROM ftchain.replica WHERE block = $1 AND member = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt own_shard = {
+	.sql = "SELECT number, head FROM ftchain.shard WHERE block = $1 AND kept",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt shard_copy_put = {
+	.sql = "INSERT INTO ftchain.shard_copy (block, member, number, chain, head) VALUES ($1, $2, $3, $4, $5)"
+	" ON CONFLICT (block, member) DO UPDATE SET number = excluded.number, head = excluded.head, stated = now()",
+	.nargs = 5,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, INT4OID, BYTEAOID},
+};
+
+static FtcStmt shard_copy_drop = {
+	.sql = "DELETE FROM ftchain.shard_copy WHERE block = $1 AND member = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+/* What was proved, or lost, of what is not kept any more, or of another shard. */
+static FtcStmt copy_drop = {
+	.sql = "DELETE FROM ftchain.copy WHERE block = $1 AND member = $2"
+	" AND (shard < 0 AND NOT $3 OR shard >= 0 AND shard <> $4)",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, BYTEAOID, BOOLOID, INT4OID},
+};
+
+static FtcStmt loss_drop = {
+	.sql = "DELETE FROM ftchain.loss WHERE block = $1 AND member = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+void
+ftc_words_withdraw(const FtcChain *chain, const FtcHash *block, const FtcHash *member)
+{
+	ftc_run(&withdrawn_put, ftc_hash_datum(block), ftc_hash_datum(member), Int32GetDatum(chain->id));
+	ftc_store_write(&replica_drop, FTC_ARGS(ftc_hash_datum(block), ftc_hash_datum(member)), NULL);
+	ftc_copies_changed(chain->id, block);
+}
+
+/* What is believed, after a word. */
+static void
+believe(const FtcChain *chain, const FtcWord *word)
+{
+	Datum		block = ftc_hash_datum(&word->block);
+	Datum		member = ftc_hash_datum(&word->member);
+
+	if (!word->whole)
+		ftc_words_withdraw(chain, &word->block, &word->member);
+	else
+	{
+		ftc_run(&replica_put, block, member);
+		ftc_run(&withdrawn_drop, block, member);
+	}
+	if (word->shard >= 0)
+		ftc_run(&shard_copy_put, block, member, Int32GetDatum(word->shard), Int32GetDatum(chain->id),
+				ftc_slice_datum(word->head));
+	else
+		ftc_run(&shard_copy_drop, block, member);
+	ftc_run(&copy_drop, block, member, BoolGetDatum(word->whole), Int32GetDatum(word->shard));
+	ftc_run(&loss_drop, block, member);
+	ftc_copies_changed(chain->id, &word->block);
+	ftc_wake_new_copy();
+}
+
+static void
+put_word(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const FtcSignature *signature)
+{
+	ftc_run(&word_put, ftc_hash_datum(&word->block), ftc_hash_datum(&word->member), Int32GetDatum(chain->id),
+			Int64GetDatum((int64) word->number), ftc_slice_datum(bytes), ftc_signature_datum(signature));
+	believe(chain, word);
+}
+
+/*
+ * Numbers are times, so that they rise even where an older one was forgotten, as in a
+ * backup that was restored.
+ */
+static uint64
+next_number(const FtcHash *block, const FtcHash *member)
+{
+	uint64		now = ftc_clock_now();
+	uint64		last = 0;
+
+	if (ftc_run(&word_get, ftc_hash_datum(block), ftc_hash_datum(member)) > 0)
+		last = (uint64) DatumGetInt64(ftc_value(0, 1));
+	return Max(now, last + 1);
+}
+
+void
+ftc_words_say(const FtcChain *chain, const FtcHash *block)
+{
+	FtcIdentity self;
+	FtcWord		word = {.block = *block,.shard = -1};
+	FtcSignature signature;
+	FtcSlice	bytes;
+	FtcHash		digest;
+	uint8		buf[FTC_WORD_MAX];
+
+	if (!ftc_identity_load(&self))
+		return;
+	word.member = self.member;
+	word.number = next_number(block, &self.member);
+	word.whole = ftc_run(&replica_get, ftc_hash_datum(block), ftc_hash_datum(&self.member)) > 0;
+	if (ftc_run(&own_shard, ftc_hash_datum(block)) > 0)
+	{
+		word.shard = DatumGetInt32(ftc_value(0, 0));
+		word.head = ftc_slice_value(0, 1);
+	}
+	bytes = ftc_word_encode(&word, buf);
+	digest = ftc_sha256(bytes);
+	ftc_keys_sign(FTC_DOMAIN_KEPT, &chain->genesis, &digest, &signature);
+	put_word(chain, &word, bytes, &signature);
+	ftc_outbox_kept(chain->id, block, &self.member);
+}
+
+bool
+ftc_words_is_gone(const FtcHash *block, const FtcHash *member)
+{
+	return ftc_run(&is_gone, ftc_hash_datum(block), ftc_hash_datum(member)) > 0;
+}
+
+FtcSlice
+ftc_words_get(const FtcHash *block, const FtcHash *member)
+{
+	if (ftc_run(&word_get, ftc_hash_datum(block), ftc_hash_datum(member)) == 0)
+		return ftc_slice(NULL, 0);
+	return ftc_slice_value(0, 0);
+}
+
+static FtcReason
+take_word(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const FtcSignature *signature)
+{
+	const FtcMember *member;
+	FtcHash		digest = ftc_sha256(bytes);
+
+	/* much comes more than once, and a signature is dear to verify */
+	if (ftc_run(&word_known, ftc_hash_datum(&word->block), ftc_hash_datum(&word->member),
+				Int64GetDatum((int64) word->number), ftc_slice_datum(bytes)) > 0)
+		return FTC_OK;
+	member = ftc_inbox_stating(chain, &word->block, &word->member);
+	if (member == NULL)
+		return FTC_NOT_A_MEMBER;
+	if (ftc_verify(&member->key, FTC_DOMAIN_KEPT, &chain->genesis, &digest, signature) != FTC_OK)
+		return FTC_BAD_SIGNATURE;
+	put_word(chain, word, bytes, signature);
+	ftc_wake_at_commit(FTC_WAKE_KEEPER);
+	return FTC_OK;
+}
+
+/* The next of words with their signatures. */
+static FtcReason
+take_next(const FtcChain *chain, FtcReader *reader)
+{
+	const uint8 *start = reader->at;
+	FtcWord		word;
+	FtcSignature signature;
+	FtcReason	reason = ftc_word_read(&word, reader);
+	FtcSlice	bytes = ftc_slice(start, reader->at - start);
+
+	ftc_get_bytes(reader, signature.b, FTC_SIGNATURE_LEN);
+	if (reason == FTC_OK && reader->bad)
+		reason = FTC_BAD_LENGTH;
+	return reason == FTC_OK ? take_word(chain, &word, bytes, &signature) : reason;
+}
+
+FtcReason
+ftc_words_take(const FtcChain *chain, FtcSlice bytes)
+{
+	FtcReader	reader = ftc_reader(bytes);
+	FtcReason	reason = take_next(chain, &reader);
+
+	return reason == FTC_OK && !ftc_reader_is_done(&reader) ? FTC_BAD_LENGTH : reason;
+}
+
+bool
+ftc_words_take_all(const FtcChain *chain, FtcSlice bytes)
+{
+	FtcReader	reader = ftc_reader(bytes);
+	bool		known = true;
+
+	/* after one that does not decode, nobody knows where the next one begins */
+	while (reader.left > 0)
+	{
+		FtcReason	reason = take_next(chain, &reader);
+
+		known &= reason != FTC_NOT_A_MEMBER;
+		if (reason != FTC_OK && reason != FTC_NOT_A_MEMBER && reason != FTC_BAD_SIGNATURE)
+			break;
+	}
+	return known;
+}
