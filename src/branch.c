@@ -112,6 +112,24 @@ static FtcStmt statements = {
 	.argtypes = {BYTEAOID},
 };
 
+/* Those that were let go here: our own, and whose block was deep enough that all may have been. */
+static FtcStmt gone_cached = {
+	.sql = "INSERT INTO ftchain.cached_body (block, chain) SELECT DISTINCT m.block, m.chain FROM ftchain.main_chain m"
+	" JOIN ftchain.block_bundle b ON b.block = m.block JOIN ftchain.bundle u ON u.id = b.bundle"
+	" JOIN ftchain.origin o ON o.id = u.origin WHERE m.chain = $1 AND m.height > $2 AND u.ids IS NULL"
+	" AND (o.member = $3 OR m.height <= $4) ON CONFLICT (block) DO UPDATE SET asked = now()",
+	.nargs = 4,
+	.argtypes = {INT4OID, INT8OID, BYTEAOID, INT8OID},
+};
+
+static FtcStmt gone_wanted = {
+	.sql = "INSERT INTO ftchain.wanted (block, chain, height, moved) SELECT c.block, c.chain, k.height, false"
+	" FROM ftchain.cached_body c JOIN ftchain.block k ON k.id = c.block WHERE c.chain = $1 AND c.asked = now()"
+	" ON CONFLICT DO NOTHING",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
 static FtcStmt awaited = {
 	.sql = "SELECT DISTINCT i.proposer FROM ftchain.incomplete_block i JOIN ftchain.block b ON b.id = i.block"
 	" WHERE i.chain = $1 AND b.work > $2 AND i.since BETWEEN now() - $3 * interval '1 us' AND now()"
@@ -484,6 +502,28 @@ ftc_branch_is_available(const FtcHash *id)
 	return nowners > 0 && stating >= Min(state->params.stored_quorum, nowners);
 }
 
+/*
+ * Bodies of blocks that give way, and that were let go: they are fetched, or restored,
+ * so that their bundles can be carried again.  What is not that deep somebody still
+ * has whole, and carries.
+ */
+static void
+want_back(int32 chain, int64 fork, int64 head)
+{
+	FtcIdentity self;
+	FtcState   *state = ftc_branch_current_state(chain);
+	uint64		n;
+
+	if (!ftc_identity_load(&self))
+		return;
+	n = ftc_run(&gone_cached, Int32GetDatum(chain), Int64GetDatum(fork), ftc_hash_datum(&self.member),
+				Int64GetDatum(head - state->params.settle_blocks));
+	if (n == 0)
+		return;
+	ftc_run(&gone_wanted, Int32GetDatum(chain));
+	ftc_wake_at_commit(FTC_WAKE_COURIER | FTC_WAKE_KEEPER);
+}
+
 static void
 switch_to(FtcTree *tree, const FtcNode *head, const FtcNode *best)
 {
@@ -493,6 +533,8 @@ switch_to(FtcTree *tree, const FtcNode *head, const FtcNode *best)
 	FtcHash		after;
 	FtcStored	stored;
 
+	if (depth > 0)
+		want_back(t->chain, (int64) walk.fork_height, (int64) head->height);
 	ftc_store_switch(t->chain, (int64) walk.fork_height, walk.side.ids, (int) walk.side.n);
 	if (depth > 0)
 		ftc_store_incident(t->chain, "reorganisation", (int64) walk.fork_height + 1,

@@ -170,14 +170,15 @@ static bool
 take_reads(void *arg)
 {
 	FtcScope	scope;
+	bool		more;
 
 	if (!ftc_step_begin("taking what is to be read"))
 		return false;
 	ftc_enter(&scope);
-	ftc_reading_take();
+	more = ftc_reading_take();
 	ftc_leave(&scope);
 	ftc_step_end();
-	return false;
+	return more;
 }
 
 long
@@ -192,8 +193,10 @@ ftc_courier_turn(void)
 		return 1000;
 	ftc_bodies_heed_budget();
 	(void) ftc_step_try(number_messages, NULL, &more);
-	if (ftc_reading_is_asked())
-		(void) ftc_step_try(take_reads, NULL, &more);
+	/* a chain at a time: their locks have no order */
+	more = ftc_reading_is_asked();
+	while (more && ftc_step_try(take_reads, NULL, &more))
+		;
 	for (int i = 0; i < FTC_SHARED_PEERS && !ftc_worker_must_leave(); i++)
 		if (ftc_contacts[i] != NULL)
 		{
@@ -290,7 +293,8 @@ ftc_courier_sync(const char *server)
 	(void) ftc_contact_list();
 	(void) number_messages(NULL);
 	ftc_bodies_whole();
-	(void) take_reads(NULL);
+	while (take_reads(NULL))
+		;
 	if (server != NULL && ftc_contact_find(server) == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),

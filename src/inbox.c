@@ -770,6 +770,20 @@ typedef struct Looked
 
 static Looked looked[64];
 
+/* There may be millions. */
+static uint64
+want_if_holder(const FtcChain *chain, const FtcState *current, const FtcHash *block, int64 height)
+{
+	MemoryContext outer = ftc_nest();
+	uint64		wanted = 0;
+
+	if (am_holder(chain, current, block))
+		wanted = ftc_run(&wanted_put, ftc_hash_datum(block), Int32GetDatum(chain->id), Int64GetDatum(height),
+						 BoolGetDatum(true));
+	ftc_unnest(outer);
+	return wanted;
+}
+
 /* Where another one has lost its copy, it may be for us to have one. */
 static int64
 want_lost(const FtcChain *chain, const FtcState *current)
@@ -785,9 +799,7 @@ want_lost(const FtcChain *chain, const FtcState *current)
 		heights[i] = DatumGetInt64(ftc_value(i, 1));
 	}
 	for (uint64 i = 0; i < n; i++)
-		if (am_holder(chain, current, &blocks[i]))
-			wanted += ftc_run(&wanted_put, ftc_hash_datum(&blocks[i]), Int32GetDatum(chain->id),
-							  Int64GetDatum(heights[i]), BoolGetDatum(true));
+		wanted += want_if_holder(chain, current, &blocks[i], heights[i]);
 	return wanted;
 }
 
@@ -818,9 +830,7 @@ ftc_inbox_want_missing(const FtcChain *chain)
 		heights[i] = DatumGetInt64(ftc_value(i, 1));
 	}
 	for (uint64 i = 0; i < n; i++)
-		if (am_holder(chain, current, &blocks[i]))
-			wanted += ftc_run(&wanted_put, ftc_hash_datum(&blocks[i]), Int32GetDatum(chain->id),
-							  Int64GetDatum(heights[i]), BoolGetDatum(true));
+		wanted += want_if_holder(chain, current, &blocks[i], heights[i]);
 	last->chain = chain->id;
 	last->state = root;
 	last->relief = relief;

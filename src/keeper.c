@@ -337,37 +337,92 @@ sum_up_copies(void *arg)
 	return more;
 }
 
+/* Chains are looked at one after another, each in a transaction of its own: their locks have no order. */
+typedef struct Round
+{
+	int32		chain;			/* the one that comes next, or a later one */
+} Round;
+
+static FtcStmt next_chain = {
+	.sql = "SELECT id FROM ftchain.chain WHERE id >= $1 ORDER BY id LIMIT 1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static bool
+next_of_round(Round *round, FtcChain *chain)
+{
+	if (!is_somebody() || ftc_run(&next_chain, Int32GetDatum(round->chain)) == 0)
+	{
+		round->chain = -1;
+		return false;
+	}
+	round->chain = DatumGetInt32(ftc_value(0, 0));
+	return ftc_chain_by_id(chain, round->chain++);
+}
+
+/* True if one of them has more to do at once. */
+static bool
+go_round(bool (*step) (void *arg))
+{
+	Round		round = {0};
+	bool		any = false;
+
+	while (round.chain >= 0 && !ftc_worker_must_leave())
+	{
+		bool		more = false;
+		int32		before = round.chain;
+
+		if (ftc_step_try(step, &round, &more))
+			any |= more;
+		/* what has failed comes again, the others must not wait for it */
+		if (round.chain == before)
+			break;
+	}
+	return any;
+}
+
 /* True if there is more of it at once. */
 static bool
 look_for_moves(void *arg)
 {
 	FtcScope	scope;
-	ListCell   *cell;
+	FtcChain	chain;
 	bool		more = false;
 
 	if (!ftc_step_begin("looking for bodies that should be here"))
 		return false;
 	ftc_enter(&scope);
-	foreach(cell, is_somebody() ? ftc_chain_list() : NIL)
+	if (next_of_round(arg, &chain))
 	{
-		FtcChain   *chain = lfirst(cell);
-
-		if (ftc_inbox_want_missing(chain) > 0)
+		if (ftc_inbox_want_missing(&chain) > 0)
 			ftc_wake_at_commit(FTC_WAKE_COURIER);
-		more |= ftc_inbox_state_held(chain);
-		ftc_shards_restore_wanted(chain);
+		more = ftc_inbox_state_held(&chain);
+		ftc_shards_restore_wanted(&chain);
+		ftc_reading_trim(&chain);
+		(void) ftc_proofs_look_at_own(&chain);
 	}
-	if (is_somebody())
-		ftc_reading_trim();
-
-	/*
-	 * a body may have come by another way, as when two blocks hold the same
-	 * bundles
-	 */
-	ftc_fetch_prune();
 	ftc_leave(&scope);
 	ftc_step_end();
 	return more;
+}
+
+/*
+ * a body may have come by another way, as when two blocks hold the same
+ * bundles
+ */
+static bool
+prune_fetches(void *arg)
+{
+	FtcScope	scope;
+
+	if (!ftc_step_begin("looking for bodies that have come"))
+		return false;
+	ftc_enter(&scope);
+	ftc_fetch_prune();
+	ftc_leave(&scope);
+	ftc_step_end();
+	return false;
 }
 
 /* One challenge to each peer of each chain waits to be asked. */
@@ -402,22 +457,18 @@ static bool
 trim(void *arg)
 {
 	FtcScope	scope;
-	ListCell   *cell;
+	FtcChain	chain;
 	bool		more = false;
 
 	if (!ftc_step_begin("looking for bodies that belong elsewhere"))
 		return false;
 	ftc_enter(&scope);
-	foreach(cell, is_somebody() ? ftc_chain_list() : NIL)
+	/* nothing goes while an operator has to look */
+	if (next_of_round(arg, &chain) && !ftc_alarm_stops(chain.id) && !ftc_alarm_holds(chain.id, FTC_ALARM_DAMAGE))
 	{
-		const FtcChain *chain = lfirst(cell);
-
-		/* nothing goes while an operator has to look */
-		if (ftc_alarm_stops(chain->id) || ftc_alarm_holds(chain->id, FTC_ALARM_DAMAGE))
-			continue;
-		more |= ftc_shards_turn(chain);
+		more = ftc_shards_turn(&chain);
 		if (ftc_guc_trim_after >= 0)
-			more |= ftc_trim(chain);
+			more |= ftc_trim(&chain);
 	}
 	ftc_leave(&scope);
 	ftc_step_end();
@@ -518,8 +569,8 @@ ftc_keeper_turn(void)
 		notes_at = ftc_step_try(note_damage, NULL, &more) && more ? 0 : now + NOTES_EVERY_US;
 	if (now >= moves_at)
 	{
-		more = false;
-		moves = ftc_step_try(look_for_moves, NULL, &more) && more;
+		moves = go_round(look_for_moves);
+		(void) ftc_step_try(prune_fetches, NULL, &more);
 		moves_at = moves ? 0 : now + MOVES_EVERY_US;
 	}
 	if (ftc_guc_proof_interval > 0 && now >= proofs_at)
@@ -530,8 +581,7 @@ ftc_keeper_turn(void)
 	/* the settings may have changed meanwhile */
 	if (trimmed_at == 0 || now - trimmed_at >= (trims_on ? TRIM_AGAIN_US : trim_pause()))
 	{
-		more = false;
-		trims_on = ftc_step_try(trim, NULL, &more) && more;
+		trims_on = go_round(trim);
 		trimmed_at = now;
 	}
 	if (now >= compare_at)

@@ -25,6 +25,7 @@
 #include "keys.h"
 #include "memory.h"
 #include "outbox.h"
+#include "place.h"
 #include "proofs.h"
 #include "protocol.h"
 #include "receive.h"
@@ -41,7 +42,9 @@ PG_FUNCTION_INFO_V1(ftchain_peer_prove);
 
 #define HEIGHTS_AT_ONCE 1000	/* looked at for a copy to challenge */
 #define KEPT 16					/* challenges of a body that goes */
-#define KEPT_OF_SHARD 4			/* of each of its shards */
+#define KEPT_OF_SHARD 16		/* of each of its shards */
+#define ASK_LEAST_MS 100		/* between two tries, also where none are
+								 * drawn at intervals */
 
 static FtcStmt peers_all = {
 	.sql = "SELECT DISTINCT member FROM ftchain.peer",
@@ -55,7 +58,7 @@ static FtcStmt waiting_count = {
 
 /* Only for a body that is here, or that was, there are answers to compare with. */
 #define CAN_JUDGE \
-	" AND (EXISTS (SELECT FROM ftchain.challenge g WHERE g.block = m.block)" \
+	" AND (EXISTS (SELECT FROM ftchain.challenge g WHERE g.block = m.block AND g.member = $2)" \
 	" OR NOT EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle" \
 	" WHERE b.block = m.block AND u.ids IS NULL))"
 
@@ -82,21 +85,28 @@ static FtcStmt copy_lost = {
 
 static FtcStmt challenge_take = {
 	.sql = "DELETE FROM ftchain.challenge WHERE (block, nonce) ="
-	" (SELECT block, nonce FROM ftchain.challenge WHERE block = $1 AND shard = $2 LIMIT 1) RETURNING nonce, answer",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, INT4OID},
+	" (SELECT block, nonce FROM ftchain.challenge WHERE block = $1 AND shard = $2 AND member = $3 LIMIT 1) RETURNING nonce, answer",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, INT4OID, BYTEAOID},
 };
 
-static FtcStmt challenge_count = {
-	.sql = "SELECT count(*) FROM ftchain.challenge WHERE block = $1 AND shard = $2",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, INT4OID},
+/* They may be of another way of cutting. */
+static FtcStmt challenges_drop = {
+	.sql = "DELETE FROM ftchain.challenge WHERE block = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt shard_said = {
+	.sql = "SELECT FROM ftchain.shard_copy WHERE block = $1 AND member = $2 AND number = $3 AND head = $4",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, BYTEAOID},
 };
 
 static FtcStmt challenge_put = {
-	.sql = "INSERT INTO ftchain.challenge (block, shard, nonce, answer) VALUES ($1, $2, $3, $4)",
-	.nargs = 4,
-	.argtypes = {BYTEAOID, INT4OID, BYTEAOID, BYTEAOID},
+	.sql = "INSERT INTO ftchain.challenge (block, shard, nonce, answer, member) VALUES ($1, $2, $3, $4, $5)",
+	.nargs = 5,
+	.argtypes = {BYTEAOID, INT4OID, BYTEAOID, BYTEAOID, BYTEAOID},
 };
 
 static FtcStmt copy_draw = {
@@ -159,15 +169,33 @@ static FtcStmt copy_drop = {
 
 static FtcStmt loss_put = {
 	.sql = "INSERT INTO ftchain.loss (block, member, sayer, chain) VALUES ($1, $2, $3, $4)"
-	" ON CONFLICT (block, member, sayer) DO UPDATE SET said = now() RETURNING xmax = 0",
+	" ON CONFLICT (block, member, sayer) DO UPDATE SET said = now()",
 	.nargs = 4,
 	.argtypes = {BYTEAOID, BYTEAOID, BYTEAOID, INT4OID},
 };
 
 static FtcStmt loss_drop = {
-	.sql = "DELETE FROM ftchain.loss WHERE block = $1 AND member = $2 AND ($3 = $2 OR sayer = $3)",
+	.sql = "DELETE FROM ftchain.loss WHERE block = $1 AND member = $2 AND sayer = $3",
 	.nargs = 3,
 	.argtypes = {BYTEAOID, BYTEAOID, BYTEAOID},
+};
+
+/* One of our copies that somebody misses, and that was not looked at for an hour. */
+static FtcStmt loss_of_own = {
+	.sql = "SELECT l.block FROM ftchain.loss l WHERE l.chain = $1 AND l.member = $2 AND NOT EXISTS"
+	" (SELECT FROM ftchain.loss_looked k WHERE k.block = l.block AND k.looked > now() - interval '1 h') LIMIT 1",
+	.nargs = 2,
+	.argtypes = {INT4OID, BYTEAOID},
+};
+
+static FtcStmt loss_looked = {
+	.sql = "INSERT INTO ftchain.loss_looked (block) VALUES ($1) ON CONFLICT (block) DO UPDATE SET looked = now()",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt looked_prune = {
+	.sql = "DELETE FROM ftchain.loss_looked WHERE looked < now() - interval '1 h'",
 };
 
 static FtcStmt loss_prune = {
@@ -215,7 +243,8 @@ random_nonce(uint8 nonce[FTC_NONCE_LEN])
 
 /* A nonce and its answer, from the body, which must be sound, or from what is kept. */
 static bool
-make_challenge(const FtcChain *chain, const FtcHash *block, int32 shard, uint8 nonce[FTC_NONCE_LEN], FtcHash *answer)
+make_challenge(const FtcChain *chain, const FtcHash *block, const FtcHash *member, int32 shard,
+			   uint8 nonce[FTC_NONCE_LEN], FtcHash *answer)
 {
 	FtcStored	stored;
 	FtcSlice	body;
@@ -228,8 +257,12 @@ make_challenge(const FtcChain *chain, const FtcHash *block, int32 shard, uint8 n
 		if (!ftc_shards_make(chain, ftc_branch_current_state(chain->id), block, made) ||
 			(uint32) shard >= made->cut.data + made->cut.parity)
 			return false;
+		/* of one that is cut otherwise nothing can be told */
+		if (ftc_run(&shard_said, ftc_hash_datum(block), ftc_hash_datum(member), Int32GetDatum(shard),
+					ftc_slice_datum(ftc_slice(made->head, FTC_SHARDS_HEAD_LEN))) == 0)
+			return false;
 		random_nonce(nonce);
-		*answer = ftc_proof_of(nonce, made->shards[shard]);
+		*answer = ftc_proof_of(nonce, member, made->shards[shard]);
 		return true;
 	}
 	if (ftc_store_has_body(block))
@@ -239,10 +272,10 @@ make_challenge(const FtcChain *chain, const FtcHash *block, int32 shard, uint8 n
 			ftc_body_check(body, &stored.header.body, stored.header.leaves, NULL) != FTC_OK)
 			return false;
 		random_nonce(nonce);
-		*answer = ftc_proof_of(nonce, body);
+		*answer = ftc_proof_of(nonce, member, body);
 		return true;
 	}
-	if (ftc_run(&challenge_take, ftc_hash_datum(block), Int32GetDatum(shard)) == 0)
+	if (ftc_run(&challenge_take, ftc_hash_datum(block), Int32GetDatum(shard), ftc_hash_datum(member)) == 0)
 		return false;
 	kept = ftc_slice_value(0, 0);
 	*answer = ftc_hash_value(0, 1);
@@ -258,7 +291,9 @@ ftc_proofs_draw_for(const FtcChain *chain, const FtcHash *block, int64 height, c
 	uint8		nonce[FTC_NONCE_LEN];
 	FtcHash		answer;
 
-	return make_challenge(chain, block, shard, nonce, &answer) &&
+	/* it is dear, and one that is kept goes with it */
+	return !ftc_proofs_is_drawn(block, member, shard) &&
+		make_challenge(chain, block, member, shard, nonce, &answer) &&
 		ftc_run(&copy_draw, ftc_hash_datum(block), ftc_hash_datum(member), Int32GetDatum(chain->id),
 				Int64GetDatum(height), ftc_slice_datum(ftc_slice(nonce, FTC_NONCE_LEN)),
 				ftc_hash_datum(&answer), Int32GetDatum(shard)) > 0;
@@ -351,20 +386,19 @@ ftc_proofs_draw(const FtcChain *chain, int most)
 	return drawn;
 }
 
-/* Up to n of them, with those that there are. */
+/* For one member that keeps it. */
 static void
-keep_challenges(const FtcHash *block, int32 shard, FtcSlice content, int n)
+keep_challenges(const FtcHash *block, const FtcHash *member, int32 shard, FtcSlice content, int n)
 {
-	ftc_run(&challenge_count, ftc_hash_datum(block), Int32GetDatum(shard));
-	for (int i = (int) DatumGetInt64(ftc_value(0, 0)); i < n; i++)
+	for (int i = 0; i < n; i++)
 	{
 		uint8		nonce[FTC_NONCE_LEN];
 		FtcHash		answer;
 
 		random_nonce(nonce);
-		answer = ftc_proof_of(nonce, content);
+		answer = ftc_proof_of(nonce, member, content);
 		ftc_run(&challenge_put, ftc_hash_datum(block), Int32GetDatum(shard),
-				ftc_slice_datum(ftc_slice(nonce, FTC_NONCE_LEN)), ftc_hash_datum(&answer));
+				ftc_slice_datum(ftc_slice(nonce, FTC_NONCE_LEN)), ftc_hash_datum(&answer), ftc_hash_datum(member));
 	}
 }
 
@@ -372,14 +406,19 @@ void
 ftc_proofs_keep(const FtcChain *chain, const FtcState *state, const FtcHash *block, FtcSlice body)
 {
 	FtcSharded *made = palloc(sizeof(FtcSharded));
+	uint32		keepers[FTC_SHARDS_MAX];
+	int32		numbers[FTC_SHARDS_MAX];
+	uint32	   *owners;
+	uint32		n = ftc_shards_owners(chain, state, block, keepers, numbers);
 
-	if (!ftc_shards_make(chain, state, block, made))
-	{
-		keep_challenges(block, -1, body, KEPT);
-		return;
-	}
-	for (uint32 i = 0; i < made->cut.data + made->cut.parity; i++)
-		keep_challenges(block, (int32) i, made->shards[i], KEPT_OF_SHARD);
+	ftc_run(&challenges_drop, ftc_hash_datum(block));
+	if (n > 0 && ftc_shards_make(chain, state, block, made))
+		for (uint32 i = 0; i < n; i++)
+			if (numbers[i] >= 0)
+				keep_challenges(block, &state->members[keepers[i]].id, numbers[i], made->shards[numbers[i]], KEPT_OF_SHARD);
+	n = ftc_shards_count(state, block) > 0 ? 0 : ftc_place_owners(state, block, &owners);
+	for (uint32 i = 0; i < n; i++)
+		keep_challenges(block, &state->members[owners[i]].id, -1, body, KEPT);
 }
 
 Datum
@@ -415,7 +454,7 @@ ftc_proofs_next(const FtcChain *chain, const FtcHash *member, FtcChallenge *chal
 	FtcSlice	nonce;
 
 	if (ftc_run(&copy_next, Int32GetDatum(chain->id), ftc_hash_datum(member),
-				Float8GetDatum(ftc_guc_proof_interval)) == 0)
+				Float8GetDatum(Max(ftc_guc_proof_interval, ASK_LEAST_MS))) == 0)
 		return false;
 	challenge->block = ftc_hash_value(0, 0);
 	nonce = ftc_slice_value(0, 1);
@@ -526,14 +565,23 @@ ftc_proofs_take(const FtcChain *chain, const FtcHash *member, const FtcChallenge
  * ----------------------------------------------------------------
  */
 
-/* Somebody misses our copy: is it sound?  Who says so again has to wait for the keeper. */
-static void
-look_at_own(const FtcChain *chain, const FtcHash *block)
+bool
+ftc_proofs_look_at_own(const FtcChain *chain)
 {
+	FtcIdentity self;
 	FtcStored	stored;
+	FtcHash		block;
 
-	if (ftc_store_load(block, &stored) && stored.chain == chain->id && stored.on_main)
+	if (!ftc_identity_load(&self) ||
+		ftc_run(&loss_of_own, Int32GetDatum(chain->id), ftc_hash_datum(&self.member)) == 0)
+		return false;
+	block = ftc_hash_value(0, 0);
+	ftc_chain_lock(chain->id);
+	ftc_run(&loss_looked, ftc_hash_datum(&block));
+	ftc_shards_look_at_own(chain, &block);
+	if (ftc_store_load(&block, &stored) && stored.chain == chain->id && stored.on_main)
 		(void) ftc_scrub(chain, (int64) stored.header.height, (int64) stored.header.height, false);
+	return true;
 }
 
 FtcReason
@@ -543,12 +591,16 @@ ftc_proofs_said(const FtcChain *chain, const FtcHash *sayer, FtcSlice reference)
 	FtcHash		block = ftc_get_hash(&reader);
 	FtcHash		member = ftc_get_hash(&reader);
 	uint8		lost = ftc_get_u8(&reader);
-	FtcIdentity self;
+	FtcStored	stored;
 
 	if (!ftc_reader_is_done(&reader))
 		return FTC_BAD_LENGTH;
 	if (lost > 1)
 		return FTC_NOT_CANONICAL;
+	/* who makes up blocks and members makes no rows here */
+	if (!ftc_store_load(&block, &stored) || stored.chain != chain->id ||
+		ftc_state_find(ftc_branch_current_state(chain->id), &member) == NULL)
+		return FTC_OK;
 	if (lost == 0)
 	{
 		ftc_run(&loss_drop, ftc_hash_datum(&block), ftc_hash_datum(&member), ftc_hash_datum(sayer));
@@ -556,8 +608,6 @@ ftc_proofs_said(const FtcChain *chain, const FtcHash *sayer, FtcSlice reference)
 	}
 	ftc_run(&loss_put, ftc_hash_datum(&block), ftc_hash_datum(&member), ftc_hash_datum(sayer),
 			Int32GetDatum(chain->id));
-	if (DatumGetBool(ftc_value(0, 0)) && ftc_identity_load(&self) && ftc_hash_equal(&member, &self.member))
-		look_at_own(chain, &block);
 	ftc_wake_at_commit(FTC_WAKE_KEEPER);
 	return FTC_OK;
 }
@@ -566,6 +616,7 @@ void
 ftc_proofs_prune(void)
 {
 	ftc_run(&loss_prune, 0);
+	ftc_run(&looked_prune, 0);
 }
 
 /* ----------------------------------------------------------------
@@ -575,17 +626,17 @@ ftc_proofs_prune(void)
 
 /* The answer; zero if the body is not here. */
 static FtcHash
-answer_for(const FtcChain *chain, const FtcHash *block, int32 shard, const uint8 *nonce)
+answer_for(const FtcChain *chain, const FtcHash *member, const FtcHash *block, int32 shard, const uint8 *nonce)
 {
 	FtcStored	stored;
 	FtcSlice	body;
 
 	if (shard >= 0)
-		return ftc_shards_load(block, shard, &body) ? ftc_proof_of(nonce, body) : ftc_hash_zero;
+		return ftc_shards_load(chain, block, shard, &body) ? ftc_proof_of(nonce, member, body) : ftc_hash_zero;
 	if (!ftc_store_load(block, &stored) || stored.chain != chain->id || !ftc_store_has_body(block) ||
 		!ftc_store_load_body(chain->id, block, stored.block.manifest, &body))
 		return ftc_hash_zero;
-	return ftc_proof_of(nonce, body);
+	return ftc_proof_of(nonce, member, body);
 }
 
 Datum
@@ -614,7 +665,7 @@ ftchain_peer_prove(PG_FUNCTION_ARGS)
 	ftc_enter(&scope);
 	ftc_serve_need_chain(&chain, &genesis);
 	ftc_identity_need(&self);
-	answer = answer_for(&chain, &block, PG_GETARG_INT32(3), nonce.data);
+	answer = answer_for(&chain, &self.member, &block, PG_GETARG_INT32(3), nonce.data);
 	digest = ftc_proof_digest(&block, &self.member, nonce.data, &answer);
 	ftc_keys_sign(FTC_DOMAIN_PROOF, &ftc_hash_zero, &digest, &signature);
 	word = ftc_words_get(&block, &self.member);

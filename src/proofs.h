@@ -48,6 +48,12 @@ extern void ftc_proofs_take(const FtcChain *chain, const FtcHash *member, const 
 /* Another member says that a copy is lost, or found. */
 extern FtcReason ftc_proofs_said(const FtcChain *chain, const FtcHash *sayer, FtcSlice reference);
 
+/*
+ * Somebody misses a copy of ours: for the keeper, to look whether it is sound; each
+ * once an hour.  True if one was looked at.
+ */
+extern bool ftc_proofs_look_at_own(const FtcChain *chain);
+
 /* Words that were not repeated for long are forgotten. */
 extern void ftc_proofs_prune(void);
 

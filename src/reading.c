@@ -53,11 +53,26 @@ static FtcStmt cached_get = {
 	.argtypes = {BYTEAOID},
 };
 
-/* Those that are here, from the one asked for last on; and bytes up to each. */
+/* Those that are here, and too much, from the one asked for last on. */
 static FtcStmt cached_sizes = {
-	.sql = "SELECT c.block, c.chain, sum(s.bytes) OVER (ORDER BY c.asked DESC, c.block)::bigint FROM ftchain.cached_body c,"
+	.sql = "SELECT t.block FROM (SELECT c.block, c.chain, c.asked, sum(s.bytes) OVER (ORDER BY c.asked DESC, c.block) AS upto"
+	" FROM ftchain.cached_body c,"
 	" LATERAL (SELECT sum(u.bytes) AS bytes, bool_and(u.ids IS NOT NULL) AS held FROM ftchain.block_bundle b"
-	" JOIN ftchain.bundle u ON u.id = b.bundle WHERE b.block = c.block) s WHERE s.held",
+	" JOIN ftchain.bundle u ON u.id = b.bundle WHERE b.block = c.block) s WHERE s.held) t"
+	" WHERE t.chain = $1 AND t.upto > $2 ORDER BY t.asked LIMIT 100",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT8OID},
+};
+
+/* It has become one of ours, or is none of the main chain any more: trimming and reorganising look after it. */
+static FtcStmt cached_strays = {
+	.sql = "SELECT c.block FROM ftchain.cached_body c WHERE c.chain = $1 AND"
+	" (EXISTS (SELECT FROM ftchain.replica r WHERE r.block = c.block AND r.member = $2)"
+	" OR NOT EXISTS (SELECT FROM ftchain.main_chain m WHERE m.block = c.block))"
+	" AND NOT EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
+	" WHERE b.block = c.block AND u.ids IS NULL) LIMIT 100",
+	.nargs = 2,
+	.argtypes = {INT4OID, BYTEAOID},
 };
 
 /* What never came is asked for again if it is still wanted. */
@@ -115,9 +130,9 @@ ask_for(int32 chain, const FtcHash *block)
 	LWLockRelease(&s->lock);
 }
 
-/* Give what was asked for, and nobody has taken yet. */
+/* Give what was asked for, and nobody has taken yet; of a chain, to take it, or of all (0). */
 static int
-take_asked(FtcReadSlot *asked, bool take)
+take_asked(FtcReadSlot *asked, int32 chain)
 {
 	FtcShared  *s = ftc_shared();
 	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, false);
@@ -125,12 +140,13 @@ take_asked(FtcReadSlot *asked, bool take)
 
 	if (database == NULL)
 		return 0;
-	LWLockAcquire(&s->lock, take ? LW_EXCLUSIVE : LW_SHARED);
+	LWLockAcquire(&s->lock, chain != 0 ? LW_EXCLUSIVE : LW_SHARED);
 	for (int i = 0; i < FTC_SHARED_READS; i++)
-		if (database->reading[i].chain != 0 && !database->reading[i].taken)
+		if (database->reading[i].chain != 0 && !database->reading[i].taken &&
+			(chain == 0 || database->reading[i].chain == chain))
 		{
 			asked[n++] = database->reading[i];
-			if (take)
+			if (chain != 0)
 				database->reading[i].taken = true;
 		}
 	LWLockRelease(&s->lock);
@@ -142,7 +158,7 @@ ftc_reading_is_asked(void)
 {
 	FtcReadSlot asked[FTC_SHARED_READS];
 
-	return take_asked(asked, false) > 0;
+	return take_asked(asked, 0) > 0;
 }
 
 void
@@ -155,22 +171,25 @@ ftc_reading_want(const FtcChain *chain, const FtcHash *block)
 	ftc_shards_want_parts(chain, block);
 }
 
-/* One that fails is asked for again, as long as somebody waits. */
-void
+/* The first that was asked for; one that fails is asked for again, as long as somebody waits. */
+bool
 ftc_reading_take(void)
 {
 	FtcReadSlot asked[FTC_SHARED_READS];
-	int			n = take_asked(asked, true);
+	int			n = take_asked(asked, 0);
+	FtcChain	chain;
+	int32		id;
 
+	if (n == 0)
+		return false;
+	id = asked[0].chain;
+	n = take_asked(asked, id);
+	if (!ftc_chain_by_id(&chain, id))
+		return true;
+	ftc_chain_lock(chain.id);
 	for (int i = 0; i < n; i++)
-	{
-		FtcChain	chain;
-
-		if (!ftc_chain_by_id(&chain, asked[i].chain))
-			continue;
-		ftc_chain_lock(chain.id);
 		ftc_reading_want(&chain, &asked[i].block);
-	}
+	return true;
 }
 
 bool
@@ -184,54 +203,56 @@ ftc_reading_wants(const FtcHash *block)
  * ----------------------------------------------------------------
  */
 
-typedef struct Cached
+typedef struct Cache
 {
-	FtcHash		block;
-	int32		chain;
-	int64		bytes;			/* of it and those asked for after it */
-} Cached;
-
-/* One that others have been lost of is worth more than its room. */
-static void
-let_go(const Cached *cached)
-{
-	MemoryContext outer = ftc_nest();
-	FtcIdentity self;
-	FtcChain	chain;
+	const FtcChain *chain;
+	FtcHash		self;
 	FtcState   *state;
-	bool		is_ours;
+} Cache;
 
-	if (!ftc_identity_load(&self) || !ftc_chain_by_id(&chain, cached->chain))
-	{
-		ftc_unnest(outer);
-		return;
-	}
-	ftc_chain_lock(chain.id);
-	state = ftc_branch_current_state(chain.id);
-	is_ours = ftc_relief_is_holder(&chain, state, &cached->block, &self.member);
-	if (is_ours)
-		ftc_run(&cached_drop, ftc_hash_datum(&cached->block));
-	else if (cached->bytes > (int64) ftc_guc_body_cache * 1024 &&
-			 ftc_safety_copies(&chain, state, &cached->block) > ftc_safety_wanted(state) &&
-			 ftc_trim_drop(&chain, state, &cached->block))
-		ftc_run(&cached_drop, ftc_hash_datum(&cached->block));
-	ftc_unnest(outer);
+/* One that others have been lost of is worth more than its room; one of ours is none of the cache. */
+static void
+let_go(const Cache *cache, const FtcHash *block)
+{
+	if (ftc_relief_is_holder(cache->chain, cache->state, block, &cache->self) ||
+		(ftc_safety_copies(cache->chain, cache->state, block) > ftc_safety_wanted(cache->state) &&
+		 ftc_trim_drop(cache->chain, cache->state, block)))
+		ftc_run(&cached_drop, ftc_hash_datum(block));
 }
 
 void
-ftc_reading_trim(void)
+ftc_reading_trim(const FtcChain *chain)
 {
-	uint64		n = ftc_run(&cached_sizes, 0);
-	Cached	   *cached = palloc_extended(Max(n, 1) * sizeof(Cached), MCXT_ALLOC_HUGE);
+	Cache		cache = {.chain = chain};
+	FtcIdentity self;
+	FtcHash		blocks[200];
+	uint64		strays;
+	uint64		n;
 
+	if (!ftc_identity_load(&self))
+		return;
+	cache.self = self.member;
+	strays = n = ftc_run(&cached_strays, Int32GetDatum(chain->id), ftc_hash_datum(&self.member));
 	for (uint64 i = 0; i < n; i++)
+		blocks[i] = ftc_hash_value(i, 0);
+	n += ftc_run(&cached_sizes, Int32GetDatum(chain->id), Int64GetDatum((int64) ftc_guc_body_cache * 1024));
+	for (uint64 i = strays; i < n; i++)
+		blocks[i] = ftc_hash_value(i - strays, 0);
+	if (n > 0)
 	{
-		cached[i].block = ftc_hash_value(i, 0);
-		cached[i].chain = DatumGetInt32(ftc_value(i, 1));
-		cached[i].bytes = DatumGetInt64(ftc_value(i, 2));
+		ftc_chain_lock(chain->id);
+		cache.state = ftc_branch_current_state(chain->id);
 	}
 	for (uint64 i = 0; i < n; i++)
-		let_go(&cached[i]);
+	{
+		MemoryContext outer = ftc_nest();
+
+		if (i < strays)
+			ftc_run(&cached_drop, ftc_hash_datum(&blocks[i]));
+		else
+			let_go(&cache, &blocks[i]);
+		ftc_unnest(outer);
+	}
 	ftc_run(&cached_forget, 0);
 }
 

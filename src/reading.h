@@ -16,7 +16,9 @@
 
 /* For the courier: is there anything asked for?  Put it on the list, in a step. */
 extern bool ftc_reading_is_asked(void);
-extern void ftc_reading_take(void);
+
+/* What is asked for of one chain; true if there is more, of others. */
+extern bool ftc_reading_take(void);
 
 /* Have a body fetched, to be read here; under the chain's lock. */
 extern void ftc_reading_want(const FtcChain *chain, const FtcHash *block);
@@ -24,7 +26,7 @@ extern void ftc_reading_want(const FtcChain *chain, const FtcHash *block);
 /* Is a body wanted to be read? */
 extern bool ftc_reading_wants(const FtcHash *block);
 
-/* For the keeper: let go of what is too much, the oldest first. */
-extern void ftc_reading_trim(void);
+/* For the keeper: let go of what is too much of a chain, the oldest first. */
+extern void ftc_reading_trim(const FtcChain *chain);
 
 #endif							/* FTC_READING_H */

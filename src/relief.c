@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "core/health.h"
 #include "datum.h"
+#include "identity.h"
 #include "place.h"
 #include "relief.h"
 #include "sharding.h"
@@ -44,7 +45,8 @@ static FtcStmt losers = {
 /* What is known of a chain under a state. */
 typedef struct Known
 {
-	int32		chain;
+	int32		chain;			/* 0: of none */
+	int32		weighed;		/* of which it was last said who is out */
 	FtcHash		state;
 	uint64		looked_at;
 	bool		any_lost;
@@ -75,7 +77,7 @@ mark_gone(const FtcState *state, uint8 *gone, uint64 rows)
 static void
 weigh(const FtcChain *chain, const FtcState *state)
 {
-	bool		was_paused = known.paused && known.chain == chain->id;
+	bool		was_paused = known.paused && known.weighed == chain->id;
 
 	known.nout = 0;
 	known.version = 0;
@@ -85,6 +87,7 @@ weigh(const FtcChain *chain, const FtcState *state)
 			known.nout++;
 			known.version = hash_bytes_extended(state->members[i].id.b, FTC_HASH_LEN, known.version + 1);
 		}
+	known.weighed = chain->id;
 	known.paused = known.nout > 0 && !ftc_health_may_move(state->nmembers, known.nout);
 	if (known.paused && !was_paused)
 		ereport(LOG,
@@ -118,6 +121,8 @@ look(const FtcChain *chain, const FtcState *state)
 		known.nmembers = state->nmembers;
 	}
 	outer = ftc_nest();
+	/* an error on the way must not leave half of it */
+	known.chain = 0;
 	memset(known.gone, 0, state->nmembers);
 	mark_gone(state, known.gone, ftc_run(&members_out, 0));
 	weigh(chain, state);
@@ -141,6 +146,7 @@ static bool
 find_gone(const FtcState *state, const FtcHash *block, uint8 *gone)
 {
 	MemoryContext outer;
+	FtcIdentity self;
 	uint64		n = 0;
 
 	memcpy(gone, known.gone, state->nmembers);
@@ -151,6 +157,9 @@ find_gone(const FtcState *state, const FtcHash *block, uint8 *gone)
 		mark_gone(state, gone, n);
 		ftc_unnest(outer);
 	}
+	/* who says of us that we have lost it does not keep us from having it */
+	if (ftc_identity_load(&self) && ftc_state_find(state, &self.member) != NULL)
+		gone[ftc_state_find(state, &self.member) - state->members] = 0;
 	return known.nout > 0 || n > 0;
 }
 

@@ -93,7 +93,7 @@ ftc_safety_copies(const FtcChain *chain, const FtcState *state, const FtcHash *b
 		if (!(somebody && ftc_hash_equal(&member, &self.member)) && ftc_state_find(state, &member) != NULL)
 			whole++;
 	}
-	return ftc_copies_count(whole, ftc_shards_count(state, block), state->params.shard_data);
+	return ftc_copies_count(whole, ftc_shards_count_beside(state, block), state->params.shard_data);
 }
 
 uint32

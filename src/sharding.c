@@ -38,12 +38,19 @@ PG_FUNCTION_INFO_V1(ftchain_peer_shard);
 
 #define HEIGHTS_AT_ONCE 100
 #define MADE_AT_ONCE 20
+#define WANTED_AT_ONCE 20
 #define RESTORED_AT_ONCE 10
 
 static FtcStmt shard_get = {
 	.sql = "SELECT head, content, path FROM ftchain.shard WHERE block = $1 AND number = $2",
 	.nargs = 2,
 	.argtypes = {BYTEAOID, INT4OID},
+};
+
+static FtcStmt shard_mine = {
+	.sql = "SELECT content FROM ftchain.shard WHERE block = $1 AND number = $2 AND chain = $3 AND kept",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, INT4OID, INT4OID},
 };
 
 static FtcStmt shard_kept = {
@@ -61,7 +68,7 @@ static FtcStmt any_kept = {
 static FtcStmt shard_put = {
 	.sql = "INSERT INTO ftchain.shard (block, number, chain, height, kept, head, content, path)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (block, number) DO UPDATE SET kept = ftchain.shard.kept OR excluded.kept,"
-	" head = excluded.head, content = excluded.content, path = excluded.path",
+	" head = excluded.head, content = excluded.content, path = excluded.path, checked = now()",
 	.nargs = 8,
 	.argtypes = {BYTEAOID, INT4OID, INT4OID, INT8OID, BOOLOID, BYTEAOID, BYTEAOID, BYTEAOID},
 };
@@ -72,16 +79,68 @@ static FtcStmt shard_drop = {
 	.argtypes = {BYTEAOID, BOOLOID},
 };
 
+/* When another one has taken its place. */
+static FtcStmt shard_drop_others = {
+	.sql = "DELETE FROM ftchain.shard WHERE block = $1 AND kept AND number <> $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, INT4OID},
+};
+
+/* Of one way of cutting, that made no body. */
+static FtcStmt shard_drop_head = {
+	.sql = "DELETE FROM ftchain.shard WHERE block = $1 AND head = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt shard_drop_one = {
+	.sql = "DELETE FROM ftchain.shard WHERE block = $1 AND number = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, INT4OID},
+};
+
+static FtcStmt copies_drop_head = {
+	.sql = "DELETE FROM ftchain.shard_copy WHERE block = $1 AND head = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt check_due = {
+	.sql = "UPDATE ftchain.shard SET checked = now() WHERE block = $1 AND kept AND checked < now() - $2 * interval '1 s'",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, FLOAT8OID},
+};
+
+/* Those first of which most members keep one. */
 static FtcStmt shards_of = {
-	.sql = "SELECT number, head, content FROM ftchain.shard WHERE block = $1 ORDER BY number",
+	.sql = "SELECT s.number, s.head, s.content, s.path, s.kept FROM ftchain.shard s WHERE s.block = $1"
+	" ORDER BY (SELECT count(*) FROM ftchain.shard_copy c WHERE c.block = s.block AND c.head = s.head) DESC, s.head, s.number",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
 
+#define SHARD_COPIES \
+	"SELECT s.member, s.number, s.head FROM ftchain.shard_copy s WHERE s.block = $1 AND NOT EXISTS" \
+	" (SELECT FROM ftchain.copy c WHERE c.block = s.block AND c.member = s.member AND c.shard = s.number" \
+	" AND c.lost IS NOT NULL)"
+
 static FtcStmt shard_copies = {
-	.sql = "SELECT s.member, s.number, s.head FROM ftchain.shard_copy s WHERE s.block = $1 AND NOT EXISTS"
-	" (SELECT FROM ftchain.copy c WHERE c.block = s.block AND c.member = s.member AND c.shard = s.number"
-	" AND c.lost IS NOT NULL)",
+	.sql = SHARD_COPIES,
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt shard_copies_beside = {
+	.sql = SHARD_COPIES " AND NOT EXISTS (SELECT FROM ftchain.replica r WHERE r.block = s.block AND r.member = s.member)",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+/* Those that fit together, of which most members keep one. */
+static FtcStmt parts_there = {
+	.sql = "SELECT DISTINCT s.number, s.head FROM ftchain.shard_copy s WHERE s.block = $1 AND s.head ="
+	" (SELECT h.head FROM ftchain.shard_copy h WHERE h.block = $1 GROUP BY h.head ORDER BY count(*) DESC, h.head LIMIT 1)"
+	" ORDER BY s.number",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
@@ -100,6 +159,13 @@ static FtcStmt wanted_drop = {
 	.argtypes = {BYTEAOID, INT4OID},
 };
 
+/* To be kept, in another place of the ring than now. */
+static FtcStmt wanted_drop_others = {
+	.sql = "DELETE FROM ftchain.wanted_shard WHERE block = $1 AND kept AND number <> $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, INT4OID},
+};
+
 static FtcStmt wanted_get = {
 	.sql = "SELECT kept, height FROM ftchain.wanted_shard WHERE block = $1 AND number = $2",
 	.nargs = 2,
@@ -107,7 +173,9 @@ static FtcStmt wanted_get = {
 };
 
 static FtcStmt wanted_long = {
-	.sql = "SELECT FROM ftchain.wanted_shard WHERE block = $1 AND number = $2 AND since < now() - interval '3 s'",
+	.sql = "SELECT FROM ftchain.wanted_shard WHERE block = $1 AND number = $2 AND since < now() - interval '10 s'"
+	" AND (tried IS NOT NULL OR NOT EXISTS (SELECT FROM ftchain.shard_copy s WHERE s.block = $1 AND s.number = $2"
+	" AND s.member <> (SELECT member FROM ftchain.identity)))",
 	.nargs = 2,
 	.argtypes = {BYTEAOID, INT4OID},
 };
@@ -144,7 +212,7 @@ static FtcStmt to_restore = {
 	" AND EXISTS (SELECT FROM ftchain.shard_copy s WHERE s.block = w.block)"
 	" AND (w.since < now() - interval '5 s'"
 	" OR NOT EXISTS (SELECT FROM ftchain.replica r WHERE r.block = w.block AND r.member <> $2))"
-	" ORDER BY w.height LIMIT " CppAsString2(RESTORED_AT_ONCE),
+	" ORDER BY random() LIMIT " CppAsString2(RESTORED_AT_ONCE),
 	.nargs = 2,
 	.argtypes = {INT4OID, BYTEAOID},
 };
@@ -213,11 +281,11 @@ ftc_shards_make(const FtcChain *chain, const FtcState *state, const FtcHash *blo
 }
 
 bool
-ftc_shards_load(const FtcHash *block, int32 number, FtcSlice *content)
+ftc_shards_load(const FtcChain *chain, const FtcHash *block, int32 number, FtcSlice *content)
 {
-	if (ftc_run(&shard_get, ftc_hash_datum(block), Int32GetDatum(number)) == 0)
+	if (ftc_run(&shard_mine, ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(chain->id)) == 0)
 		return false;
-	*content = ftc_slice_value(0, 1);
+	*content = ftc_slice_value(0, 0);
 	return true;
 }
 
@@ -236,6 +304,8 @@ keep_shard(const FtcChain *chain, const FtcHash *block, int64 height, int32 numb
 {
 	ftc_run(&shard_put, ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(chain->id), Int64GetDatum(height),
 			BoolGetDatum(true), ftc_slice_datum(head), ftc_slice_datum(content), ftc_slice_datum(path));
+	/* what it replaces goes now, and not before */
+	ftc_run(&shard_drop_others, ftc_hash_datum(block), Int32GetDatum(number));
 	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(number));
 	ftc_words_say(chain, block);
 }
@@ -269,8 +339,8 @@ ftc_shards_owners(const FtcChain *chain, const FtcState *state, const FtcHash *b
 	return n;
 }
 
-uint32
-ftc_shards_count(const FtcState *state, const FtcHash *block)
+static uint32
+count_different(FtcStmt *copies, const FtcState *state, const FtcHash *block)
 {
 	bool		seen[FTC_SHARDS_MAX] = {false};
 	uint32		count = 0;
@@ -278,7 +348,7 @@ ftc_shards_count(const FtcState *state, const FtcHash *block)
 
 	if (!has_shards(state))
 		return 0;
-	rows = ftc_run(&shard_copies, ftc_hash_datum(block));
+	rows = ftc_run(copies, ftc_hash_datum(block));
 	for (uint64 row = 0; row < rows; row++)
 	{
 		FtcHash		member = ftc_hash_value(row, 0);
@@ -293,61 +363,149 @@ ftc_shards_count(const FtcState *state, const FtcHash *block)
 	return count;
 }
 
+uint32
+ftc_shards_count(const FtcState *state, const FtcHash *block)
+{
+	return count_different(&shard_copies, state, block);
+}
+
+uint32
+ftc_shards_count_beside(const FtcState *state, const FtcHash *block)
+{
+	return count_different(&shard_copies_beside, state, block);
+}
+
 /* ----------------------------------------------------------------
  *		Restoring bodies
  * ----------------------------------------------------------------
  */
 
-/* The parts that fit together, as many as it takes; false if there are too few. */
+/* Is it the shard that its head says, of this block? */
+static FtcReason
+check_shard(const FtcShardsHead *head, const FtcHash *block, int32 number, FtcSlice path, FtcSlice content)
+{
+	FtcHash		digest = ftc_shard_digest(content);
+	FtcHash		hashes[FTC_PROOF_MAX];
+
+	if (!ftc_hash_equal(&head->block, block) || number < 0 || (uint32) number >= head->cut.data + head->cut.parity)
+		return FTC_BAD_BODY;
+	if (content.len != ftc_shard_len(&head->cut) || path.len % FTC_HASH_LEN != 0 || path.len > sizeof(hashes))
+		return FTC_BAD_LENGTH;
+	memcpy(hashes, path.data, path.len);
+	return ftc_merkle_verify_inclusion(&digest, (uint64) number, head->cut.data + head->cut.parity, hashes,
+									   (int) (path.len / FTC_HASH_LEN), &head->root);
+}
+
+/* What is stored here may be damaged as anything else. */
 static bool
-collect_parts(const FtcHash *block, FtcShardsHead *head, FtcSlice *parts)
+is_row_sound(const FtcHash *block, uint64 row)
+{
+	FtcShardsHead head;
+
+	return ftc_shards_head_decode(&head, ftc_slice_value(row, 1)) == FTC_OK &&
+		check_shard(&head, block, DatumGetInt32(ftc_value(row, 0)), ftc_slice_value(row, 3),
+					ftc_slice_value(row, 2)) == FTC_OK;
+}
+
+bool
+ftc_shards_is_sound(const FtcHash *block, int32 number)
 {
 	uint64		rows = ftc_run(&shards_of, ftc_hash_datum(block));
 
-	for (uint64 first = 0; first < rows; first++)
+	for (uint64 row = 0; row < rows; row++)
+		if (DatumGetInt32(ftc_value(row, 0)) == number && DatumGetBool(ftc_value(row, 4)))
+			return is_row_sound(block, row);
+	return false;
+}
+
+void
+ftc_shards_look_at_own(const FtcChain *chain, const FtcHash *block)
+{
+	FtcStored	stored;
+	int32		number;
+
+	if (ftc_run(&shard_kept, ftc_hash_datum(block)) == 0)
+		return;
+	number = DatumGetInt32(ftc_value(0, 0));
+	if (ftc_shards_is_sound(block, number) || !ftc_store_load(block, &stored))
+		return;
+	ftc_store_incident(chain->id, "shard damaged", (int64) stored.header.height, block, NULL,
+					   psprintf("shard %d does not fit its root: it is made anew", number));
+	ftc_run(&shard_drop_one, ftc_hash_datum(block), Int32GetDatum(number));
+	ftc_words_say(chain, block);
+	ftc_wake_at_commit(FTC_WAKE_KEEPER);
+}
+
+typedef struct Parts
+{
+	FtcShardsHead head;
+	FtcSlice	bytes;			/* of the head */
+	FtcSlice	shards[FTC_SHARDS_MAX];
+} Parts;
+
+/* The parts that fit together, as many as it takes, of which most members keep one; false if there are too few. */
+static bool
+collect_parts(const FtcHash *block, Parts *parts)
+{
+	uint64		rows = ftc_run(&shards_of, ftc_hash_datum(block));
+	uint32		n = 0;
+
+	memset(parts, 0, sizeof(*parts));
+	for (uint64 row = 0; row < rows; row++)
 	{
-		FtcSlice	bytes = ftc_slice_value(first, 1);
-		uint32		n = 0;
+		FtcSlice	bytes = ftc_slice_value(row, 1);
 
-		if (ftc_shards_head_decode(head, bytes) != FTC_OK)
+		if (!is_row_sound(block, row))
 			continue;
-		memset(parts, 0, FTC_SHARDS_MAX * sizeof(FtcSlice));
-		for (uint64 row = first; row < rows; row++)
+		if (n == 0 || bytes.len != parts->bytes.len || memcmp(bytes.data, parts->bytes.data, bytes.len) != 0)
 		{
-			FtcSlice	other = ftc_slice_value(row, 1);
-			int32		number = DatumGetInt32(ftc_value(row, 0));
-
-			if (other.len != bytes.len || memcmp(other.data, bytes.data, bytes.len) != 0 ||
-				number < 0 || (uint32) number >= head->cut.data + head->cut.parity)
-				continue;
-			parts[number] = ftc_slice_value(row, 2);
-			n++;
+			memset(parts, 0, sizeof(*parts));
+			n = 0;
+			parts->bytes = bytes;
+			(void) ftc_shards_head_decode(&parts->head, bytes);
 		}
-		if (n >= head->cut.data)
+		parts->shards[DatumGetInt32(ftc_value(row, 0))] = ftc_slice_value(row, 2);
+		if (++n >= parts->head.cut.data)
 			return true;
 	}
 	return false;
 }
 
-/* True if it was, or if what there is makes no body. */
+/*
+ * The shards fit their root, but it is of no body of this block: whoever has said that
+ * he keeps one of them is wrong.
+ */
+static void
+drop_wrong(const FtcChain *chain, const FtcHash *block, int64 height, FtcSlice head, FtcReason reason)
+{
+	ftc_store_incident(chain->id, "shards do not fit", height, block, NULL, ftc_reason_text(reason));
+	ftc_run(&copies_drop_head, ftc_hash_datum(block), ftc_slice_datum(head));
+	if (ftc_run(&shard_drop_head, ftc_hash_datum(block), ftc_slice_datum(head)) > 0)
+		ftc_wake_at_commit(FTC_WAKE_KEEPER);
+	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(-1));
+}
+
+/* True if it was. */
 static bool
 restore(const FtcChain *chain, const FtcHash *block, int64 height)
 {
-	FtcShardsHead head;
-	FtcSlice	parts[FTC_SHARDS_MAX];
+	Parts	   *parts = palloc(sizeof(Parts));
 	FtcStored	stored;
 	FtcReason	reason;
 	uint8	   *body;
 
-	if (!collect_parts(block, &head, parts) || !ftc_store_load(block, &stored))
+	if (!collect_parts(block, parts) || !ftc_store_load(block, &stored))
 		return false;
-	body = MemoryContextAllocHuge(CurrentMemoryContext, head.cut.len);
-	reason = ftc_shards_restore(&head.cut, parts, body,
-								MemoryContextAllocHuge(CurrentMemoryContext, ftc_shards_scratch(&head.cut)));
+	body = MemoryContextAllocHuge(CurrentMemoryContext, parts->head.cut.len);
+	reason = ftc_shards_restore(&parts->head.cut, parts->shards, body,
+								MemoryContextAllocHuge(CurrentMemoryContext, ftc_shards_scratch(&parts->head.cut)));
 	if (reason == FTC_OK)
-		reason = ftc_inbox_body(chain, &stored, ftc_slice(body, head.cut.len), NULL, true);
+		reason = ftc_inbox_body(chain, &stored, ftc_slice(body, parts->head.cut.len), NULL, true);
 	if (reason != FTC_OK)
-		ftc_store_incident(chain->id, "shards do not fit", height, block, NULL, ftc_reason_text(reason));
+	{
+		drop_wrong(chain, block, height, parts->bytes, reason);
+		return false;
+	}
 	ftc_run(&shard_drop, ftc_hash_datum(block), BoolGetDatum(false));
 	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(-1));
 	return true;
@@ -357,21 +515,15 @@ restore(const FtcChain *chain, const FtcHash *block, int64 height)
 static void
 want_parts(const FtcChain *chain, const FtcHash *block, int64 height, bool all)
 {
-	uint64		rows = ftc_run(&shard_copies, ftc_hash_datum(block));
+	uint64		rows = ftc_run(&parts_there, ftc_hash_datum(block));
 	int32	   *numbers = palloc(Max(rows, 1) * sizeof(int32));
-	uint32		data = FTC_SHARDS_MAX;
-	uint64		n = 0;
+	FtcShardsHead head;
 
-	for (uint64 row = 0; row < rows; row++)
-	{
-		FtcShardsHead head;
-
-		if (ftc_shards_head_decode(&head, ftc_slice_value(row, 2)) != FTC_OK)
-			continue;
-		data = Min(data, head.cut.data);
-		numbers[n++] = DatumGetInt32(ftc_value(row, 1));
-	}
-	for (uint64 i = 0; i < n && (all || i < data); i++)
+	if (rows == 0 || ftc_shards_head_decode(&head, ftc_slice_value(0, 1)) != FTC_OK)
+		return;
+	for (uint64 i = 0; i < rows; i++)
+		numbers[i] = DatumGetInt32(ftc_value(i, 0));
+	for (uint64 i = 0; i < rows && (all || i < head.cut.data); i++)
 		if (ftc_run(&shard_get, ftc_hash_datum(block), Int32GetDatum(numbers[i])) == 0 &&
 			ftc_run(&wanted_put, ftc_hash_datum(block), Int32GetDatum(numbers[i]), Int32GetDatum(chain->id),
 					Int64GetDatum(height), BoolGetDatum(false)) > 0)
@@ -391,22 +543,6 @@ ftc_shards_next_wanted(const FtcChain *chain, const FtcHash *member, FtcHash *bl
 	*block = ftc_hash_value(0, 0);
 	*number = DatumGetInt32(ftc_value(0, 1));
 	return true;
-}
-
-/* Is it the shard that its head says, of this block? */
-static FtcReason
-check_shard(const FtcShardsHead *head, const FtcHash *block, int32 number, FtcSlice path, FtcSlice content)
-{
-	FtcHash		digest = ftc_shard_digest(content);
-	FtcHash		hashes[FTC_PROOF_MAX];
-
-	if (!ftc_hash_equal(&head->block, block) || number < 0 || (uint32) number >= head->cut.data + head->cut.parity)
-		return FTC_BAD_BODY;
-	if (content.len != ftc_shard_len(&head->cut) || path.len % FTC_HASH_LEN != 0 || path.len > sizeof(hashes))
-		return FTC_BAD_LENGTH;
-	memcpy(hashes, path.data, path.len);
-	return ftc_merkle_verify_inclusion(&digest, (uint64) number, head->cut.data + head->cut.parity, hashes,
-									   (int) (path.len / FTC_HASH_LEN), &head->root);
 }
 
 /* Who says that another body was cut is wrong, or those are who cut the same. */
@@ -477,6 +613,7 @@ typedef struct Turn
 	FtcIdentity self;
 	FtcState   *state;
 	int			made;
+	int			wanted;			/* that are asked for */
 	int			drawn;
 } Turn;
 
@@ -494,6 +631,7 @@ want_or_make(Turn *t, const FtcHash *block, int64 height, int32 number)
 {
 	FtcSharded	made;
 
+	ftc_run(&wanted_drop_others, ftc_hash_datum(block), Int32GetDatum(number));
 	if (ftc_shards_make(t->chain, t->state, block, &made))
 	{
 		keep_shard(t->chain, block, height, number, ftc_slice(made.head, FTC_SHARDS_HEAD_LEN), path_of(&made, number),
@@ -502,10 +640,45 @@ want_or_make(Turn *t, const FtcHash *block, int64 height, int32 number)
 	}
 	else if (ftc_run(&wanted_put, ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(t->chain->id),
 					 Int64GetDatum(height), BoolGetDatum(true)) > 0)
+	{
+		t->wanted++;
 		ftc_wake_at_commit(FTC_WAKE_COURIER);
+	}
 	/* whoever kept it is gone: it is made from the body, and that from others */
 	else if (ftc_run(&wanted_long, ftc_hash_datum(block), Int32GetDatum(number)) > 0)
 		ftc_reading_want(t->chain, block);
+}
+
+/* Does the body, or the majority, say that ours is cut from something else? */
+static bool
+is_mine_wrong(Turn *t, const FtcHash *block, FtcSlice head)
+{
+	FtcSharded	made;
+
+	if (ftc_store_has_body(block) && ftc_shards_make(t->chain, t->state, block, &made))
+		return memcmp(made.head, head.data, FTC_SHARDS_HEAD_LEN) != 0;
+	return is_outvoted(block, head);
+}
+
+/* Those of another way of cutting go when whole copies are back, others when they are not needed. */
+static bool
+may_go(Turn *t, const FtcHash *block, int64 height, bool is_so)
+{
+	if (ftc_guc_trim_after < 0)
+		return false;
+	return is_so ? ftc_trim_is_proved(t->chain, t->state, block, height, &t->drawn)
+		: ftc_trim_is_proved_whole(t->chain, t->state, block, height, &t->drawn);
+}
+
+/* An earlier member of the ring keeps the same number: has it shown that? */
+static bool
+is_kept_elsewhere(Turn *t, const FtcHash *block, int64 height, const uint32 *owners, const int32 *stated, int own)
+{
+	for (int i = 0; i < own; i++)
+		if (stated[i] == stated[own])
+			return ftc_trim_is_member_proved(t->chain, block, height, &t->state->members[owners[i]].id, stated[i],
+											 &t->drawn);
+	return false;
 }
 
 static void
@@ -515,30 +688,54 @@ look_at(Turn *t, const FtcHash *block, int64 height)
 	uint32		owners[FTC_SHARDS_MAX];
 	int32		stated[FTC_SHARDS_MAX];
 	int32		assigned[FTC_SHARDS_MAX];
-	bool		has = ftc_run(&shard_kept, ftc_hash_datum(block)) > 0;
-	bool		is_so = has && is_cut_so(t->state, ftc_slice_value(0, 1));
-	uint32		n = ftc_shards_owners(t->chain, t->state, block, owners, stated);
+	bool		has;
+	bool		is_so = false;
+	bool		wrong = false;
+	int32		number = -1;
+	uint32		n;
 	int			own = -1;
 
+	if (ftc_guc_deep_scrub_interval > 0 &&
+		ftc_run(&check_due, ftc_hash_datum(block), Float8GetDatum(ftc_guc_deep_scrub_interval)) > 0)
+		ftc_shards_look_at_own(t->chain, block);
+	has = ftc_run(&shard_kept, ftc_hash_datum(block)) > 0;
+	if (has)
+	{
+		FtcSlice	head = ftc_slice_value(0, 1);
+
+		number = DatumGetInt32(ftc_value(0, 0));
+		is_so = is_cut_so(t->state, head);
+		wrong = is_so && is_mine_wrong(t, block, head);
+	}
+	n = ftc_shards_owners(t->chain, t->state, block, owners, stated);
 	for (uint32 i = 0; i < n; i++)
 		if (ftc_hash_equal(&t->state->members[owners[i]].id, &t->self.member))
 			own = (int) i;
 	if (has && (!is_so || (own < 0 && n == wanted)))
 	{
-		if (ftc_guc_trim_after >= 0 && ftc_trim_is_proved(t->chain, t->state, block, height, &t->drawn))
+		if (may_go(t, block, height, is_so))
 			let_go(t, block);
 		return;
 	}
 	/* with too few members whole copies stay */
 	if (own < 0 || n < wanted)
 		return;
+	/* what is here counts, whatever was heard of it */
+	stated[own] = has ? number : -1;
 	ftc_shards_assign(n, stated, assigned);
-	if (has && assigned[own] == stated[own])
+	if (has && !wrong && assigned[own] == number)
+	{
+		ftc_run(&wanted_drop_others, ftc_hash_datum(block), Int32GetDatum(-1));
 		return;
-	/* two have taken the same at the same time: the later one takes another */
-	if (has)
-		ftc_run(&shard_drop, ftc_hash_datum(block), BoolGetDatum(true));
-	want_or_make(t, block, height, assigned[own]);
+	}
+
+	/*
+	 * two have taken the same: the later one takes another, and keeps its own
+	 * until it has that
+	 */
+	if (has && !wrong && !is_kept_elsewhere(t, block, height, owners, stated, own))
+		return;
+	want_or_make(t, block, height, wrong ? number : assigned[own]);
 }
 
 bool
@@ -574,16 +771,21 @@ ftc_shards_turn(const FtcChain *chain)
 		heights[i] = DatumGetInt64(ftc_value(i, 0));
 		blocks[i] = ftc_hash_value(i, 1);
 	}
-	for (uint64 i = 0; i < n && t.made < MADE_AT_ONCE; i++)
+
+	/*
+	 * what is made or wanted at a time is bounded: the rest is for the next
+	 * turn
+	 */
+	for (uint64 i = 0; i < n && t.made < MADE_AT_ONCE && t.wanted < WANTED_AT_ONCE; i++)
 	{
 		MemoryContext outer = ftc_nest();
 
 		look_at(&t, &blocks[i], heights[i]);
 		ftc_unnest(outer);
 	}
-	if (t.made < MADE_AT_ONCE)
+	if (t.made < MADE_AT_ONCE && t.wanted < WANTED_AT_ONCE)
 		last->height = to < end ? to : 0;
-	return last->height > 0 || t.made > 0;
+	return last->height > 0 || t.made > 0 || t.wanted > 0;
 }
 
 /* ----------------------------------------------------------------
@@ -661,8 +863,9 @@ give_made(const FtcChain *chain, const FtcHash *block, int32 number, Given *give
 	FtcState   *state = ftc_branch_current_state(chain->id);
 	FtcSharded *made = palloc(sizeof(FtcSharded));
 
-	if (!ftc_shards_make(chain, state, block, made) || number < 0 ||
-		(uint32) number >= made->cut.data + made->cut.parity)
+	/* before anything dear */
+	if (number < 0 || (uint32) number >= (uint32) state->params.shard_data + state->params.shard_parity ||
+		!ftc_shards_make(chain, state, block, made))
 		return false;
 	given->head = ftc_slice(made->head, FTC_SHARDS_HEAD_LEN);
 	given->path = path_of(made, number);

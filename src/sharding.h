@@ -39,8 +39,18 @@ extern uint32 ftc_shards_owners(const FtcChain *chain, const FtcState *state, co
 /* How many different shards members keep, cut as the state says. */
 extern uint32 ftc_shards_count(const FtcState *state, const FtcHash *block);
 
-/* A shard that is kept here. */
-extern bool ftc_shards_load(const FtcHash *block, int32 number, FtcSlice *content);
+/*
+ * Those that members keep who have not the body whole: what is left when all whole
+ * copies are lost.
+ */
+extern uint32 ftc_shards_count_beside(const FtcState *state, const FtcHash *block);
+
+/* A shard that is kept here; and whether it is one that is sound. */
+extern bool ftc_shards_load(const FtcChain *chain, const FtcHash *block, int32 number, FtcSlice *content);
+extern bool ftc_shards_is_sound(const FtcHash *block, int32 number);
+
+/* The one that is kept here goes if it is damaged, to be made anew. */
+extern void ftc_shards_look_at_own(const FtcChain *chain, const FtcHash *block);
 
 /* For the courier: the next shard to ask a member for; and what it gave. */
 extern bool ftc_shards_next_wanted(const FtcChain *chain, const FtcHash *member, FtcHash *block, int32 *number);

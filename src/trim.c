@@ -4,7 +4,7 @@
  *	  Bodies that are here and belong elsewhere go, when they are there.
  *
  * An old copy is never dropped before the new one is proved, by its owner to this
- * very database, after the owner was last away.  Before the body goes, challenges
+ * very database, lately, after the owner was last away.  Before the body goes, challenges
  * are made from it, so that its owners can be asked afterwards as well.
  *
  *-------------------------------------------------------------------------
@@ -33,6 +33,7 @@
 #define HEIGHTS_AT_ONCE 100
 #define TRIMMED_AT_ONCE 20
 #define DRAWN_AT_ONCE 20
+#define PROOF_COUNTS_FOR "1 h"
 
 static FtcStmt held_bodies = {
 	.sql = "SELECT m.height, m.block FROM ftchain.main_chain m JOIN ftchain.block k ON k.id = m.block"
@@ -45,15 +46,15 @@ static FtcStmt held_bodies = {
 	.argtypes = {INT4OID, INT8OID, INT8OID, FLOAT8OID},
 };
 
-/* Proved lately, and after it was last away. */
+/* Proved lately, after it was last away, and since we are here: what was seen before a backup was restored is gone. */
 static FtcStmt is_proved = {
 	.sql = "SELECT FROM ftchain.copy c JOIN (SELECT block, member FROM ftchain.replica WHERE block = $1"
 	" UNION SELECT block, member FROM ftchain.shard_copy WHERE block = $1) r ON r.block = c.block AND r.member = c.member"
 	" JOIN ftchain.peer_health h ON h.member = c.member AND h.state = 'up'"
 	" WHERE c.block = $1 AND c.member = $2 AND c.lost IS NULL AND c.proved >= h.since"
-	" AND c.proved > now() - $3 * interval '1 us' AND c.shard = $4",
-	.nargs = 4,
-	.argtypes = {BYTEAOID, BYTEAOID, FLOAT8OID, INT4OID},
+	" AND c.proved > now() - interval '" PROOF_COUNTS_FOR "' AND c.proved > pg_postmaster_start_time() AND c.shard = $3",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID},
 };
 
 static FtcStmt own_statement = {
@@ -62,9 +63,12 @@ static FtcStmt own_statement = {
 	.argtypes = {BYTEAOID, BYTEAOID},
 };
 
-/* Bundles of the body that other blocks hold as well stay for these. */
+/* Bundles of the body that wait, or that another block holds as well, stay for these. */
 static FtcStmt is_shared = {
-	.sql = "SELECT FROM ftchain.block_bundle b JOIN ftchain.pending_bundle p ON p.bundle = b.bundle WHERE b.block = $1 LIMIT 1",
+	.sql = "SELECT FROM ftchain.block_bundle b WHERE b.block = $1"
+	" AND (EXISTS (SELECT FROM ftchain.pending_bundle p WHERE p.bundle = b.bundle)"
+	" OR EXISTS (SELECT FROM ftchain.block_bundle o JOIN ftchain.main_chain m ON m.block = o.block"
+	" WHERE o.bundle = b.bundle AND o.block <> b.block)) LIMIT 1",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
@@ -87,22 +91,22 @@ typedef struct Trim
 	int			drawn;
 } Trim;
 
-static bool
-is_member_proved(const FtcChain *chain, const FtcHash *block, int64 height, const FtcHash *member, int32 shard, int *drawn)
+bool
+ftc_trim_is_member_proved(const FtcChain *chain, const FtcHash *block, int64 height, const FtcHash *member,
+						  int32 shard, int *drawn)
 {
 	FtcIdentity self;
 
 	/* who asks knows about itself */
 	if (ftc_identity_load(&self) && ftc_hash_equal(&self.member, member))
-		return shard >= 0 || ftc_store_has_body(block);
-	if (ftc_run(&is_proved, ftc_hash_datum(block), ftc_hash_datum(member), Float8GetDatum((double) ftc_safety_fresh()),
-				Int32GetDatum(shard)) > 0)
+		return shard >= 0 ? ftc_shards_is_sound(block, shard) : ftc_store_has_body(block);
+	if (ftc_run(&is_proved, ftc_hash_datum(block), ftc_hash_datum(member), Int32GetDatum(shard)) > 0)
 		return true;
-	if (*drawn >= DRAWN_AT_ONCE)
+	/* each try is dear */
+	if (*drawn >= DRAWN_AT_ONCE || ftc_proofs_is_drawn(block, member, shard))
 		return false;
-	if (ftc_proofs_draw_for(chain, block, height, member, shard))
-		(*drawn)++;
-	else if (!ftc_proofs_is_drawn(block, member, shard))
+	(*drawn)++;
+	if (!ftc_proofs_draw_for(chain, block, height, member, shard) && !ftc_store_has_body(block))
 		/* only who has the body can judge */
 		ftc_reading_want(chain, block);
 	return false;
@@ -123,25 +127,31 @@ are_shards_proved(const FtcChain *chain, const FtcState *state, const FtcHash *b
 		if (stated[i] < 0 || stated[i] != assigned[i])
 			return false;
 	for (uint32 i = 0; i < n; i++)
-		if (!is_member_proved(chain, block, height, &state->members[owners[i]].id, stated[i], drawn))
+		if (!ftc_trim_is_member_proved(chain, block, height, &state->members[owners[i]].id, stated[i], drawn))
 			all = false;
 	return all;
 }
 
-/* Is each owner's copy proved?  Those that are not are asked to, within bounds. */
 bool
 ftc_trim_is_proved(const FtcChain *chain, const FtcState *state, const FtcHash *block, int64 height, int *drawn)
+{
+	if (ftc_shards_count(state, block) > 0)
+		return are_shards_proved(chain, state, block, height, drawn);
+	return ftc_trim_is_proved_whole(chain, state, block, height, drawn);
+}
+
+/* Is each owner's copy proved?  Those that are not are asked to, within bounds. */
+bool
+ftc_trim_is_proved_whole(const FtcChain *chain, const FtcState *state, const FtcHash *block, int64 height, int *drawn)
 {
 	uint32	   *owners;
 	uint32		n;
 	bool		all;
 
-	if (ftc_shards_count(state, block) > 0)
-		return are_shards_proved(chain, state, block, height, drawn);
 	n = ftc_place_owners(state, block, &owners);
 	all = n >= ftc_safety_wanted(state) && n > 0;
 	for (uint32 i = 0; i < n; i++)
-		if (!is_member_proved(chain, block, height, &state->members[owners[i]].id, -1, drawn))
+		if (!ftc_trim_is_member_proved(chain, block, height, &state->members[owners[i]].id, -1, drawn))
 			all = false;
 	return all;
 }
@@ -151,27 +161,22 @@ ftc_trim_drop(const FtcChain *chain, const FtcState *state, const FtcHash *block
 {
 	FtcStored	stored;
 	FtcSlice	body;
+	FtcIdentity self;
 
-	if (!ftc_store_load(block, &stored) ||
+	if (!ftc_store_load(block, &stored) || !stored.on_main ||
+		(int64) stored.header.height >= ftc_store_main_height(chain->id) - state->params.settle_blocks ||
+		ftc_run(&is_shared, ftc_hash_datum(block)) > 0 ||
 		!ftc_store_load_body(chain->id, block, stored.block.manifest, &body) ||
 		ftc_body_check(body, &stored.header.body, stored.header.leaves, NULL) != FTC_OK)
 		return false;
 	ftc_proofs_keep(chain, state, block, body);
 	ftc_store_drop_body(block);
-	return true;
-}
-
-static void
-let_go(Trim *t, const FtcHash *block)
-{
-	if (ftc_run(&is_shared, ftc_hash_datum(block)) > 0 || !ftc_trim_drop(t->chain, t->state, block))
-		return;
-	if (ftc_run(&own_statement, ftc_hash_datum(block), ftc_hash_datum(&t->self.member)) > 0)
+	if (ftc_identity_load(&self) && ftc_run(&own_statement, ftc_hash_datum(block), ftc_hash_datum(&self.member)) > 0)
 	{
-		ftc_words_withdraw(t->chain, block, &t->self.member);
-		ftc_words_say(t->chain, block);
+		ftc_words_withdraw(chain, block, &self.member);
+		ftc_words_say(chain, block);
 	}
-	t->trimmed++;
+	return true;
 }
 
 static void
@@ -182,8 +187,8 @@ look_at(Trim *t, const FtcHash *block, int64 height)
 	if (ftc_relief_is_holder(t->chain, t->state, block, &t->self.member))
 		return;
 	outer = ftc_nest();
-	if (ftc_trim_is_proved(t->chain, t->state, block, height, &t->drawn))
-		let_go(t, block);
+	if (ftc_trim_is_proved(t->chain, t->state, block, height, &t->drawn) && ftc_trim_drop(t->chain, t->state, block))
+		t->trimmed++;
 	ftc_unnest(outer);
 }
 

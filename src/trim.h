@@ -25,9 +25,16 @@ extern bool ftc_trim(const FtcChain *chain);
 extern bool ftc_trim_is_proved(const FtcChain *chain, const FtcState *state, const FtcHash *block, int64 height,
 							   int *drawn);
 
+/* The same, looking at whole copies only; and at the copy of one member, -1 for a whole one. */
+extern bool ftc_trim_is_proved_whole(const FtcChain *chain, const FtcState *state, const FtcHash *block,
+									 int64 height, int *drawn);
+extern bool ftc_trim_is_member_proved(const FtcChain *chain, const FtcHash *block, int64 height,
+									  const FtcHash *member, int32 shard, int *drawn);
+
 /*
- * A body goes, and leaves challenges behind; what is said of it is for the caller.
- * False if it is not sound: then it stays, to be repaired.
+ * A body goes, and leaves challenges behind, and this database's statement is taken
+ * back.  False if it has to stay: it is not sound, and to be repaired, or another block
+ * has some of it, or its block could still be one of the main chain, or not.
  */
 extern bool ftc_trim_drop(const FtcChain *chain, const FtcState *state, const FtcHash *block);
 

@@ -294,7 +294,7 @@ COMMENT ON COLUMN ftchain.copy.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.copy.height IS 'height of the block';
 COMMENT ON COLUMN ftchain.copy.shard IS 'number of the shard that it is to prove; -1 for the whole body';
 COMMENT ON COLUMN ftchain.copy.nonce IS 'the challenge that it is to answer; null if there is none';
-COMMENT ON COLUMN ftchain.copy.answer IS 'the right answer: SHA-256 of the nonce and the body';
+COMMENT ON COLUMN ftchain.copy.answer IS 'the right answer: SHA-256 of the nonce, the member and the body';
 COMMENT ON COLUMN ftchain.copy.wrong IS 'how often it has answered this one wrongly';
 COMMENT ON COLUMN ftchain.copy.asked IS 'when it was last asked';
 COMMENT ON COLUMN ftchain.copy.proved IS 'when it last answered rightly';
@@ -304,6 +304,7 @@ COMMENT ON COLUMN ftchain.copy.reason IS 'why it does';
 CREATE TABLE ftchain.challenge (
     block bytea NOT NULL,
     shard integer NOT NULL DEFAULT -1,
+    member bytea NOT NULL,
     nonce bytea NOT NULL,
     answer bytea NOT NULL,
     PRIMARY KEY (block, nonce)
@@ -311,8 +312,17 @@ CREATE TABLE ftchain.challenge (
 COMMENT ON TABLE ftchain.challenge IS 'challenges for bodies that are no longer here, made while they were; each is used once';
 COMMENT ON COLUMN ftchain.challenge.block IS 'block id';
 COMMENT ON COLUMN ftchain.challenge.shard IS 'number of the shard; -1 for the whole body';
+COMMENT ON COLUMN ftchain.challenge.member IS 'the member that it is for';
 COMMENT ON COLUMN ftchain.challenge.nonce IS '32 random bytes';
-COMMENT ON COLUMN ftchain.challenge.answer IS 'SHA-256 of the nonce and the body, or the shard';
+COMMENT ON COLUMN ftchain.challenge.answer IS 'SHA-256 of the nonce, the member and the body, or the shard';
+
+CREATE TABLE ftchain.loss_looked (
+    block bytea PRIMARY KEY,
+    looked timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE ftchain.loss_looked IS 'copies of this database that others missed: looked at once an hour';
+COMMENT ON COLUMN ftchain.loss_looked.block IS 'block id';
+COMMENT ON COLUMN ftchain.loss_looked.looked IS 'when';
 
 CREATE TABLE ftchain.loss (
     block bytea NOT NULL,
@@ -350,6 +360,7 @@ CREATE TABLE ftchain.shard (
     path bytea NOT NULL,
     content bytea NOT NULL,
     stored timestamptz NOT NULL DEFAULT now(),
+    checked timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (block, number)
 );
 CREATE INDEX shard_kept ON ftchain.shard (chain) WHERE kept;
@@ -363,6 +374,7 @@ COMMENT ON COLUMN ftchain.shard.head IS 'how the body is cut, and the root over 
 COMMENT ON COLUMN ftchain.shard.path IS 'of the shard in the tree of digests';
 COMMENT ON COLUMN ftchain.shard.content IS 'the shard';
 COMMENT ON COLUMN ftchain.shard.stored IS 'when it was stored';
+COMMENT ON COLUMN ftchain.shard.checked IS 'when it was last compared with its root';
 
 CREATE TABLE ftchain.shard_copy (
     block bytea NOT NULL,
@@ -391,7 +403,7 @@ CREATE TABLE ftchain.wanted_shard (
     since timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (block, number)
 );
-CREATE INDEX wanted_shard_chain ON ftchain.wanted_shard (chain, tried);
+CREATE INDEX wanted_shard_chain ON ftchain.wanted_shard (chain, tried NULLS FIRST, height);
 COMMENT ON TABLE ftchain.wanted_shard IS 'shards that this database is to fetch';
 COMMENT ON COLUMN ftchain.wanted_shard.block IS 'block id';
 COMMENT ON COLUMN ftchain.wanted_shard.number IS 'number of the shard, from 0';
@@ -878,5 +890,8 @@ BEGIN
     LOOP
         PERFORM pg_extension_config_dump(t, '');
     END LOOP;
+    -- Of bodies that are kept in shards nothing else is here.
+    PERFORM pg_extension_config_dump('ftchain.shard', 'WHERE kept');
+    PERFORM pg_extension_config_dump('ftchain.shard_copy', '');
 END
 $$;

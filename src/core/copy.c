@@ -53,12 +53,13 @@ ftc_proof_judge(FtcProof *proof, FtcProofAnswer answer)
 }
 
 FtcHash
-ftc_proof_of(const uint8_t nonce[FTC_NONCE_LEN], FtcSlice body)
+ftc_proof_of(const uint8_t nonce[FTC_NONCE_LEN], const FtcHash *member, FtcSlice body)
 {
 	FtcSha256	sha;
 
 	ftc_sha256_init(&sha);
 	ftc_sha256_update(&sha, nonce, FTC_NONCE_LEN);
+	ftc_sha256_update(&sha, member->b, FTC_HASH_LEN);
 	ftc_sha256_update(&sha, body.data, body.len);
 	return ftc_sha256_final(&sha);
 }

@@ -7,8 +7,8 @@
  * it has signed that it stores the body -> PROVED, it has shown so lately.  What
  * it could not show is LOST, until it can again.
  *
- * A proof answers a challenge: SHA-256(nonce || body), where the nonce is drawn by
- * lot, so nobody answers without the body.  Nobody is believed, but no answer is
+ * A proof answers a challenge: SHA-256(nonce || member || body), where the nonce is
+ * drawn by lot, so nobody answers without the body, nor with what another one answers.  Nobody is believed, but no answer is
  * no lie either: who is slow or away is asked again.  A wrong answer may be a
  * mistake that passes, as while the body is being repaired: the same nonce is
  * asked three times, so that the mistake cannot be lucky either.
@@ -74,8 +74,8 @@ extern FtcProofVerdict ftc_proof_judge(FtcProof *proof, FtcProofAnswer answer);
 
 #define FTC_NONCE_LEN 32
 
-/* The answer to a challenge. */
-extern FtcHash ftc_proof_of(const uint8_t nonce[FTC_NONCE_LEN], FtcSlice body);
+/* The answer to a challenge, of one member: that of another one is worth nothing to it. */
+extern FtcHash ftc_proof_of(const uint8_t nonce[FTC_NONCE_LEN], const FtcHash *member, FtcSlice body);
 
 /* What the member signs: who has asked need not be believed either. */
 extern FtcHash ftc_proof_digest(const FtcHash *block, const FtcHash *member,

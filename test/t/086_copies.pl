@@ -160,7 +160,7 @@ foreach my $node (@nodes)
 # One does not know any more that it was: nobody else believes it, nor does it itself for long.
 my $held = q(SELECT count(*) FROM ftchain.replica WHERE block = '%s' AND member = '%s');
 my ($old, $taker, $signature) = split(/\|/, $alpha->query(<<'END'));
-SELECT block, member, signature FROM said JOIN ftchain.withdrawn USING (block, member) ORDER BY block LIMIT 1
+SELECT block, member, said.signature FROM said JOIN ftchain.withdrawn USING (block, member) ORDER BY block LIMIT 1
 END
 ok($signature, 'some statements were taken back');
 $held = sprintf($held, $old, $taker);
@@ -169,7 +169,7 @@ my ($hearer) = grep { $_ != $by_member{$taker} && $_ != $gossip } @nodes;
 
 $_->gives($held, '0', $_->name . ' knows that a statement was taken back') foreach @nodes;
 $gossip->configure('ftchain.enabled' => 'off');
-$gossip->query("DELETE FROM ftchain.withdrawn WHERE block = '$old' AND member = '$taker'; INSERT INTO ftchain.replica VALUES ('$old', '$taker', '$signature')");
+$gossip->query("DELETE FROM ftchain.word WHERE block = '$old' AND member = '$taker'; DELETE FROM ftchain.withdrawn WHERE block = '$old' AND member = '$taker'; INSERT INTO ftchain.replica VALUES ('$old', '$taker', '$signature')");
 my $gossip_name = $gossip->name;
 
 foreach my $node ($hearer, $by_member{$taker})
@@ -181,6 +181,15 @@ $gossip->configure('ftchain.enabled' => undef);
 $gossip->query("CALL ftchain.prove('main', 100)");
 $gossip->comes_to($held, 'who asks for a proof hears that it was taken back', '0');
 $gossip->gives("SELECT count(*) FROM ftchain.incident WHERE kind = 'copy lost' AND block = '$old' AND member = '$taker'", '0', 'which is no loss');
+
+# And one that is no peer of the taker hears of it from others.
+$hearer->configure('ftchain.enabled' => 'off');
+$hearer->query("DELETE FROM ftchain.word WHERE block = '$old' AND member = '$taker'; DELETE FROM ftchain.withdrawn WHERE block = '$old' AND member = '$taker'; INSERT INTO ftchain.replica VALUES ('$old', '$taker', '$signature')");
+$hearer->gives($held, '1', 'a member that has not heard of it believes in the copy');
+$hearer->gives("SELECT sum(taken) FROM ftchain.compare_copies('$gossip_name')", '1', 'and takes the word from one that is not its member');
+$hearer->gives($held, '0', 'so that it believes no more');
+$hearer->gives("SELECT count(*) FROM ftchain.withdrawn WHERE block = '$old' AND member = '$taker' AND signature = '$signature'", '1', 'but that it was there once');
+$hearer->configure('ftchain.enabled' => undef);
 
 # whose bodies are gone can be asked all the same
 $alpha->comes_to('SELECT count(*) > 0 FROM ftchain.challenge', 'challenges are kept for bodies that went');

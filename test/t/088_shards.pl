@@ -67,6 +67,66 @@ my @read = map { $_->query($read) } @nodes;
 is($read[$_], $read[0], $nodes[$_]->name . ' reads what alpha does') foreach 1 .. 3;
 like($read[0], qr/\|12$/, 'which is all there was');
 
+# ---- one joins: it takes what it owes, and nothing that is elsewhere
+
+my $epsilon = FtchainCluster->new_node('epsilon',
+	conf => [
+		"ftchain.seal_delay = '50ms'", "ftchain.heartbeat = '300ms'", "ftchain.call_timeout = '5s'", "ftchain.databases = 'postgres'",
+		"ftchain.proof_interval = '100ms'", "ftchain.trim_after = 0", "ftchain.shard_after = 0", "ftchain.scrub_interval = 0",
+		"ftchain.down_after = '1500ms'", "ftchain.out_after = '3s'"
+	]);
+$epsilon->query('CREATE EXTENSION ftchain; SELECT ftchain.create_identity()');
+foreach my $node (@nodes)
+{
+	$epsilon->add_server($node);
+	$node->add_server($epsilon);
+}
+$alpha->take_in($epsilon, genesis => $alpha->query('SELECT genesis FROM ftchain.chain'), workers => 1);
+foreach my $node ($beta, $gamma, $delta)
+{
+	$epsilon->query("CALL ftchain.add_peer('" . $node->name . "')");
+	$node->query("CALL ftchain.add_peer('epsilon')");
+}
+push @nodes, $epsilon;
+FtchainCluster::converge('all agree with one that joined', 60, @nodes);
+comes($epsilon, 'SELECT member FROM ftchain.status', 't', 'epsilon is a member');
+comes($_, $incomplete, '0', $_->name . ' still knows three shards of each body') foreach @nodes;
+comes($epsilon, 'SELECT count(*) FROM ftchain.wanted_shard', '0', 'epsilon has what it should keep');
+$epsilon->gives("SELECT count(*) FROM ftchain.blocks WHERE held AND id IN $bodies", '0', 'and has taken no old body whole');
+$epsilon->gives(q(SELECT count(*) FROM ftchain.traffic WHERE what = 'parts'), '0', 'nor parts to restore one');
+is($epsilon->query($read), $read[0], 'it reads what alpha does');
+
+# ---- what a member keeps is heard of whoever knows it
+
+my $alpha_id = $alpha->member;
+my $of_alpha = "SELECT count(*) FROM ftchain.shard_copy WHERE member = '$alpha_id'";
+my $words = "SELECT md5(string_agg(bytes, '' ORDER BY block)) FROM ftchain.word WHERE member = '$alpha_id' AND block IN $bodies";
+my $known = $beta->query($of_alpha);
+
+ok($known > 0, 'alpha keeps some');
+$beta->query("DELETE FROM ftchain.word WHERE member = '$alpha_id'; DELETE FROM ftchain.shard_copy WHERE member = '$alpha_id'");
+$beta->gives("SELECT sum(taken) > 0 FROM ftchain.compare_copies('gamma')", 't', 'who has forgotten it hears of another one');
+ok($beta->query($of_alpha) >= $known, 'which shards alpha keeps');
+is($beta->query($words), $gamma->query($words), 'and all of its words');
+
+# ---- a shard is damaged
+
+$gamma->tamper("UPDATE ftchain.shard SET content = set_byte(content, 0, 255 - get_byte(content, 0)) WHERE (block, number) ="
+	  . " (SELECT block, number FROM ftchain.shard WHERE kept AND block IN $bodies ORDER BY block LIMIT 1)");
+$gamma->configure('ftchain.deep_scrub_interval' => '1s');
+$gamma->comes_to(q(SELECT count(*) FROM ftchain.incident WHERE kind = 'shard damaged'), 'which is found', '1');
+$gamma->configure('ftchain.deep_scrub_interval' => undef);
+comes($_, $incomplete, '0', $_->name . ' knows three shards of each body again') foreach @nodes;
+
+# ---- another way of cutting
+
+$alpha->query(q(SELECT ftchain.alter_chain('main', shard_data => 3, shard_parity => 1)));
+my $recut = "SELECT count(*) FROM unnest(ARRAY$bodies) b (id) WHERE (SELECT count(DISTINCT number) FROM ftchain.shard_copy s WHERE s.block = b.id AND get_byte(s.head, 2) = 3) <> 4";
+comes($_, $recut, '0', $_->name . ' knows four shards of each body', 180) foreach @nodes;
+is($beta->query($read), $read[0], 'all can be read');
+$alpha->query(q(SELECT ftchain.alter_chain('main', shard_data => 2, shard_parity => 1)));
+comes($_, $incomplete =~ s/WHERE s.block = b.id/WHERE s.block = b.id AND get_byte(s.head, 2) = 2/r, '0', $_->name . ' knows three again', 180) foreach @nodes;
+
 # ---- one member is lost
 
 $_->configure('ftchain.body_cache' => 0) foreach @nodes;
@@ -75,11 +135,11 @@ FtchainCluster::converge('all agree before one goes', 60, @nodes);
 my $gone = $delta->member;
 
 $delta->kill9;
-$_->configure('ftchain.body_cache' => undef) foreach $alpha, $beta, $gamma;
+$_->configure('ftchain.body_cache' => undef) foreach $alpha, $beta, $gamma, $epsilon;
 is($alpha->query($read), $read[0], 'without one member all can be read');
 $alpha->comes_to("SELECT state FROM ftchain.health WHERE server = 'delta'", 'it is out after a while', 'out');
 $incomplete = "SELECT count(*) FROM unnest(ARRAY$bodies) b (id) WHERE (SELECT count(DISTINCT number) FROM ftchain.shard_copy s WHERE s.block = b.id AND s.member <> '$gone') <> 3";
-comes($_, $incomplete, '0', $_->name . ' knows three shards of each body without it') foreach $alpha, $beta, $gamma;
+comes($_, $incomplete, '0', $_->name . ' knows three shards of each body without it') foreach $alpha, $beta, $gamma, $epsilon;
 $delta->start;
 $alpha->comes_to("SELECT state FROM ftchain.health WHERE server = 'delta'", 'it comes back', 'up');
 FtchainCluster::converge('all agree again', 60, @nodes);

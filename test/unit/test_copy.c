@@ -107,25 +107,29 @@ test_random(void **state)
 	}
 }
 
-/* SHA-256 of the nonce and the body, and of nothing else. */
+/* SHA-256 of the nonce, the member and the body, and of nothing else. */
 static void
 test_proof(void **state)
 {
 	uint8_t		nonce[FTC_NONCE_LEN] = {1};
-	uint8_t		joined[FTC_NONCE_LEN + 3] = {1};
-	FtcHash		answer = ftc_proof_of(nonce, text ("abc"));
-	FtcHash		expected;
+	uint8_t		joined[FTC_NONCE_LEN + FTC_HASH_LEN + 3] = {1};
 	FtcHash		block = hash_of("block", 1);
 	FtcHash		member = hash_of("member", 1);
+	FtcHash		answer = ftc_proof_of(nonce, &member, text ("abc"));
+	FtcHash		expected;
 	FtcHash		digest = ftc_proof_digest(&block, &member, nonce, &answer);
 	FtcHash		other;
 
 	(void) state;
-	memcpy(joined + FTC_NONCE_LEN, "abc", 3);
+	memcpy(joined + FTC_NONCE_LEN, member.b, FTC_HASH_LEN);
+	memcpy(joined + FTC_NONCE_LEN + FTC_HASH_LEN, "abc", 3);
 	expected = ftc_sha256(ftc_slice(joined, sizeof(joined)));
 	assert_hash_equal(&answer, &expected);
+	/* what another one answers is none */
+	other = ftc_proof_of(nonce, &block, text ("abc"));
+	assert_false(ftc_hash_equal(&answer, &other));
 	nonce[31] = 1;
-	other = ftc_proof_of(nonce, text ("abc"));
+	other = ftc_proof_of(nonce, &member, text ("abc"));
 	assert_false(ftc_hash_equal(&answer, &other));
 	other = ftc_proof_digest(&block, &member, nonce, &answer);
 	assert_false(ftc_hash_equal(&digest, &other));
