@@ -10,7 +10,7 @@ use Test::More;
 my @nodes = FtchainCluster->network([qw(alpha beta gamma delta)],
 	conf => [
 		"ftchain.proof_interval = '100ms'", "ftchain.trim_after = 0", "ftchain.shard_after = 0", "ftchain.scrub_interval = 0",
-		"ftchain.down_after = '1500ms'", "ftchain.out_after = '3s'"
+		"ftchain.down_after = '1500ms'", "ftchain.out_after = '3s'", "ftchain.compare_interval = '2s'"
 	],
 	chain => { replicas => 2 });
 my ($alpha, $beta, $gamma, $delta) = @nodes;
@@ -73,7 +73,7 @@ my $epsilon = FtchainCluster->new_node('epsilon',
 	conf => [
 		"ftchain.seal_delay = '50ms'", "ftchain.heartbeat = '300ms'", "ftchain.call_timeout = '5s'", "ftchain.databases = 'postgres'",
 		"ftchain.proof_interval = '100ms'", "ftchain.trim_after = 0", "ftchain.shard_after = 0", "ftchain.scrub_interval = 0",
-		"ftchain.down_after = '1500ms'", "ftchain.out_after = '3s'"
+		"ftchain.down_after = '1500ms'", "ftchain.out_after = '3s'", "ftchain.compare_interval = '2s'"
 	]);
 $epsilon->query('CREATE EXTENSION ftchain; SELECT ftchain.create_identity()');
 foreach my $node (@nodes)

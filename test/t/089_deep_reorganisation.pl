@@ -10,7 +10,7 @@ use Test::More;
 my @nodes = FtchainCluster->network([qw(alpha beta gamma delta)],
 	conf => [
 		"ftchain.proof_interval = '100ms'", "ftchain.trim_after = 0", "ftchain.shard_after = 0", "ftchain.scrub_interval = 0",
-		"ftchain.down_after = '1500ms'", "ftchain.out_after = '3s'", "ftchain.body_cache = 0"
+		"ftchain.down_after = '1500ms'", "ftchain.out_after = '3s'", "ftchain.body_cache = 0", "ftchain.compare_interval = '2s'"
 	],
 	chain => { replicas => 2 });
 my ($alpha, $beta, $gamma, $delta) = @nodes;
@@ -76,7 +76,7 @@ like($read[0], qr/^@{[ scalar(@acked) ]}\|/, 'all that was appended is there');
 is($read[$_], $read[0], $nodes[$_]->name . ' reads what alpha does') foreach 1 .. 3;
 foreach my $node (@nodes)
 {
-	$node->gives("SELECT count(*) FROM ftchain.damage WHERE kind LIKE 'bundles%'", '0', $node->name . ' misses no bundle');
+	$node->gives("SELECT count(*) FROM ftchain.damage WHERE what LIKE 'bundles%'", '0', $node->name . ' misses no bundle');
 	$node->is_clean;
 }
 
