@@ -60,7 +60,7 @@ note($alpha->query('SELECT * FROM ftchain.storage'));
 
 my $read = <<"END";
 SELECT md5(string_agg(e::text, ';' ORDER BY b.height, e."position")), count(*)
-  FROM ftchain.blocks b, ftchain.block_entries('main', b.height, timeout => '60 s') e WHERE b.id IN $bodies
+  FROM (SELECT height FROM ftchain.blocks WHERE id IN $bodies OFFSET 0) b, ftchain.block_entries('main', b.height, timeout => '60 s') e
 END
 my @read = map { $_->query($read) } @nodes;
 
