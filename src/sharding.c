@@ -172,10 +172,11 @@ static FtcStmt wanted_get = {
 	.argtypes = {BYTEAOID, INT4OID},
 };
 
+/* For long: whoever is there and may have it was asked. */
 static FtcStmt wanted_long = {
 	.sql = "SELECT FROM ftchain.wanted_shard WHERE block = $1 AND number = $2 AND since < now() - interval '10 s'"
-	" AND (tried IS NOT NULL OR NOT EXISTS (SELECT FROM ftchain.shard_copy s WHERE s.block = $1 AND s.number = $2"
-	" AND s.member <> (SELECT member FROM ftchain.identity)))",
+	" AND (tried IS NOT NULL OR NOT EXISTS (SELECT FROM ftchain.shard_copy s JOIN ftchain.peer_health h"
+	" ON h.member = s.member WHERE s.block = $1 AND s.number = $2 AND h.state NOT IN ('down', 'out')))",
 	.nargs = 2,
 	.argtypes = {BYTEAOID, INT4OID},
 };

@@ -51,7 +51,7 @@ static FtcStmt is_proved = {
 	.sql = "SELECT FROM ftchain.copy c JOIN (SELECT block, member FROM ftchain.replica WHERE block = $1"
 	" UNION SELECT block, member FROM ftchain.shard_copy WHERE block = $1) r ON r.block = c.block AND r.member = c.member"
 	" JOIN ftchain.peer_health h ON h.member = c.member AND h.state = 'up'"
-	" WHERE c.block = $1 AND c.member = $2 AND c.lost IS NULL AND c.proved >= h.since"
+	" WHERE c.block = $1 AND c.member = $2 AND c.lost IS NULL AND (h.away IS NULL OR c.proved > h.away)"
 	" AND c.proved > now() - interval '" PROOF_COUNTS_FOR "' AND c.proved > pg_postmaster_start_time() AND c.shard = $3",
 	.nargs = 3,
 	.argtypes = {BYTEAOID, BYTEAOID, INT4OID},

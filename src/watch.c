@@ -36,7 +36,9 @@ static FtcStmt health_all = {
 
 static FtcStmt health_put = {
 	.sql = "INSERT INTO ftchain.peer_health (member, state, heard) VALUES ($1, $2, $3)"
-	" ON CONFLICT (member) DO UPDATE SET state = excluded.state, since = now(), heard = excluded.heard",
+	" ON CONFLICT (member) DO UPDATE SET state = excluded.state, since = now(), heard = excluded.heard,"
+	" away = CASE WHEN excluded.state IN ('down', 'out') OR ftchain.peer_health.state IN ('down', 'out') THEN now()"
+	" ELSE ftchain.peer_health.away END",
 	.nargs = 3,
 	.argtypes = {BYTEAOID, TEXTOID, TIMESTAMPTZOID},
 };

@@ -441,13 +441,15 @@ CREATE TABLE ftchain.peer_health (
     member bytea PRIMARY KEY,
     state text NOT NULL,
     since timestamptz NOT NULL DEFAULT now(),
-    heard timestamptz
+    heard timestamptz,
+    away timestamptz
 );
 COMMENT ON TABLE ftchain.peer_health IS 'whether the members that this database reaches are there, as it was last written down';
 COMMENT ON COLUMN ftchain.peer_health.member IS 'member id';
 COMMENT ON COLUMN ftchain.peer_health.state IS 'unknown, up, suspect, down, out or returned';
 COMMENT ON COLUMN ftchain.peer_health.since IS 'since when';
 COMMENT ON COLUMN ftchain.peer_health.heard IS 'the last sign of life before that';
+COMMENT ON COLUMN ftchain.peer_health.away IS 'when it was last down, or was heard again after that: what it proved before counts no more';
 
 CREATE TABLE ftchain.rejected (
     block bytea PRIMARY KEY,

@@ -43,19 +43,20 @@ foreach my $node (@left)
 		$node->name . ' has none of their bodies whole');
 }
 FtchainCluster::converge('the three agree, still', 60, @left);
-my $height = $alpha->query('SELECT height FROM ftchain.status');
+my $work = q(SELECT encode(b.work, 'hex') FROM ftchain.main_chain m JOIN ftchain.block b ON b.id = m.block ORDER BY m.height DESC LIMIT 1);
+my $of_three = $alpha->query($work);
 my $ids = join(', ', map { "'$_'" } split(/\n/, $alpha->query("SELECT id FROM ftchain.blocks WHERE id IN $bodies")));
 $_->stop foreach @left;
 
 # The fourth by itself has more work.
 $delta->start;
 ok( FtchainCluster::wait_until(
-		'more blocks of the other branch', 180,
+		'more work of the other branch', 240,
 		sub {
 			push @acked, $delta->append('"alone"');
-			return $delta->query('SELECT height FROM ftchain.status') > $height + 5;
+			return $delta->query($work) gt $of_three;
 		}),
-	'the other branch is the longer one');
+	'the other branch has more work');
 $_->start foreach @left;
 FtchainCluster::converge('all agree in the end', 120, @nodes);
 foreach my $node (@nodes)
