@@ -70,7 +70,8 @@ static FtcStmt cached_strays = {
 	" (EXISTS (SELECT FROM ftchain.replica r WHERE r.block = c.block AND r.member = $2)"
 	" OR NOT EXISTS (SELECT FROM ftchain.main_chain m WHERE m.block = c.block))"
 	" AND NOT EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
-	" WHERE b.block = c.block AND u.ids IS NULL) LIMIT 100",
+	" WHERE b.block = c.block AND u.ids IS NULL AND NOT EXISTS (SELECT FROM ftchain.block_bundle o"
+	" JOIN ftchain.main_chain m ON m.block = o.block WHERE o.bundle = u.id)) LIMIT 100",
 	.nargs = 2,
 	.argtypes = {INT4OID, BYTEAOID},
 };
@@ -80,6 +81,15 @@ static FtcStmt cached_forget = {
 	.sql = "DELETE FROM ftchain.cached_body c WHERE c.asked < now() - interval '1 h'"
 	" AND EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
 	" WHERE b.block = c.block AND u.ids IS NULL)",
+};
+
+/* What was wanted back is carried by the main chain again, in another block. */
+static FtcStmt stray_unwant = {
+	.sql = "DELETE FROM ftchain.wanted w WHERE w.block = $1"
+	" AND NOT EXISTS (SELECT FROM ftchain.main_chain m WHERE m.block = w.block)"
+	" AND NOT EXISTS (SELECT FROM ftchain.incomplete_block i WHERE i.block = w.block)",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
 };
 
 static FtcStmt cached_drop = {
@@ -248,7 +258,10 @@ ftc_reading_trim(const FtcChain *chain)
 		MemoryContext outer = ftc_nest();
 
 		if (i < strays)
+		{
 			ftc_run(&cached_drop, ftc_hash_datum(&blocks[i]));
+			ftc_run(&stray_unwant, ftc_hash_datum(&blocks[i]));
+		}
 		else
 			let_go(&cache, &blocks[i]);
 		ftc_unnest(outer);

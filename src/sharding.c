@@ -303,10 +303,10 @@ static void
 keep_shard(const FtcChain *chain, const FtcHash *block, int64 height, int32 number, FtcSlice head, FtcSlice path,
 		   FtcSlice content)
 {
-	ftc_run(&shard_put, ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(chain->id), Int64GetDatum(height),
-			BoolGetDatum(true), ftc_slice_datum(head), ftc_slice_datum(content), ftc_slice_datum(path));
+	ftc_store_write(&shard_put, FTC_ARGS(ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(chain->id), Int64GetDatum(height),
+										 BoolGetDatum(true), ftc_slice_datum(head), ftc_slice_datum(content), ftc_slice_datum(path)), NULL);
 	/* what it replaces goes now, and not before */
-	ftc_run(&shard_drop_others, ftc_hash_datum(block), Int32GetDatum(number));
+	ftc_store_write(&shard_drop_others, FTC_ARGS(ftc_hash_datum(block), Int32GetDatum(number)), NULL);
 	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(number));
 	ftc_words_say(chain, block);
 }
@@ -432,7 +432,7 @@ ftc_shards_look_at_own(const FtcChain *chain, const FtcHash *block)
 		return;
 	ftc_store_incident(chain->id, "shard damaged", (int64) stored.header.height, block, NULL,
 					   psprintf("shard %d does not fit its root: it is made anew", number));
-	ftc_run(&shard_drop_one, ftc_hash_datum(block), Int32GetDatum(number));
+	ftc_store_write(&shard_drop_one, FTC_ARGS(ftc_hash_datum(block), Int32GetDatum(number)), NULL);
 	ftc_words_say(chain, block);
 	ftc_wake_at_commit(FTC_WAKE_KEEPER);
 }
@@ -481,7 +481,7 @@ drop_wrong(const FtcChain *chain, const FtcHash *block, int64 height, FtcSlice h
 {
 	ftc_store_incident(chain->id, "shards do not fit", height, block, NULL, ftc_reason_text(reason));
 	ftc_run(&copies_drop_head, ftc_hash_datum(block), ftc_slice_datum(head));
-	if (ftc_run(&shard_drop_head, ftc_hash_datum(block), ftc_slice_datum(head)) > 0)
+	if (ftc_store_write(&shard_drop_head, FTC_ARGS(ftc_hash_datum(block), ftc_slice_datum(head)), NULL) > 0)
 		ftc_wake_at_commit(FTC_WAKE_KEEPER);
 	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(-1));
 }
@@ -507,7 +507,7 @@ restore(const FtcChain *chain, const FtcHash *block, int64 height)
 		drop_wrong(chain, block, height, parts->bytes, reason);
 		return false;
 	}
-	ftc_run(&shard_drop, ftc_hash_datum(block), BoolGetDatum(false));
+	ftc_store_write(&shard_drop, FTC_ARGS(ftc_hash_datum(block), BoolGetDatum(false)), NULL);
 	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(-1));
 	return true;
 }
@@ -595,8 +595,8 @@ ftc_shards_take(const FtcChain *chain, const FtcHash *block, int32 number, FtcSl
 		keep_shard(chain, block, height, number, head, path, content);
 	else if (!kept)
 	{
-		ftc_run(&shard_put, ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(chain->id), Int64GetDatum(height),
-				BoolGetDatum(false), ftc_slice_datum(head), ftc_slice_datum(content), ftc_slice_datum(path));
+		ftc_store_write(&shard_put, FTC_ARGS(ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(chain->id), Int64GetDatum(height),
+											 BoolGetDatum(false), ftc_slice_datum(head), ftc_slice_datum(content), ftc_slice_datum(path)), NULL);
 		(void) restore(chain, block, height);
 	}
 	ftc_wake_at_commit(FTC_WAKE_KEEPER);
@@ -622,7 +622,7 @@ typedef struct Turn
 static void
 let_go(Turn *t, const FtcHash *block)
 {
-	ftc_run(&shard_drop, ftc_hash_datum(block), BoolGetDatum(true));
+	ftc_store_write(&shard_drop, FTC_ARGS(ftc_hash_datum(block), BoolGetDatum(true)), NULL);
 	ftc_words_say(t->chain, block);
 	t->made++;
 }
@@ -697,7 +697,7 @@ look_at(Turn *t, const FtcHash *block, int64 height)
 	int			own = -1;
 
 	if (ftc_guc_deep_scrub_interval > 0 &&
-		ftc_run(&check_due, ftc_hash_datum(block), Float8GetDatum(ftc_guc_deep_scrub_interval)) > 0)
+		ftc_store_write(&check_due, FTC_ARGS(ftc_hash_datum(block), Float8GetDatum(ftc_guc_deep_scrub_interval)), NULL) > 0)
 		ftc_shards_look_at_own(t->chain, block);
 	has = ftc_run(&shard_kept, ftc_hash_datum(block)) > 0;
 	if (has)

@@ -866,7 +866,7 @@ DECLARE
     t name;
 BEGIN
     FOREACH t IN ARRAY ARRAY['entry', 'bundle', 'block', 'block_bundle', 'main_chain', 'control',
-                             'epoch_state', 'chain', 'origin', 'identity', 'incident', 'quarantine', 'replica']::name[]
+                             'epoch_state', 'chain', 'origin', 'identity', 'incident', 'quarantine', 'replica', 'shard']::name[]
     LOOP
         EXECUTE format('CREATE TRIGGER guard BEFORE UPDATE OR DELETE OR TRUNCATE ON ftchain.%I'
                        ' FOR EACH STATEMENT EXECUTE FUNCTION ftchain.refuse_change()', t);

@@ -637,7 +637,7 @@ END
 sub tamper
 {
 	my ($self, @statements) = @_;
-	my @guarded = qw(entry bundle block block_bundle main_chain control epoch_state origin);
+	my @guarded = qw(entry bundle block block_bundle main_chain control epoch_state origin shard);
 
 	$self->query(join(
 			";\n",
