@@ -72,7 +72,7 @@ test_domains(void **state)
 		"ftchain member id v1", "ftchain link v1", "ftchain message v1", "ftchain block v1",
 		"ftchain bundle v1", "ftchain control v1", "ftchain possession v1",
 		"ftchain stored v1", "ftchain link account v1", "ftchain presence v1",
-		"ftchain vote v1", "ftchain proof v1"
+		"ftchain vote v1", "ftchain proof v1", "ftchain kept v1"
 	};
 
 	(void) state;
