@@ -54,8 +54,14 @@ foreach my $node (@nodes)
 
 # The cache has its bounds, and a snapshot of long ago is no hindrance.
 $gamma->configure('ftchain.body_cache' => 0);
-$gamma->comes_to('SELECT count(*) FROM ftchain.cached_body c JOIN ftchain.blocks b ON b.id = c.block WHERE b.held',
-	'without a cache nothing of it stays', '0');
+# what could still give way is not let go: the chain goes on
+ok( FtchainCluster::wait_until(
+		'the end of the cache', 60,
+		sub {
+			push @acked, $alpha->append('"goes on"');
+			return $gamma->query('SELECT count(*) FROM ftchain.cached_body c JOIN ftchain.blocks b ON b.id = c.block WHERE b.held') eq '0';
+		}),
+	'without a cache nothing of it stays');
 $gamma->is_clean;
 my ($height) = split(/\n/, $gamma->query("$elsewhere LIMIT 1"));
 $gamma->configure('ftchain.body_cache' => undef);

@@ -48,13 +48,16 @@ my $of_three = $alpha->query($work);
 my $ids = join(', ', map { "'$_'" } split(/\n/, $alpha->query("SELECT id FROM ftchain.blocks WHERE id IN $bodies")));
 $_->stop foreach @left;
 
-# The fourth by itself has more work.
+# The fourth by itself has more work, and by so much that the three do not catch up when they are back.
+my $enough;
+
 $delta->start;
 ok( FtchainCluster::wait_until(
 		'more work of the other branch', 240,
 		sub {
 			push @acked, $delta->append('"alone"');
-			return $delta->query($work) gt $of_three;
+			$enough //= 8 + $delta->query('SELECT height FROM ftchain.status') if $delta->query($work) gt $of_three;
+			return defined $enough && $delta->query('SELECT height FROM ftchain.status') >= $enough;
 		}),
 	'the other branch has more work');
 $_->start foreach @left;
