@@ -60,8 +60,12 @@ ok( FtchainCluster::wait_until(
 			return defined $enough && $delta->query('SELECT height FROM ftchain.status') >= $enough;
 		}),
 	'the other branch has more work');
+note("three: $of_three; delta: " . $delta->query($work) . ' heights ' . $delta->query('SELECT height FROM ftchain.status') . " top $top fork $fork");
+note('delta has them: ' . $delta->query("SELECT count(*) FROM ftchain.main_chain WHERE block IN ($ids)") . ' / ' . $delta->query("SELECT count(*) FROM ftchain.block WHERE id IN ($ids)"));
+note('delta peers: ' . $delta->query("SELECT string_agg(server || ' ' || state, ', ') FROM ftchain.health"));
 $_->start foreach @left;
 FtchainCluster::converge('all agree in the end', 120, @nodes);
+note($_->name . ' work ' . $_->query($work) . ' heights ' . $_->query('SELECT height FROM ftchain.status') . ' incomplete ' . $_->query('SELECT count(*) FROM ftchain.incomplete_block') . ' best ' . $_->query("SELECT encode(work,'hex') FROM ftchain.block ORDER BY work DESC LIMIT 1") . ' ' . $_->query("SELECT string_agg(kind || ' ' || detail, '; ') FROM ftchain.incident WHERE kind LIKE '%reorg%'")) foreach @nodes;
 foreach my $node (@nodes)
 {
 	$node->gives("SELECT count(*) FROM ftchain.main_chain WHERE block IN ($ids)", '0', $node->name . ' has left the branch of the three');
