@@ -58,8 +58,7 @@ static FtcStmt branch_controls = {
 };
 
 static FtcStmt incomplete_put = {
-	.sql = "INSERT INTO ftchain.incomplete_block (block, chain, parent, proposer, since) VALUES ($1, $2, $3, $4,"
-	" coalesce((SELECT i.since FROM ftchain.incomplete_block i WHERE i.block = $3), now()))",
+	.sql = "INSERT INTO ftchain.incomplete_block (block, chain, parent, proposer, since) VALUES ($1, $2, $3, $4, now())",
 	.nargs = 4,
 	.argtypes = {BYTEAOID, INT4OID, BYTEAOID, BYTEAOID},
 };
@@ -130,10 +129,18 @@ static FtcStmt gone_wanted = {
 	.argtypes = {INT4OID},
 };
 
+/*
+ * A branch waits for the lowest of its blocks that are incomplete, and as long as
+ * its bodies keep coming that is another one all the time.
+ */
 static FtcStmt awaited = {
-	.sql = "SELECT DISTINCT i.proposer FROM ftchain.incomplete_block i JOIN ftchain.block b ON b.id = i.block"
-	" WHERE i.chain = $1 AND b.work > $2 AND i.since BETWEEN now() - $3 * interval '1 us' AND now()"
-	" LIMIT " CppAsString2(FTC_AWAITED_MAX),
+	.sql = "WITH RECURSIVE branch (block, proposer) AS (SELECT i.block, i.proposer FROM ftchain.incomplete_block i"
+	" WHERE i.chain = $1 AND i.since > clock_timestamp() - $3 * interval '1 us' AND i.since <= clock_timestamp()"
+	" AND NOT EXISTS (SELECT FROM ftchain.incomplete_block p WHERE p.block = i.parent)"
+	" UNION ALL SELECT i.block, i.proposer FROM branch a JOIN ftchain.incomplete_block i ON i.parent = a.block)"
+	" SELECT DISTINCT a.proposer FROM branch a JOIN ftchain.block b ON b.id = a.block"
+	" WHERE b.work > $2 LIMIT " CppAsString2(FTC_AWAITED_MAX),
+	.by_index = true,
 	.nargs = 3,
 	.argtypes = {INT4OID, BYTEAOID, FLOAT8OID},
 };

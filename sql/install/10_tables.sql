@@ -183,7 +183,7 @@ COMMENT ON COLUMN ftchain.incomplete_block.block IS 'block id';
 COMMENT ON COLUMN ftchain.incomplete_block.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.incomplete_block.parent IS 'id of the block before it';
 COMMENT ON COLUMN ftchain.incomplete_block.proposer IS 'member that proposed it';
-COMMENT ON COLUMN ftchain.incomplete_block.since IS 'since when its branch has waited for a body';
+COMMENT ON COLUMN ftchain.incomplete_block.since IS 'since when it has waited: for its body, if the block before it is complete';
 
 CREATE TABLE ftchain.main_chain (
     chain integer NOT NULL,
