@@ -47,7 +47,8 @@ FtchainCluster::converge('the three agree, still', 60, @left);
 # They seal nothing more before they have heard of the other branch.
 foreach my $node (@left)
 {
-	$node->configure('ftchain.databases' => '');
+	$node->query(q(ALTER SYSTEM SET ftchain.databases = ''));
+	$node->query('SELECT ftchain.stop()');
 	$node->comes_to('SELECT count(pid) FROM ftchain.worker_status()', $node->name . ' rests', '0');
 }
 my $work = q(SELECT encode(b.work, 'hex') FROM ftchain.main_chain m JOIN ftchain.block b ON b.id = m.block ORDER BY m.height DESC LIMIT 1);
@@ -67,11 +68,11 @@ $_->start foreach @left;
 ok( FtchainCluster::wait_until(
 		'the three to give way', 120,
 		sub {
-			$_->query('CALL ftchain.sync()') foreach @left;
+			$_->try_query('CALL ftchain.sync()') foreach @left;
 			return !grep { $_->query("SELECT count(*) FROM ftchain.main_chain WHERE block IN ($ids)") ne '0' } @left;
 		}),
 	'the three give way');
-$_->configure('ftchain.databases' => undef) foreach @left;
+$_->query('SELECT ftchain.start()') foreach @left;
 FtchainCluster::converge('all agree in the end', 120, @nodes);
 foreach my $node (@nodes)
 {
