@@ -76,11 +76,17 @@ static FtcStmt cached_strays = {
 	.argtypes = {INT4OID, BYTEAOID},
 };
 
-/* What never came is asked for again if it is still wanted. */
+/*
+ * What never came is asked for again if it is still wanted.  One that has given way
+ * (branch.c) is wanted for as long as nobody carries what it holds: cached_strays.
+ */
 static FtcStmt cached_forget = {
-	.sql = "DELETE FROM ftchain.cached_body c WHERE c.asked < now() - interval '1 h'"
+	.sql = "DELETE FROM ftchain.cached_body c WHERE c.chain = $1 AND c.asked < now() - interval '1 h'"
+	" AND EXISTS (SELECT FROM ftchain.main_chain m WHERE m.block = c.block)"
 	" AND EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
 	" WHERE b.block = c.block AND u.ids IS NULL)",
+	.nargs = 1,
+	.argtypes = {INT4OID},
 };
 
 /* What was wanted back is carried by the main chain again, in another block. */
@@ -266,7 +272,7 @@ ftc_reading_trim(const FtcChain *chain)
 			let_go(&cache, &blocks[i]);
 		ftc_unnest(outer);
 	}
-	ftc_run(&cached_forget, 0);
+	ftc_run(&cached_forget, Int32GetDatum(chain->id));
 }
 
 /* ----------------------------------------------------------------
