@@ -180,8 +180,8 @@ SELECT pg_catalog.int8larger(0, 1) FROM ftchain.peer_blocks(:'genesis', '{}', 2)
 SELECT pg_catalog.octet_length(block) IS NOT NULL FROM ftchain.peer_block(:'genesis', :'genesis');
 SELECT pg_catalog.octet_length(answer) FROM ftchain.peer_copies(:'genesis', 1, '{0}', 2);
 SELECT total, pg_catalog.octet_length(bytes) FROM ftchain.peer_body(:'genesis', :'genesis', 1, 0, 100);
-SELECT answer IS NULL AS none, pg_catalog.octet_length(signature) FROM ftchain.peer_prove(:'genesis', :'genesis', :'genesis', 0);
-SELECT head IS NULL AS none FROM ftchain.peer_shard(:'genesis', :'genesis', 0);
+SELECT answer IS NULL AS none, pg_catalog.octet_length(signature) FROM ftchain.peer_prove(:'genesis', :'genesis', :'genesis', 0, '');
+SELECT head IS NULL AS none FROM ftchain.peer_shard(:'genesis', :'genesis', 0, '');
 SELECT worker FROM ftchain.worker_status() WHERE false;
 SELECT server FROM ftchain.peer_status();
 SELECT ftchain.create_identity() IS NULL;

@@ -177,6 +177,7 @@ call_prove(FtcContact *c)
 	ftc_peer_arg_bytes(&args, ftc_slice(c->call.challenge.block.b, FTC_HASH_LEN));
 	ftc_peer_arg_bytes(&args, ftc_slice(c->call.challenge.nonce, FTC_NONCE_LEN));
 	ftc_peer_arg_int(&args, c->call.challenge.shard);
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.challenge.head, c->call.challenge.head_len));
 	(void) send_call(c, FTC_ASKED_PROOF, FTC_CALL_PROVE, &args);
 	return true;
 }
@@ -186,10 +187,11 @@ static bool
 call_shard(FtcContact *c)
 {
 	FtcPeerArgs args = {0};
+	FtcSlice	cut;
 
 	if (c->call.line->shard_at > ftc_clock_steady() || ftc_contact_count(c, FTC_ASKED_SHARD) >= SHARDS_MAX)
 		return false;
-	if (!ftc_shards_next_wanted(&c->call.chain, &c->peer.member, &c->call.block, &c->call.shard))
+	if (!ftc_shards_next_wanted(&c->call.chain, &c->peer.member, &c->call.block, &c->call.shard, &cut))
 	{
 		c->call.line->shard_at = ftc_clock_steady() + PROOFS_US;
 		return false;
@@ -197,6 +199,7 @@ call_shard(FtcContact *c)
 	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
 	ftc_peer_arg_bytes(&args, ftc_slice(c->call.block.b, FTC_HASH_LEN));
 	ftc_peer_arg_int(&args, c->call.shard);
+	ftc_peer_arg_bytes(&args, cut);
 	(void) send_call(c, FTC_ASKED_SHARD, FTC_CALL_SHARD, &args);
 	return true;
 }

@@ -63,9 +63,10 @@ static FtcStmt waiting_count = {
 	" WHERE b.block = m.block AND u.ids IS NULL))"
 
 static FtcStmt copy_at = {
-	.sql = "SELECT m.height, m.block, coalesce(s.number, -1) FROM ftchain.main_chain m"
+	.sql = "SELECT m.height, m.block, coalesce(s.number, -1), coalesce(s.head, '') FROM ftchain.main_chain m"
 	" LEFT JOIN ftchain.replica r ON r.block = m.block AND r.member = $2"
-	" LEFT JOIN ftchain.shard_copy s ON s.block = m.block AND s.member = $2"
+	" LEFT JOIN LATERAL (SELECT block, number, head FROM ftchain.shard_copy WHERE block = m.block AND member = $2"
+	" ORDER BY stated DESC, head LIMIT 1) s ON true"
 	" WHERE (r.block IS NOT NULL OR s.block IS NOT NULL) AND m.chain = $1 AND m.height >= $3 AND m.height < $4"
 	" AND NOT EXISTS (SELECT FROM ftchain.copy c WHERE c.block = m.block AND c.member = $2 AND c.nonce IS NOT NULL)"
 	CAN_JUDGE " ORDER BY m.height LIMIT 1",
@@ -75,7 +76,7 @@ static FtcStmt copy_at = {
 
 /* A lost one that was not asked for in a while. */
 static FtcStmt copy_lost = {
-	.sql = "SELECT m.height, m.block, c.shard FROM ftchain.copy c JOIN ftchain.main_chain m ON m.block = c.block"
+	.sql = "SELECT m.height, m.block, c.shard, c.head FROM ftchain.copy c JOIN ftchain.main_chain m ON m.block = c.block"
 	" WHERE c.chain = $1 AND c.member = $2 AND c.lost IS NOT NULL AND c.nonce IS NULL"
 	" AND (c.asked IS NULL OR c.asked < now() - $3 * interval '1 ms')" CAN_JUDGE
 	" ORDER BY c.asked NULLS FIRST LIMIT 1",
@@ -85,49 +86,45 @@ static FtcStmt copy_lost = {
 
 static FtcStmt challenge_take = {
 	.sql = "DELETE FROM ftchain.challenge WHERE (block, nonce) ="
-	" (SELECT block, nonce FROM ftchain.challenge WHERE block = $1 AND shard = $2 AND member = $3 LIMIT 1) RETURNING nonce, answer",
-	.nargs = 3,
-	.argtypes = {BYTEAOID, INT4OID, BYTEAOID},
+	" (SELECT block, nonce FROM ftchain.challenge WHERE block = $1 AND shard = $2 AND member = $3 AND head = $4 LIMIT 1)"
+	" RETURNING nonce, answer",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, INT4OID, BYTEAOID, BYTEAOID},
 };
 
-/* They may be of another way of cutting. */
+/* Those of before. */
 static FtcStmt challenges_drop = {
 	.sql = "DELETE FROM ftchain.challenge WHERE block = $1",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
 
-static FtcStmt shard_said = {
-	.sql = "SELECT FROM ftchain.shard_copy WHERE block = $1 AND member = $2 AND number = $3 AND head = $4",
+static FtcStmt challenge_put = {
+	.sql = "INSERT INTO ftchain.challenge (block, shard, nonce, answer, member, head) VALUES ($1, $2, $3, $4, $5, $6)",
+	.nargs = 6,
+	.argtypes = {BYTEAOID, INT4OID, BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt copy_draw = {
+	.sql = "INSERT INTO ftchain.copy (block, member, chain, height, nonce, answer, shard, head) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+	" ON CONFLICT (block, member, shard, head) DO UPDATE SET nonce = excluded.nonce, answer = excluded.answer, wrong = 0,"
+	" asked = NULL WHERE ftchain.copy.nonce IS NULL",
+	.nargs = 8,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, INT8OID, BYTEAOID, BYTEAOID, INT4OID, BYTEAOID},
+};
+
+static FtcStmt copy_drawn = {
+	.sql = "SELECT FROM ftchain.copy WHERE block = $1 AND member = $2 AND shard = $3 AND head = $4"
+	" AND nonce IS NOT NULL",
 	.nargs = 4,
 	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, BYTEAOID},
 };
 
-static FtcStmt challenge_put = {
-	.sql = "INSERT INTO ftchain.challenge (block, shard, nonce, answer, member) VALUES ($1, $2, $3, $4, $5)",
-	.nargs = 5,
-	.argtypes = {BYTEAOID, INT4OID, BYTEAOID, BYTEAOID, BYTEAOID},
-};
-
-static FtcStmt copy_draw = {
-	.sql = "INSERT INTO ftchain.copy (block, member, chain, height, nonce, answer, shard) VALUES ($1, $2, $3, $4, $5, $6, $7)"
-	" ON CONFLICT (block, member, shard) DO UPDATE SET nonce = excluded.nonce, answer = excluded.answer, wrong = 0,"
-	" asked = NULL WHERE ftchain.copy.nonce IS NULL",
-	.nargs = 7,
-	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, INT8OID, BYTEAOID, BYTEAOID, INT4OID},
-};
-
-static FtcStmt copy_drawn = {
-	.sql = "SELECT FROM ftchain.copy WHERE block = $1 AND member = $2 AND shard = $3 AND nonce IS NOT NULL",
-	.nargs = 3,
-	.argtypes = {BYTEAOID, BYTEAOID, INT4OID},
-};
-
 static FtcStmt copy_next = {
-	.sql = "UPDATE ftchain.copy SET asked = now() WHERE (block, member, shard) ="
-	" (SELECT block, member, shard FROM ftchain.copy WHERE chain = $1 AND member = $2 AND nonce IS NOT NULL"
+	.sql = "UPDATE ftchain.copy SET asked = now() WHERE (block, member, shard, head) ="
+	" (SELECT block, member, shard, head FROM ftchain.copy WHERE chain = $1 AND member = $2 AND nonce IS NOT NULL"
 	" AND (asked IS NULL OR asked <= now() - $3 * interval '1 ms') ORDER BY asked NULLS FIRST LIMIT 1)"
-	" RETURNING block, nonce, shard",
+	" RETURNING block, nonce, shard, head",
 	.nargs = 3,
 	.argtypes = {INT4OID, BYTEAOID, FLOAT8OID},
 };
@@ -135,36 +132,37 @@ static FtcStmt copy_next = {
 static FtcStmt copy_asked = {
 	.sql = "SELECT answer, wrong, lost IS NOT NULL, height,"
 	" CASE WHEN c.shard < 0 THEN EXISTS (SELECT FROM ftchain.replica r WHERE r.block = c.block AND r.member = c.member)"
-	" ELSE EXISTS (SELECT FROM ftchain.shard_copy s WHERE s.block = c.block AND s.member = c.member AND s.number = c.shard) END"
-	" FROM ftchain.copy c WHERE c.block = $1 AND c.member = $2 AND c.shard = $3 AND c.nonce = $4 FOR UPDATE",
-	.nargs = 4,
-	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, BYTEAOID},
+	" ELSE EXISTS (SELECT FROM ftchain.shard_copy s WHERE s.block = c.block AND s.member = c.member AND s.number = c.shard"
+	" AND s.head = c.head) END"
+	" FROM ftchain.copy c WHERE c.block = $1 AND c.member = $2 AND c.shard = $3 AND c.head = $4 AND c.nonce = $5 FOR UPDATE",
+	.nargs = 5,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, BYTEAOID, BYTEAOID},
 };
 
 static FtcStmt copy_wrong = {
-	.sql = "UPDATE ftchain.copy SET wrong = $4 WHERE block = $1 AND member = $2 AND shard = $3",
-	.nargs = 4,
-	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, INT4OID},
+	.sql = "UPDATE ftchain.copy SET wrong = $5 WHERE block = $1 AND member = $2 AND shard = $3 AND head = $4",
+	.nargs = 5,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, BYTEAOID, INT4OID},
 };
 
 static FtcStmt copy_proved = {
 	.sql = "UPDATE ftchain.copy SET nonce = NULL, answer = NULL, wrong = 0, proved = now(), lost = NULL, reason = NULL"
-	" WHERE block = $1 AND member = $2 AND shard = $3",
-	.nargs = 3,
-	.argtypes = {BYTEAOID, BYTEAOID, INT4OID},
+	" WHERE block = $1 AND member = $2 AND shard = $3 AND head = $4",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, BYTEAOID},
 };
 
 static FtcStmt copy_not_proved = {
-	.sql = "UPDATE ftchain.copy SET nonce = NULL, answer = NULL, wrong = 0, lost = coalesce(lost, now()), reason = $4"
-	" WHERE block = $1 AND member = $2 AND shard = $3",
-	.nargs = 4,
-	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, TEXTOID},
+	.sql = "UPDATE ftchain.copy SET nonce = NULL, answer = NULL, wrong = 0, lost = coalesce(lost, now()), reason = $5"
+	" WHERE block = $1 AND member = $2 AND shard = $3 AND head = $4",
+	.nargs = 5,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, BYTEAOID, TEXTOID},
 };
 
 static FtcStmt copy_drop = {
-	.sql = "DELETE FROM ftchain.copy WHERE block = $1 AND member = $2 AND shard = $3",
-	.nargs = 3,
-	.argtypes = {BYTEAOID, BYTEAOID, INT4OID},
+	.sql = "DELETE FROM ftchain.copy WHERE block = $1 AND member = $2 AND shard = $3 AND head = $4",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, BYTEAOID},
 };
 
 static FtcStmt loss_put = {
@@ -243,7 +241,7 @@ random_nonce(uint8 nonce[FTC_NONCE_LEN])
 
 /* A nonce and its answer, from the body, which must be sound, or from what is kept. */
 static bool
-make_challenge(const FtcChain *chain, const FtcHash *block, const FtcHash *member, int32 shard,
+make_challenge(const FtcChain *chain, const FtcHash *block, const FtcHash *member, int32 shard, FtcSlice head,
 			   uint8 nonce[FTC_NONCE_LEN], FtcHash *answer)
 {
 	FtcStored	stored;
@@ -258,8 +256,7 @@ make_challenge(const FtcChain *chain, const FtcHash *block, const FtcHash *membe
 			(uint32) shard >= made->cut.data + made->cut.parity)
 			return false;
 		/* of one that is cut otherwise nothing can be told */
-		if (ftc_run(&shard_said, ftc_hash_datum(block), ftc_hash_datum(member), Int32GetDatum(shard),
-					ftc_slice_datum(ftc_slice(made->head, FTC_SHARDS_HEAD_LEN))) == 0)
+		if (head.len != FTC_SHARDS_HEAD_LEN || memcmp(head.data, made->head, FTC_SHARDS_HEAD_LEN) != 0)
 			return false;
 		random_nonce(nonce);
 		*answer = ftc_proof_of(nonce, member, made->shards[shard]);
@@ -275,7 +272,8 @@ make_challenge(const FtcChain *chain, const FtcHash *block, const FtcHash *membe
 		*answer = ftc_proof_of(nonce, member, body);
 		return true;
 	}
-	if (ftc_run(&challenge_take, ftc_hash_datum(block), Int32GetDatum(shard), ftc_hash_datum(member)) == 0)
+	if (ftc_run(&challenge_take, ftc_hash_datum(block), Int32GetDatum(shard), ftc_hash_datum(member),
+				ftc_slice_datum(head)) == 0)
 		return false;
 	kept = ftc_slice_value(0, 0);
 	*answer = ftc_hash_value(0, 1);
@@ -286,23 +284,25 @@ make_challenge(const FtcChain *chain, const FtcHash *block, const FtcHash *membe
 }
 
 bool
-ftc_proofs_draw_for(const FtcChain *chain, const FtcHash *block, int64 height, const FtcHash *member, int32 shard)
+ftc_proofs_draw_for(const FtcChain *chain, const FtcHash *block, int64 height, const FtcHash *member, int32 shard,
+					FtcSlice head)
 {
 	uint8		nonce[FTC_NONCE_LEN];
 	FtcHash		answer;
 
 	/* it is dear, and one that is kept goes with it */
-	return !ftc_proofs_is_drawn(block, member, shard) &&
-		make_challenge(chain, block, member, shard, nonce, &answer) &&
+	return !ftc_proofs_is_drawn(block, member, shard, head) &&
+		make_challenge(chain, block, member, shard, head, nonce, &answer) &&
 		ftc_run(&copy_draw, ftc_hash_datum(block), ftc_hash_datum(member), Int32GetDatum(chain->id),
 				Int64GetDatum(height), ftc_slice_datum(ftc_slice(nonce, FTC_NONCE_LEN)),
-				ftc_hash_datum(&answer), Int32GetDatum(shard)) > 0;
+				ftc_hash_datum(&answer), Int32GetDatum(shard), ftc_slice_datum(head)) > 0;
 }
 
 bool
-ftc_proofs_is_drawn(const FtcHash *block, const FtcHash *member, int32 shard)
+ftc_proofs_is_drawn(const FtcHash *block, const FtcHash *member, int32 shard, FtcSlice head)
 {
-	return ftc_run(&copy_drawn, ftc_hash_datum(block), ftc_hash_datum(member), Int32GetDatum(shard)) > 0;
+	return ftc_run(&copy_drawn, ftc_hash_datum(block), ftc_hash_datum(member), Int32GetDatum(shard),
+				   ftc_slice_datum(head)) > 0;
 }
 
 static bool
@@ -357,8 +357,9 @@ draw_for_member(const FtcChain *chain, const FtcHash *member, int most)
 			int64		height = DatumGetInt64(ftc_value(0, 0));
 			FtcHash		block = ftc_hash_value(0, 1);
 			int32		shard = DatumGetInt32(ftc_value(0, 2));
+			FtcSlice	cut = ftc_slice_value(0, 3);
 
-			drawn += ftc_proofs_draw_for(chain, &block, height, member, shard);
+			drawn += ftc_proofs_draw_for(chain, &block, height, member, shard, cut);
 		}
 		ftc_unnest(outer);
 	}
@@ -388,7 +389,7 @@ ftc_proofs_draw(const FtcChain *chain, int most)
 
 /* For one member that keeps it. */
 static void
-keep_challenges(const FtcHash *block, const FtcHash *member, int32 shard, FtcSlice content, int n)
+keep_challenges(const FtcHash *block, const FtcHash *member, int32 shard, FtcSlice head, FtcSlice content, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
@@ -398,7 +399,8 @@ keep_challenges(const FtcHash *block, const FtcHash *member, int32 shard, FtcSli
 		random_nonce(nonce);
 		answer = ftc_proof_of(nonce, member, content);
 		ftc_run(&challenge_put, ftc_hash_datum(block), Int32GetDatum(shard),
-				ftc_slice_datum(ftc_slice(nonce, FTC_NONCE_LEN)), ftc_hash_datum(&answer), ftc_hash_datum(member));
+				ftc_slice_datum(ftc_slice(nonce, FTC_NONCE_LEN)), ftc_hash_datum(&answer), ftc_hash_datum(member),
+				ftc_slice_datum(head));
 	}
 }
 
@@ -408,17 +410,20 @@ ftc_proofs_keep(const FtcChain *chain, const FtcState *state, const FtcHash *blo
 	FtcSharded *made = palloc(sizeof(FtcSharded));
 	uint32		keepers[FTC_SHARDS_MAX];
 	int32		numbers[FTC_SHARDS_MAX];
+	FtcSlice	heads[FTC_SHARDS_MAX];
+	FtcSlice	head = ftc_slice(made->head, FTC_SHARDS_HEAD_LEN);
 	uint32	   *owners;
-	uint32		n = ftc_shards_owners(chain, state, block, keepers, numbers);
+	uint32		n = ftc_shards_owners(chain, state, block, keepers, numbers, heads);
 
 	ftc_run(&challenges_drop, ftc_hash_datum(block));
 	if (n > 0 && ftc_shards_make(chain, state, block, made))
 		for (uint32 i = 0; i < n; i++)
-			if (numbers[i] >= 0)
-				keep_challenges(block, &state->members[keepers[i]].id, numbers[i], made->shards[numbers[i]], KEPT_OF_SHARD);
+			if (numbers[i] >= 0 && memcmp(heads[i].data, head.data, head.len) == 0)
+				keep_challenges(block, &state->members[keepers[i]].id, numbers[i], head, made->shards[numbers[i]],
+								KEPT_OF_SHARD);
 	n = ftc_shards_count(state, block) > 0 ? 0 : ftc_place_owners(state, block, &owners);
 	for (uint32 i = 0; i < n; i++)
-		keep_challenges(block, &state->members[owners[i]].id, -1, body, KEPT);
+		keep_challenges(block, &state->members[owners[i]].id, -1, ftc_slice(NULL, 0), body, KEPT);
 }
 
 Datum
@@ -452,6 +457,7 @@ bool
 ftc_proofs_next(const FtcChain *chain, const FtcHash *member, FtcChallenge *challenge)
 {
 	FtcSlice	nonce;
+	FtcSlice	head;
 
 	if (ftc_run(&copy_next, Int32GetDatum(chain->id), ftc_hash_datum(member),
 				Float8GetDatum(Max(ftc_guc_proof_interval, ASK_LEAST_MS))) == 0)
@@ -459,8 +465,12 @@ ftc_proofs_next(const FtcChain *chain, const FtcHash *member, FtcChallenge *chal
 	challenge->block = ftc_hash_value(0, 0);
 	nonce = ftc_slice_value(0, 1);
 	challenge->shard = DatumGetInt32(ftc_value(0, 2));
-	if (nonce.len != FTC_NONCE_LEN)
+	head = ftc_slice_value(0, 3);
+	if (nonce.len != FTC_NONCE_LEN || head.len > FTC_SHARDS_HEAD_LEN)
 		return false;
+	challenge->head_len = head.len;
+	if (head.len > 0)
+		memcpy(challenge->head, head.data, head.len);
 	memcpy(challenge->nonce, nonce.data, FTC_NONCE_LEN);
 	return true;
 }
@@ -514,6 +524,7 @@ ftc_proofs_take(const FtcChain *chain, const FtcHash *member, const FtcChallenge
 	Datum		block = ftc_hash_datum(&challenge->block);
 	Datum		who = ftc_hash_datum(member);
 	Datum		shard = Int32GetDatum(challenge->shard);
+	Datum		head = ftc_slice_datum(ftc_slice(challenge->head, challenge->head_len));
 	FtcProof	proof = {0};
 	FtcHash		expected;
 	FtcProofAnswer given;
@@ -526,7 +537,7 @@ ftc_proofs_take(const FtcChain *chain, const FtcHash *member, const FtcChallenge
 	/* it may have let it go, and we have not heard of that */
 	if (word.len > 0)
 		(void) ftc_words_take(chain, word);
-	if (ftc_run(&copy_asked, block, who, shard,
+	if (ftc_run(&copy_asked, block, who, shard, head,
 				ftc_slice_datum(ftc_slice(challenge->nonce, FTC_NONCE_LEN))) == 0)
 		return;
 	expected = ftc_hash_value(0, 0);
@@ -536,7 +547,7 @@ ftc_proofs_take(const FtcChain *chain, const FtcHash *member, const FtcChallenge
 	if (!DatumGetBool(ftc_value(0, 4)))
 	{
 		/* it has taken its word back meanwhile */
-		ftc_run(&copy_drop, block, who, shard);
+		ftc_run(&copy_drop, block, who, shard, head);
 		return;
 	}
 	given = judge_answer(member, challenge, &expected, answer, signature);
@@ -546,11 +557,11 @@ ftc_proofs_take(const FtcChain *chain, const FtcHash *member, const FtcChallenge
 	if (given == FTC_PROOF_NONE)
 		return;
 	if (verdict == FTC_PROOF_AGAIN)
-		ftc_run(&copy_wrong, block, who, shard, Int32GetDatum((int32) proof.wrong));
+		ftc_run(&copy_wrong, block, who, shard, head, Int32GetDatum((int32) proof.wrong));
 	else if (proof.lost)
-		ftc_run(&copy_not_proved, block, who, shard, CStringGetTextDatum(reason));
+		ftc_run(&copy_not_proved, block, who, shard, head, CStringGetTextDatum(reason));
 	else
-		ftc_run(&copy_proved, block, who, shard);
+		ftc_run(&copy_proved, block, who, shard, head);
 	if (verdict == FTC_PROOF_LOST)
 		note_lost(chain, member, &challenge->block, height, reason);
 	else if (verdict == FTC_PROOF_FOUND)
@@ -626,13 +637,13 @@ ftc_proofs_prune(void)
 
 /* The answer; zero if the body is not here. */
 static FtcHash
-answer_for(const FtcChain *chain, const FtcHash *member, const FtcHash *block, int32 shard, const uint8 *nonce)
+answer_for(const FtcChain *chain, const FtcHash *member, const FtcHash *block, int32 shard, FtcSlice head, const uint8 *nonce)
 {
 	FtcStored	stored;
 	FtcSlice	body;
 
 	if (shard >= 0)
-		return ftc_shards_load(chain, block, shard, &body) ? ftc_proof_of(nonce, member, body) : ftc_hash_zero;
+		return ftc_shards_load(chain, block, shard, head, &body) ? ftc_proof_of(nonce, member, body) : ftc_hash_zero;
 	if (!ftc_store_load(block, &stored) || stored.chain != chain->id || !ftc_store_has_body(block) ||
 		!ftc_store_load_body(chain->id, block, stored.block.manifest, &body))
 		return ftc_hash_zero;
@@ -651,6 +662,7 @@ ftchain_peer_prove(PG_FUNCTION_ARGS)
 	FtcHash		digest;
 	FtcSignature signature;
 	FtcSlice	nonce;
+	FtcSlice	head;
 	FtcSlice	word;
 	Datum		values[3];
 	bool		nulls[3] = {false};
@@ -659,13 +671,14 @@ ftchain_peer_prove(PG_FUNCTION_ARGS)
 	genesis = ftc_arg_hash(PG_GETARG_DATUM(0), "genesis");
 	block = ftc_arg_hash(PG_GETARG_DATUM(1), "id");
 	nonce = ftc_datum_slice(PG_GETARG_DATUM(2));
+	head = ftc_datum_slice(PG_GETARG_DATUM(4));
 	if (nonce.len != FTC_NONCE_LEN)
 		ftc_refuse(FTC_BAD_LENGTH, "nonce");
 	ftc_memory_keep();
 	ftc_enter(&scope);
 	ftc_serve_need_chain(&chain, &genesis);
 	ftc_identity_need(&self);
-	answer = answer_for(&chain, &self.member, &block, PG_GETARG_INT32(3), nonce.data);
+	answer = answer_for(&chain, &self.member, &block, PG_GETARG_INT32(3), head, nonce.data);
 	digest = ftc_proof_digest(&block, &self.member, nonce.data, &answer);
 	ftc_keys_sign(FTC_DOMAIN_PROOF, &ftc_hash_zero, &digest, &signature);
 	word = ftc_words_get(&block, &self.member);

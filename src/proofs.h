@@ -13,6 +13,7 @@
 
 #include "chain.h"
 #include "core/copy.h"
+#include "core/shards.h"
 #include "core/state.h"
 
 /*
@@ -21,12 +22,12 @@
  */
 extern int	ftc_proofs_draw(const FtcChain *chain, int most);
 
-/* The same for one copy, whole (-1) or a shard, unless it waits already. */
+/* The same for one copy, whole (-1, without a head) or a shard of a cut, unless it waits already. */
 extern bool ftc_proofs_draw_for(const FtcChain *chain, const FtcHash *block, int64 height, const FtcHash *member,
-								int32 shard);
+								int32 shard, FtcSlice head);
 
 /* Does one wait for an answer? */
-extern bool ftc_proofs_is_drawn(const FtcHash *block, const FtcHash *member, int32 shard);
+extern bool ftc_proofs_is_drawn(const FtcHash *block, const FtcHash *member, int32 shard, FtcSlice head);
 
 /* Challenges for a body that goes, while it is still here. */
 extern void ftc_proofs_keep(const FtcChain *chain, const FtcState *state, const FtcHash *block, FtcSlice body);
@@ -36,6 +37,8 @@ typedef struct FtcChallenge
 {
 	FtcHash		block;
 	int32		shard;			/* -1: the whole body */
+	size_t		head_len;		/* 0: the whole body */
+	uint8		head[FTC_SHARDS_HEAD_LEN];
 	uint8		nonce[FTC_NONCE_LEN];
 } FtcChallenge;
 

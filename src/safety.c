@@ -50,10 +50,11 @@ static FtcStmt blocks_with_bodies = {
 static FtcStmt copies_known = {
 	.sql = "SELECT r.member, r.stated, c.proved, c.asked, c.lost, c.reason, r.number"
 	" FROM (SELECT coalesce(k.member, s.member) AS member, coalesce(k.stated, s.stated) AS stated,"
-	" CASE WHEN k.member IS NULL THEN s.number END AS number"
+	" CASE WHEN k.member IS NULL THEN s.number END AS number, CASE WHEN k.member IS NULL THEN s.head END AS head"
 	" FROM (SELECT * FROM ftchain.replica WHERE block = $1) k"
-	" FULL JOIN (SELECT * FROM ftchain.shard_copy WHERE block = $1) s ON s.member = k.member) r"
-	" LEFT JOIN (SELECT * FROM ftchain.copy WHERE block = $1) c ON c.member = r.member AND c.shard = coalesce(r.number, -1)",
+	" FULL JOIN (SELECT DISTINCT ON (member) * FROM ftchain.shard_copy WHERE block = $1 ORDER BY member, stated DESC) s"
+	" ON s.member = k.member) r"
+	" LEFT JOIN (SELECT * FROM ftchain.copy WHERE block = $1) c ON c.member = r.member AND c.shard = coalesce(r.number, -1) AND c.head = coalesce(r.head, '')",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };

@@ -7,6 +7,9 @@
  * row of shard_copy; the others are told) -> gone, with the way of cutting.  One that
  * is fetched only to restore a body is a part, and goes with it.
  *
+ * A cut is a head (core/shards.h); its first four bytes are how a body is cut.  Shards
+ * of more than one are kept at a time where the chain has changed that.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -42,21 +45,29 @@ PG_FUNCTION_INFO_V1(ftchain_peer_shard);
 #define RESTORED_AT_ONCE 10
 
 static FtcStmt shard_get = {
-	.sql = "SELECT head, content, path FROM ftchain.shard WHERE block = $1 AND number = $2",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, INT4OID},
+	.sql = "SELECT head, content, path FROM ftchain.shard WHERE block = $1 AND number = $2"
+	" AND substr(head, 1, length($3)) = $3 ORDER BY kept DESC LIMIT 1",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, INT4OID, BYTEAOID},
 };
 
 static FtcStmt shard_mine = {
-	.sql = "SELECT content FROM ftchain.shard WHERE block = $1 AND number = $2 AND chain = $3 AND kept",
-	.nargs = 3,
-	.argtypes = {BYTEAOID, INT4OID, INT4OID},
+	.sql = "SELECT content FROM ftchain.shard WHERE block = $1 AND number = $2 AND chain = $3 AND kept AND head = $4",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, INT4OID, INT4OID, BYTEAOID},
 };
 
 static FtcStmt shard_kept = {
 	.sql = "SELECT number, head FROM ftchain.shard WHERE block = $1 AND kept",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
+};
+
+/* Is one kept that is cut otherwise? */
+static FtcStmt old_kept = {
+	.sql = "SELECT FROM ftchain.shard WHERE block = $1 AND kept AND substr(head, 1, 4) <> $2 LIMIT 1",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
 };
 
 static FtcStmt any_kept = {
@@ -67,23 +78,31 @@ static FtcStmt any_kept = {
 
 static FtcStmt shard_put = {
 	.sql = "INSERT INTO ftchain.shard (block, number, chain, height, kept, head, content, path)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (block, number) DO UPDATE SET kept = ftchain.shard.kept OR excluded.kept,"
-	" head = excluded.head, content = excluded.content, path = excluded.path, checked = now()",
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (block, head, number) DO UPDATE SET kept = ftchain.shard.kept OR excluded.kept,"
+	" content = excluded.content, path = excluded.path, checked = now()",
 	.nargs = 8,
 	.argtypes = {BYTEAOID, INT4OID, INT4OID, INT8OID, BOOLOID, BYTEAOID, BYTEAOID, BYTEAOID},
 };
 
-static FtcStmt shard_drop = {
-	.sql = "DELETE FROM ftchain.shard WHERE block = $1 AND (NOT kept OR $2)",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, BOOLOID},
+static FtcStmt parts_drop = {
+	.sql = "DELETE FROM ftchain.shard WHERE block = $1 AND NOT kept",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
 };
 
-/* When another one has taken its place. */
+/* Those of a way of cutting, or all but those. */
+static FtcStmt shard_drop_cut = {
+	.sql = "DELETE FROM ftchain.shard WHERE block = $1 AND kept AND (substr(head, 1, 4) = $2) = $3",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, BYTEAOID, BOOLOID},
+};
+
+/* When another one of that way of cutting has taken its place. */
 static FtcStmt shard_drop_others = {
-	.sql = "DELETE FROM ftchain.shard WHERE block = $1 AND kept AND number <> $2",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, INT4OID},
+	.sql = "DELETE FROM ftchain.shard WHERE block = $1 AND kept AND substr(head, 1, 4) = substr($3, 1, 4)"
+	" AND (number, head) <> ($2, $3)",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, INT4OID, BYTEAOID},
 };
 
 /* Of one way of cutting, that made no body. */
@@ -94,9 +113,9 @@ static FtcStmt shard_drop_head = {
 };
 
 static FtcStmt shard_drop_one = {
-	.sql = "DELETE FROM ftchain.shard WHERE block = $1 AND number = $2",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, INT4OID},
+	.sql = "DELETE FROM ftchain.shard WHERE block = $1 AND number = $2 AND head = $3",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, INT4OID, BYTEAOID},
 };
 
 static FtcStmt copies_drop_head = {
@@ -121,7 +140,7 @@ static FtcStmt shards_of = {
 
 #define SHARD_COPIES \
 	"SELECT s.member, s.number, s.head FROM ftchain.shard_copy s WHERE s.block = $1 AND NOT EXISTS" \
-	" (SELECT FROM ftchain.copy c WHERE c.block = s.block AND c.member = s.member AND c.shard = s.number" \
+	" (SELECT FROM ftchain.copy c WHERE c.block = s.block AND c.member = s.member AND c.shard = s.number AND c.head = s.head" \
 	" AND c.lost IS NOT NULL)"
 
 static FtcStmt shard_copies = {
@@ -136,59 +155,69 @@ static FtcStmt shard_copies_beside = {
 	.argtypes = {BYTEAOID},
 };
 
-/* Those that fit together, of which most members keep one. */
+/* Those that fit together: of a cut of which there are enough, and of which most members keep one. */
 static FtcStmt parts_there = {
 	.sql = "SELECT DISTINCT s.number, s.head FROM ftchain.shard_copy s WHERE s.block = $1 AND s.head ="
-	" (SELECT h.head FROM ftchain.shard_copy h WHERE h.block = $1 GROUP BY h.head ORDER BY count(*) DESC, h.head LIMIT 1)"
+	" (SELECT h.head FROM ftchain.shard_copy h WHERE h.block = $1 GROUP BY h.head"
+	" ORDER BY count(DISTINCT h.number) >= get_byte(h.head, 2) DESC, count(*) DESC, h.head LIMIT 1)"
 	" ORDER BY s.number",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
 
 static FtcStmt wanted_put = {
-	.sql = "INSERT INTO ftchain.wanted_shard (block, number, chain, height, kept) VALUES ($1, $2, $3, $4, $5)"
-	" ON CONFLICT (block, number) DO UPDATE SET kept = ftchain.wanted_shard.kept OR excluded.kept"
+	.sql = "INSERT INTO ftchain.wanted_shard (block, number, chain, height, kept, cut) VALUES ($1, $2, $3, $4, $5, $6)"
+	" ON CONFLICT (block, number, cut) DO UPDATE SET kept = ftchain.wanted_shard.kept OR excluded.kept"
 	" WHERE ftchain.wanted_shard.kept <> (ftchain.wanted_shard.kept OR excluded.kept)",
-	.nargs = 5,
-	.argtypes = {BYTEAOID, INT4OID, INT4OID, INT8OID, BOOLOID},
+	.nargs = 6,
+	.argtypes = {BYTEAOID, INT4OID, INT4OID, INT8OID, BOOLOID, BYTEAOID},
 };
 
 static FtcStmt wanted_drop = {
-	.sql = "DELETE FROM ftchain.wanted_shard WHERE block = $1 AND ($2 < 0 OR number = $2)",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, INT4OID},
+	.sql = "DELETE FROM ftchain.wanted_shard WHERE block = $1 AND number = $2 AND cut = substr($3, 1, length(cut))",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, INT4OID, BYTEAOID},
 };
 
-/* To be kept, in another place of the ring than now. */
+static FtcStmt wanted_drop_all = {
+	.sql = "DELETE FROM ftchain.wanted_shard WHERE block = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+/* To be kept, in another place of the ring than now, or cut otherwise. */
 static FtcStmt wanted_drop_others = {
-	.sql = "DELETE FROM ftchain.wanted_shard WHERE block = $1 AND kept AND number <> $2",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, INT4OID},
+	.sql = "DELETE FROM ftchain.wanted_shard WHERE block = $1 AND kept AND (number, cut) <> ($2, $3)",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, INT4OID, BYTEAOID},
 };
 
 static FtcStmt wanted_get = {
-	.sql = "SELECT kept, height FROM ftchain.wanted_shard WHERE block = $1 AND number = $2",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, INT4OID},
+	.sql = "SELECT kept, height FROM ftchain.wanted_shard WHERE block = $1 AND number = $2"
+	" AND cut = substr($3, 1, length(cut)) ORDER BY kept DESC LIMIT 1",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, INT4OID, BYTEAOID},
 };
 
 /* For long: whoever is there and may have it was asked. */
 static FtcStmt wanted_long = {
-	.sql = "SELECT FROM ftchain.wanted_shard WHERE block = $1 AND number = $2 AND since < now() - interval '10 s'"
+	.sql = "SELECT FROM ftchain.wanted_shard WHERE block = $1 AND number = $2 AND cut = $3 AND since < now() - interval '10 s'"
 	" AND (tried IS NOT NULL OR NOT EXISTS (SELECT FROM ftchain.shard_copy s JOIN ftchain.peer_health h"
-	" ON h.member = s.member WHERE s.block = $1 AND s.number = $2 AND h.state NOT IN ('down', 'out')))",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, INT4OID},
+	" ON h.member = s.member WHERE s.block = $1 AND s.number = $2 AND substr(s.head, 1, 4) = $3"
+	" AND h.state NOT IN ('down', 'out')))",
+	.nargs = 3,
+	.argtypes = {BYTEAOID, INT4OID, BYTEAOID},
 };
 
 /* One that this member keeps, or can make. */
 static FtcStmt wanted_next = {
-	.sql = "UPDATE ftchain.wanted_shard SET tried = now() WHERE (block, number) ="
-	" (SELECT w.block, w.number FROM ftchain.wanted_shard w WHERE w.chain = $1"
+	.sql = "UPDATE ftchain.wanted_shard SET tried = now() WHERE (block, number, cut) ="
+	" (SELECT w.block, w.number, w.cut FROM ftchain.wanted_shard w WHERE w.chain = $1"
 	" AND (w.tried IS NULL OR w.tried < now() - interval '2 s')"
-	" AND (EXISTS (SELECT FROM ftchain.shard_copy s WHERE s.block = w.block AND s.member = $2 AND s.number = w.number)"
+	" AND (EXISTS (SELECT FROM ftchain.shard_copy s WHERE s.block = w.block AND s.member = $2 AND s.number = w.number"
+	" AND substr(s.head, 1, length(w.cut)) = w.cut)"
 	" OR EXISTS (SELECT FROM ftchain.replica r WHERE r.block = w.block AND r.member = $2))"
-	" ORDER BY w.tried NULLS FIRST, w.height LIMIT 1) RETURNING block, number",
+	" ORDER BY w.tried NULLS FIRST, w.height LIMIT 1) RETURNING block, number, cut",
 	.nargs = 2,
 	.argtypes = {INT4OID, BYTEAOID},
 };
@@ -254,6 +283,17 @@ is_cut_so(const FtcState *state, FtcSlice head)
 		decoded.cut.parity == state->params.shard_parity;
 }
 
+/* How the state says to cut. */
+static FtcSlice
+cut_of(const FtcState *state)
+{
+	FtcShardsHead head = {.cut = {.data = state->params.shard_data,.parity = state->params.shard_parity}};
+	uint8	   *bytes = palloc(FTC_SHARDS_HEAD_LEN);
+
+	ftc_shards_head_encode(&head, bytes);
+	return ftc_slice(bytes, 4);
+}
+
 bool
 ftc_shards_make(const FtcChain *chain, const FtcState *state, const FtcHash *block, FtcSharded *made)
 {
@@ -282,9 +322,10 @@ ftc_shards_make(const FtcChain *chain, const FtcState *state, const FtcHash *blo
 }
 
 bool
-ftc_shards_load(const FtcChain *chain, const FtcHash *block, int32 number, FtcSlice *content)
+ftc_shards_load(const FtcChain *chain, const FtcHash *block, int32 number, FtcSlice head, FtcSlice *content)
 {
-	if (ftc_run(&shard_mine, ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(chain->id)) == 0)
+	if (ftc_run(&shard_mine, ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(chain->id),
+				ftc_slice_datum(head)) == 0)
 		return false;
 	*content = ftc_slice_value(0, 0);
 	return true;
@@ -306,8 +347,8 @@ keep_shard(const FtcChain *chain, const FtcHash *block, int64 height, int32 numb
 	ftc_store_write(&shard_put, FTC_ARGS(ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(chain->id), Int64GetDatum(height),
 										 BoolGetDatum(true), ftc_slice_datum(head), ftc_slice_datum(content), ftc_slice_datum(path)), NULL);
 	/* what it replaces goes now, and not before */
-	ftc_store_write(&shard_drop_others, FTC_ARGS(ftc_hash_datum(block), Int32GetDatum(number)), NULL);
-	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(number));
+	ftc_store_write(&shard_drop_others, FTC_ARGS(ftc_hash_datum(block), Int32GetDatum(number), ftc_slice_datum(head)), NULL);
+	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(number), ftc_slice_datum(head));
 	ftc_words_say(chain, block);
 }
 
@@ -317,7 +358,8 @@ keep_shard(const FtcChain *chain, const FtcHash *block, int64 height, int32 numb
  */
 
 uint32
-ftc_shards_owners(const FtcChain *chain, const FtcState *state, const FtcHash *block, uint32 *owners, int32 *numbers)
+ftc_shards_owners(const FtcChain *chain, const FtcState *state, const FtcHash *block, uint32 *owners, int32 *numbers,
+				  FtcSlice *heads)
 {
 	uint32		wanted = (uint32) state->params.shard_data + state->params.shard_parity;
 	uint32		n;
@@ -332,10 +374,14 @@ ftc_shards_owners(const FtcChain *chain, const FtcState *state, const FtcHash *b
 	for (uint64 row = 0; row < rows; row++)
 	{
 		FtcHash		member = ftc_hash_value(row, 0);
+		FtcSlice	head = ftc_slice_value(row, 2);
 
 		for (uint32 i = 0; i < n; i++)
-			if (ftc_hash_equal(&state->members[owners[i]].id, &member) && is_cut_so(state, ftc_slice_value(row, 2)))
+			if (ftc_hash_equal(&state->members[owners[i]].id, &member) && is_cut_so(state, head))
+			{
 				numbers[i] = DatumGetInt32(ftc_value(row, 1));
+				heads[i] = head;
+			}
 	}
 	return n;
 }
@@ -409,13 +455,18 @@ is_row_sound(const FtcHash *block, uint64 row)
 }
 
 bool
-ftc_shards_is_sound(const FtcHash *block, int32 number)
+ftc_shards_is_sound(const FtcHash *block, int32 number, FtcSlice head)
 {
 	uint64		rows = ftc_run(&shards_of, ftc_hash_datum(block));
 
 	for (uint64 row = 0; row < rows; row++)
-		if (DatumGetInt32(ftc_value(row, 0)) == number && DatumGetBool(ftc_value(row, 4)))
+	{
+		FtcSlice	said = ftc_slice_value(row, 1);
+
+		if (DatumGetInt32(ftc_value(row, 0)) == number && DatumGetBool(ftc_value(row, 4)) &&
+			said.len == head.len && memcmp(said.data, head.data, head.len) == 0)
 			return is_row_sound(block, row);
+	}
 	return false;
 }
 
@@ -423,16 +474,28 @@ void
 ftc_shards_look_at_own(const FtcChain *chain, const FtcHash *block)
 {
 	FtcStored	stored;
-	int32		number;
+	FtcSlice	heads[FTC_SHARDS_MAX];
+	int32		numbers[FTC_SHARDS_MAX];
+	uint64		n = Min(ftc_run(&shard_kept, ftc_hash_datum(block)), FTC_SHARDS_MAX);
+	bool		damaged = false;
 
-	if (ftc_run(&shard_kept, ftc_hash_datum(block)) == 0)
+	for (uint64 i = 0; i < n; i++)
+	{
+		numbers[i] = DatumGetInt32(ftc_value(i, 0));
+		heads[i] = ftc_slice_value(i, 1);
+	}
+	for (uint64 i = 0; i < n; i++)
+	{
+		if (ftc_shards_is_sound(block, numbers[i], heads[i]) || !ftc_store_load(block, &stored))
+			continue;
+		ftc_store_incident(chain->id, "shard damaged", (int64) stored.header.height, block, NULL,
+						   psprintf("shard %d does not fit its root: it is made anew", numbers[i]));
+		ftc_store_write(&shard_drop_one, FTC_ARGS(ftc_hash_datum(block), Int32GetDatum(numbers[i]), ftc_slice_datum(heads[i])),
+						NULL);
+		damaged = true;
+	}
+	if (!damaged)
 		return;
-	number = DatumGetInt32(ftc_value(0, 0));
-	if (ftc_shards_is_sound(block, number) || !ftc_store_load(block, &stored))
-		return;
-	ftc_store_incident(chain->id, "shard damaged", (int64) stored.header.height, block, NULL,
-					   psprintf("shard %d does not fit its root: it is made anew", number));
-	ftc_store_write(&shard_drop_one, FTC_ARGS(ftc_hash_datum(block), Int32GetDatum(number)), NULL);
 	ftc_words_say(chain, block);
 	ftc_wake_at_commit(FTC_WAKE_KEEPER);
 }
@@ -483,7 +546,7 @@ drop_wrong(const FtcChain *chain, const FtcHash *block, int64 height, FtcSlice h
 	ftc_run(&copies_drop_head, ftc_hash_datum(block), ftc_slice_datum(head));
 	if (ftc_store_write(&shard_drop_head, FTC_ARGS(ftc_hash_datum(block), ftc_slice_datum(head)), NULL) > 0)
 		ftc_wake_at_commit(FTC_WAKE_KEEPER);
-	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(-1));
+	ftc_run(&wanted_drop_all, ftc_hash_datum(block));
 }
 
 /* True if it was. */
@@ -507,8 +570,8 @@ restore(const FtcChain *chain, const FtcHash *block, int64 height)
 		drop_wrong(chain, block, height, parts->bytes, reason);
 		return false;
 	}
-	ftc_store_write(&shard_drop, FTC_ARGS(ftc_hash_datum(block), BoolGetDatum(false)), NULL);
-	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(-1));
+	ftc_store_write(&parts_drop, FTC_ARGS(ftc_hash_datum(block)), NULL);
+	ftc_run(&wanted_drop_all, ftc_hash_datum(block));
 	return true;
 }
 
@@ -519,15 +582,19 @@ want_parts(const FtcChain *chain, const FtcHash *block, int64 height, bool all)
 	uint64		rows = ftc_run(&parts_there, ftc_hash_datum(block));
 	int32	   *numbers = palloc(Max(rows, 1) * sizeof(int32));
 	FtcShardsHead head;
+	FtcSlice	cut;
 
-	if (rows == 0 || ftc_shards_head_decode(&head, ftc_slice_value(0, 1)) != FTC_OK)
+	if (rows == 0)
+		return;
+	cut = ftc_slice_value(0, 1);
+	if (ftc_shards_head_decode(&head, cut) != FTC_OK)
 		return;
 	for (uint64 i = 0; i < rows; i++)
 		numbers[i] = DatumGetInt32(ftc_value(i, 0));
 	for (uint64 i = 0; i < rows && (all || i < head.cut.data); i++)
-		if (ftc_run(&shard_get, ftc_hash_datum(block), Int32GetDatum(numbers[i])) == 0 &&
+		if (ftc_run(&shard_get, ftc_hash_datum(block), Int32GetDatum(numbers[i]), ftc_slice_datum(cut)) == 0 &&
 			ftc_run(&wanted_put, ftc_hash_datum(block), Int32GetDatum(numbers[i]), Int32GetDatum(chain->id),
-					Int64GetDatum(height), BoolGetDatum(false)) > 0)
+					Int64GetDatum(height), BoolGetDatum(false), ftc_slice_datum(cut)) > 0)
 			ftc_wake_at_commit(FTC_WAKE_COURIER);
 }
 
@@ -537,12 +604,13 @@ want_parts(const FtcChain *chain, const FtcHash *block, int64 height, bool all)
  */
 
 bool
-ftc_shards_next_wanted(const FtcChain *chain, const FtcHash *member, FtcHash *block, int32 *number)
+ftc_shards_next_wanted(const FtcChain *chain, const FtcHash *member, FtcHash *block, int32 *number, FtcSlice *cut)
 {
 	if (ftc_run(&wanted_next, Int32GetDatum(chain->id), ftc_hash_datum(member)) == 0)
 		return false;
 	*block = ftc_hash_value(0, 0);
 	*number = DatumGetInt32(ftc_value(0, 1));
+	*cut = ftc_slice_value(0, 2);
 	return true;
 }
 
@@ -582,7 +650,7 @@ ftc_shards_take(const FtcChain *chain, const FtcHash *block, int32 number, FtcSl
 	if (reason != FTC_OK)
 		return reason;
 	ftc_chain_lock(chain->id);
-	if (ftc_run(&wanted_get, ftc_hash_datum(block), Int32GetDatum(number)) == 0)
+	if (ftc_run(&wanted_get, ftc_hash_datum(block), Int32GetDatum(number), ftc_slice_datum(head)) == 0)
 		return FTC_OK;
 	kept = DatumGetBool(ftc_value(0, 0));
 	height = DatumGetInt64(ftc_value(0, 1));
@@ -590,7 +658,7 @@ ftc_shards_take(const FtcChain *chain, const FtcHash *block, int32 number, FtcSl
 		return FTC_BAD_ROOT;
 	ftc_run(&traffic_add, Int32GetDatum(chain->id), CStringGetTextDatum(kept ? "shards" : "parts"),
 			Int64GetDatum((int64) content.len));
-	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(number));
+	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(number), ftc_slice_datum(head));
 	if (kept && is_cut_so(ftc_branch_current_state(chain->id), head))
 		keep_shard(chain, block, height, number, head, path, content);
 	else if (!kept)
@@ -618,11 +686,12 @@ typedef struct Turn
 	int			drawn;
 } Turn;
 
-/* One that belongs to another way of cutting, or elsewhere: its whole copy or its owners count. */
+/* Those of other ways of cutting, or that of the present one, which belongs elsewhere. */
 static void
-let_go(Turn *t, const FtcHash *block)
+let_go(Turn *t, const FtcHash *block, bool is_so)
 {
-	ftc_store_write(&shard_drop, FTC_ARGS(ftc_hash_datum(block), BoolGetDatum(true)), NULL);
+	ftc_store_write(&shard_drop_cut, FTC_ARGS(ftc_hash_datum(block), ftc_slice_datum(cut_of(t->state)), BoolGetDatum(is_so)),
+					NULL);
 	ftc_words_say(t->chain, block);
 	t->made++;
 }
@@ -631,8 +700,9 @@ static void
 want_or_make(Turn *t, const FtcHash *block, int64 height, int32 number)
 {
 	FtcSharded	made;
+	Datum		cut = ftc_slice_datum(cut_of(t->state));
 
-	ftc_run(&wanted_drop_others, ftc_hash_datum(block), Int32GetDatum(number));
+	ftc_run(&wanted_drop_others, ftc_hash_datum(block), Int32GetDatum(number), cut);
 	if (ftc_shards_make(t->chain, t->state, block, &made))
 	{
 		keep_shard(t->chain, block, height, number, ftc_slice(made.head, FTC_SHARDS_HEAD_LEN), path_of(&made, number),
@@ -640,13 +710,13 @@ want_or_make(Turn *t, const FtcHash *block, int64 height, int32 number)
 		t->made++;
 	}
 	else if (ftc_run(&wanted_put, ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(t->chain->id),
-					 Int64GetDatum(height), BoolGetDatum(true)) > 0)
+					 Int64GetDatum(height), BoolGetDatum(true), cut) > 0)
 	{
 		t->wanted++;
 		ftc_wake_at_commit(FTC_WAKE_COURIER);
 	}
 	/* whoever kept it is gone: it is made from the body, and that from others */
-	else if (ftc_run(&wanted_long, ftc_hash_datum(block), Int32GetDatum(number)) > 0)
+	else if (ftc_run(&wanted_long, ftc_hash_datum(block), Int32GetDatum(number), cut) > 0)
 		ftc_reading_want(t->chain, block);
 }
 
@@ -661,24 +731,29 @@ is_mine_wrong(Turn *t, const FtcHash *block, FtcSlice head)
 	return is_outvoted(block, head);
 }
 
-/* Those of another way of cutting go when whole copies are back, others when they are not needed. */
+/*
+ * What nobody asks for goes when the body is proved to be stored as the chain wants
+ * it now: in shards, as soon as there are enough of these, or whole.
+ */
 static bool
-may_go(Turn *t, const FtcHash *block, int64 height, bool is_so)
+may_go(Turn *t, const FtcHash *block, int64 height)
 {
 	if (ftc_guc_trim_after < 0)
 		return false;
-	return is_so ? ftc_trim_is_proved(t->chain, t->state, block, height, &t->drawn)
+	return has_shards(t->state) && ftc_shards_count(t->state, block) > t->state->params.shard_data
+		? ftc_trim_is_proved(t->chain, t->state, block, height, &t->drawn)
 		: ftc_trim_is_proved_whole(t->chain, t->state, block, height, &t->drawn);
 }
 
 /* An earlier member of the ring keeps the same number: has it shown that? */
 static bool
-is_kept_elsewhere(Turn *t, const FtcHash *block, int64 height, const uint32 *owners, const int32 *stated, int own)
+is_kept_elsewhere(Turn *t, const FtcHash *block, int64 height, const uint32 *owners, const int32 *stated,
+				  const FtcSlice *heads, int own)
 {
 	for (int i = 0; i < own; i++)
 		if (stated[i] == stated[own])
 			return ftc_trim_is_member_proved(t->chain, block, height, &t->state->members[owners[i]].id, stated[i],
-											 &t->drawn);
+											 heads[i], &t->drawn);
 	return false;
 }
 
@@ -689,33 +764,38 @@ look_at(Turn *t, const FtcHash *block, int64 height)
 	uint32		owners[FTC_SHARDS_MAX];
 	int32		stated[FTC_SHARDS_MAX];
 	int32		assigned[FTC_SHARDS_MAX];
-	bool		has;
-	bool		is_so = false;
+	FtcSlice	heads[FTC_SHARDS_MAX];
+	bool		has = false;
 	bool		wrong = false;
 	int32		number = -1;
+	FtcSlice	head = {0};
+	uint64		kept;
 	uint32		n;
 	int			own = -1;
 
 	if (ftc_guc_deep_scrub_interval > 0 &&
 		ftc_store_write(&check_due, FTC_ARGS(ftc_hash_datum(block), Float8GetDatum(ftc_guc_deep_scrub_interval)), NULL) > 0)
 		ftc_shards_look_at_own(t->chain, block);
-	has = ftc_run(&shard_kept, ftc_hash_datum(block)) > 0;
-	if (has)
+	if (ftc_run(&old_kept, ftc_hash_datum(block), ftc_slice_datum(cut_of(t->state))) > 0 && may_go(t, block, height))
+		let_go(t, block, false);
+	kept = ftc_run(&shard_kept, ftc_hash_datum(block));
+	for (uint64 i = 0; i < kept && !has; i++)
 	{
-		FtcSlice	head = ftc_slice_value(0, 1);
-
-		number = DatumGetInt32(ftc_value(0, 0));
-		is_so = is_cut_so(t->state, head);
-		wrong = is_so && is_mine_wrong(t, block, head);
+		head = ftc_slice_value(i, 1);
+		number = DatumGetInt32(ftc_value(i, 0));
+		has = is_cut_so(t->state, head);
 	}
-	n = ftc_shards_owners(t->chain, t->state, block, owners, stated);
+	if (!has)
+		number = -1;
+	wrong = has && is_mine_wrong(t, block, head);
+	n = ftc_shards_owners(t->chain, t->state, block, owners, stated, heads);
 	for (uint32 i = 0; i < n; i++)
 		if (ftc_hash_equal(&t->state->members[owners[i]].id, &t->self.member))
 			own = (int) i;
-	if (has && (!is_so || (own < 0 && n == wanted)))
+	if (has && own < 0 && n == wanted)
 	{
-		if (may_go(t, block, height, is_so))
-			let_go(t, block);
+		if (may_go(t, block, height))
+			let_go(t, block, true);
 		return;
 	}
 	/* with too few members whole copies stay */
@@ -726,7 +806,7 @@ look_at(Turn *t, const FtcHash *block, int64 height)
 	ftc_shards_assign(n, stated, assigned);
 	if (has && !wrong && assigned[own] == number)
 	{
-		ftc_run(&wanted_drop_others, ftc_hash_datum(block), Int32GetDatum(-1));
+		ftc_run(&wanted_drop_others, ftc_hash_datum(block), Int32GetDatum(-1), ftc_slice_datum(cut_of(t->state)));
 		return;
 	}
 
@@ -734,7 +814,7 @@ look_at(Turn *t, const FtcHash *block, int64 height)
 	 * two have taken the same: the later one takes another, and keeps its own
 	 * until it has that
 	 */
-	if (has && !wrong && !is_kept_elsewhere(t, block, height, owners, stated, own))
+	if (has && !wrong && !is_kept_elsewhere(t, block, height, owners, stated, heads, own))
 		return;
 	want_or_make(t, block, height, wrong ? number : assigned[own]);
 }
@@ -848,9 +928,9 @@ typedef struct Given
 } Given;
 
 static bool
-give_kept(const FtcHash *block, int32 number, Given *given)
+give_kept(const FtcHash *block, int32 number, FtcSlice cut, Given *given)
 {
-	if (ftc_run(&shard_get, ftc_hash_datum(block), Int32GetDatum(number)) == 0)
+	if (ftc_run(&shard_get, ftc_hash_datum(block), Int32GetDatum(number), ftc_slice_datum(cut)) == 0)
 		return false;
 	given->head = ftc_slice_value(0, 0);
 	given->content = ftc_slice_value(0, 1);
@@ -859,14 +939,15 @@ give_kept(const FtcHash *block, int32 number, Given *given)
 }
 
 static bool
-give_made(const FtcChain *chain, const FtcHash *block, int32 number, Given *given)
+give_made(const FtcChain *chain, const FtcHash *block, int32 number, FtcSlice cut, Given *given)
 {
 	FtcState   *state = ftc_branch_current_state(chain->id);
 	FtcSharded *made = palloc(sizeof(FtcSharded));
 
 	/* before anything dear */
 	if (number < 0 || (uint32) number >= (uint32) state->params.shard_data + state->params.shard_parity ||
-		!ftc_shards_make(chain, state, block, made))
+		cut.len < 4 || cut.len > FTC_SHARDS_HEAD_LEN || memcmp(cut.data, cut_of(state).data, 4) != 0 ||
+		!ftc_shards_make(chain, state, block, made) || memcmp(cut.data, made->head, cut.len) != 0)
 		return false;
 	given->head = ftc_slice(made->head, FTC_SHARDS_HEAD_LEN);
 	given->path = path_of(made, number);
@@ -882,6 +963,7 @@ ftchain_peer_shard(PG_FUNCTION_ARGS)
 	FtcStored	stored;
 	FtcHash		genesis;
 	FtcHash		block;
+	FtcSlice	cut;
 	Given		given;
 	Datum		values[3] = {0};
 	bool		nulls[3] = {true, true, true};
@@ -889,11 +971,12 @@ ftchain_peer_shard(PG_FUNCTION_ARGS)
 	ftc_serve_need_not_null(fcinfo);
 	genesis = ftc_arg_hash(PG_GETARG_DATUM(0), "genesis");
 	block = ftc_arg_hash(PG_GETARG_DATUM(1), "id");
+	cut = ftc_datum_slice(PG_GETARG_DATUM(3));
 	ftc_memory_keep();
 	ftc_enter(&scope);
 	ftc_serve_need_chain(&chain, &genesis);
 	if (ftc_store_load(&block, &stored) && stored.chain == chain.id &&
-		(give_kept(&block, PG_GETARG_INT32(2), &given) || give_made(&chain, &block, PG_GETARG_INT32(2), &given)))
+		(give_kept(&block, PG_GETARG_INT32(2), cut, &given) || give_made(&chain, &block, PG_GETARG_INT32(2), cut, &given)))
 	{
 		MemoryContext inner = MemoryContextSwitchTo(scope.caller);
 

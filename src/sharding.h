@@ -5,8 +5,9 @@
  *
  * A body is stored whole by its owners at first.  When it is old enough the first
  * data + parity members of its ring keep a shard each; when all of these are proved
- * the whole copies go (trim.h).  Without shards, or with other numbers of them, it
- * goes the same way back: owners want whole copies again.
+ * the whole copies go (trim.h).  Without shards it goes the same
+ * way back: owners want whole copies again.  With other numbers of them what is cut
+ * anew is kept beside what was cut before, until that, or whole copies, are proved.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,10 +32,11 @@ extern bool ftc_shards_make(const FtcChain *chain, const FtcState *state, const 
 /*
  * Who keeps which number, of the members that are to, as indexes into the state;
  * numbers are what each says to keep, -1 for none.  Gives how many members there
- * are: fewer than it takes if the chain has too few, 0 without shards.
+ * are: fewer than it takes if the chain has too few, 0 without shards.  Heads say of
+ * which cut of that kind each number is.
  */
 extern uint32 ftc_shards_owners(const FtcChain *chain, const FtcState *state, const FtcHash *block,
-								uint32 *owners, int32 *numbers);
+								uint32 *owners, int32 *numbers, FtcSlice *heads);
 
 /* How many different shards members keep, cut as the state says. */
 extern uint32 ftc_shards_count(const FtcState *state, const FtcHash *block);
@@ -46,14 +48,16 @@ extern uint32 ftc_shards_count(const FtcState *state, const FtcHash *block);
 extern uint32 ftc_shards_count_beside(const FtcState *state, const FtcHash *block);
 
 /* A shard that is kept here; and whether it is one that is sound. */
-extern bool ftc_shards_load(const FtcChain *chain, const FtcHash *block, int32 number, FtcSlice *content);
-extern bool ftc_shards_is_sound(const FtcHash *block, int32 number);
+extern bool ftc_shards_load(const FtcChain *chain, const FtcHash *block, int32 number, FtcSlice head,
+							FtcSlice *content);
+extern bool ftc_shards_is_sound(const FtcHash *block, int32 number, FtcSlice head);
 
-/* The one that is kept here goes if it is damaged, to be made anew. */
+/* Those that are kept here go if they are damaged, to be made anew. */
 extern void ftc_shards_look_at_own(const FtcChain *chain, const FtcHash *block);
 
-/* For the courier: the next shard to ask a member for; and what it gave. */
-extern bool ftc_shards_next_wanted(const FtcChain *chain, const FtcHash *member, FtcHash *block, int32 *number);
+/* For the courier: the next shard to ask a member for, and of which cut; and what it gave. */
+extern bool ftc_shards_next_wanted(const FtcChain *chain, const FtcHash *member, FtcHash *block, int32 *number,
+								   FtcSlice *cut);
 extern FtcReason ftc_shards_take(const FtcChain *chain, const FtcHash *block, int32 number, FtcSlice head,
 								 FtcSlice path, FtcSlice content);
 

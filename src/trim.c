@@ -48,13 +48,14 @@ static FtcStmt held_bodies = {
 
 /* Proved lately, after it was last away, and since we are here: what was seen before a backup was restored is gone. */
 static FtcStmt is_proved = {
-	.sql = "SELECT FROM ftchain.copy c JOIN (SELECT block, member FROM ftchain.replica WHERE block = $1"
-	" UNION SELECT block, member FROM ftchain.shard_copy WHERE block = $1) r ON r.block = c.block AND r.member = c.member"
-	" JOIN ftchain.peer_health h ON h.member = c.member AND h.state = 'up'"
+	.sql = "SELECT FROM ftchain.copy c JOIN (SELECT block, member, -1 AS shard, ''::bytea AS head FROM ftchain.replica"
+	" WHERE block = $1 UNION ALL SELECT block, member, number, head FROM ftchain.shard_copy WHERE block = $1) r"
+	" USING (block, member, shard, head) JOIN ftchain.peer_health h ON h.member = c.member AND h.state = 'up'"
 	" WHERE c.block = $1 AND c.member = $2 AND c.lost IS NULL AND (h.away IS NULL OR c.proved > h.away)"
-	" AND c.proved > now() - interval '" PROOF_COUNTS_FOR "' AND c.proved > pg_postmaster_start_time() AND c.shard = $3",
-	.nargs = 3,
-	.argtypes = {BYTEAOID, BYTEAOID, INT4OID},
+	" AND c.proved > now() - interval '" PROOF_COUNTS_FOR "' AND c.proved > pg_postmaster_start_time() AND c.shard = $3"
+	" AND c.head = $4",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, BYTEAOID},
 };
 
 static FtcStmt own_statement = {
@@ -93,41 +94,43 @@ typedef struct Trim
 
 bool
 ftc_trim_is_member_proved(const FtcChain *chain, const FtcHash *block, int64 height, const FtcHash *member,
-						  int32 shard, int *drawn)
+						  int32 shard, FtcSlice head, int *drawn)
 {
 	FtcIdentity self;
 
 	/* who asks knows about itself */
 	if (ftc_identity_load(&self) && ftc_hash_equal(&self.member, member))
-		return shard >= 0 ? ftc_shards_is_sound(block, shard) : ftc_store_has_body(block);
-	if (ftc_run(&is_proved, ftc_hash_datum(block), ftc_hash_datum(member), Int32GetDatum(shard)) > 0)
+		return shard >= 0 ? ftc_shards_is_sound(block, shard, head) : ftc_store_has_body(block);
+	if (ftc_run(&is_proved, ftc_hash_datum(block), ftc_hash_datum(member), Int32GetDatum(shard),
+				ftc_slice_datum(head)) > 0)
 		return true;
 	/* each try is dear */
-	if (*drawn >= DRAWN_AT_ONCE || ftc_proofs_is_drawn(block, member, shard))
+	if (*drawn >= DRAWN_AT_ONCE || ftc_proofs_is_drawn(block, member, shard, head))
 		return false;
 	(*drawn)++;
-	if (!ftc_proofs_draw_for(chain, block, height, member, shard) && !ftc_store_has_body(block))
+	if (!ftc_proofs_draw_for(chain, block, height, member, shard, head) && !ftc_store_has_body(block))
 		/* only who has the body can judge */
 		ftc_reading_want(chain, block);
 	return false;
 }
 
-/* Each of the shards, by the member that is to keep it. */
+/* Each of the shards, of one cut, by the member that is to keep it. */
 static bool
 are_shards_proved(const FtcChain *chain, const FtcState *state, const FtcHash *block, int64 height, int *drawn)
 {
 	uint32		owners[FTC_SHARDS_MAX];
 	int32		stated[FTC_SHARDS_MAX];
 	int32		assigned[FTC_SHARDS_MAX];
-	uint32		n = ftc_shards_owners(chain, state, block, owners, stated);
+	FtcSlice	heads[FTC_SHARDS_MAX];
+	uint32		n = ftc_shards_owners(chain, state, block, owners, stated, heads);
 	bool		all = n == (uint32) state->params.shard_data + state->params.shard_parity;
 
 	ftc_shards_assign(n, stated, assigned);
 	for (uint32 i = 0; i < n; i++)
-		if (stated[i] < 0 || stated[i] != assigned[i])
+		if (stated[i] < 0 || stated[i] != assigned[i] || memcmp(heads[i].data, heads[0].data, FTC_SHARDS_HEAD_LEN) != 0)
 			return false;
 	for (uint32 i = 0; i < n; i++)
-		if (!ftc_trim_is_member_proved(chain, block, height, &state->members[owners[i]].id, stated[i], drawn))
+		if (!ftc_trim_is_member_proved(chain, block, height, &state->members[owners[i]].id, stated[i], heads[i], drawn))
 			all = false;
 	return all;
 }
@@ -151,7 +154,7 @@ ftc_trim_is_proved_whole(const FtcChain *chain, const FtcState *state, const Ftc
 	n = ftc_place_owners(state, block, &owners);
 	all = n >= ftc_safety_wanted(state) && n > 0;
 	for (uint32 i = 0; i < n; i++)
-		if (!ftc_trim_is_member_proved(chain, block, height, &state->members[owners[i]].id, -1, drawn))
+		if (!ftc_trim_is_member_proved(chain, block, height, &state->members[owners[i]].id, -1, ftc_slice(NULL, 0), drawn))
 			all = false;
 	return all;
 }

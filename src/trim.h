@@ -25,11 +25,11 @@ extern bool ftc_trim(const FtcChain *chain);
 extern bool ftc_trim_is_proved(const FtcChain *chain, const FtcState *state, const FtcHash *block, int64 height,
 							   int *drawn);
 
-/* The same, looking at whole copies only; and at the copy of one member, -1 for a whole one. */
+/* The same, looking at whole copies only; and at the copy of one member, -1 for a whole one, without a head. */
 extern bool ftc_trim_is_proved_whole(const FtcChain *chain, const FtcState *state, const FtcHash *block,
 									 int64 height, int *drawn);
 extern bool ftc_trim_is_member_proved(const FtcChain *chain, const FtcHash *block, int64 height,
-									  const FtcHash *member, int32 shard, int *drawn);
+									  const FtcHash *member, int32 shard, FtcSlice head, int *drawn);
 
 /*
  * A body goes, and leaves challenges behind, and this database's statement is taken

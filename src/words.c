@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 
+#include "branch.h"
 #include "clock.h"
 #include "copies.h"
 #include "core/bytes.h"
@@ -85,31 +86,35 @@ static FtcStmt replica_drop = {
 	.argtypes = {BYTEAOID, BYTEAOID},
 };
 
-static FtcStmt own_shard = {
-	.sql = "SELECT number, head FROM ftchain.shard WHERE block = $1 AND kept",
-	.nargs = 1,
-	.argtypes = {BYTEAOID},
+/* Of the cut that is, and of the one before. */
+static FtcStmt own_shards = {
+	.sql = "SELECT number, head FROM ftchain.shard WHERE block = $1 AND kept"
+	" ORDER BY (get_byte(head, 2) = $2 AND get_byte(head, 3) = $3) DESC, stored DESC, head LIMIT "
+	CppAsString2(FTC_WORD_SHARDS_MAX),
+	.nargs = 3,
+	.argtypes = {BYTEAOID, INT4OID, INT4OID},
 };
 
 static FtcStmt shard_copy_put = {
 	.sql = "INSERT INTO ftchain.shard_copy (block, member, number, chain, head) VALUES ($1, $2, $3, $4, $5)"
-	" ON CONFLICT (block, member) DO UPDATE SET number = excluded.number, head = excluded.head, stated = now()",
+	" ON CONFLICT (block, member, head) DO UPDATE SET number = excluded.number, stated = now()"
+	" WHERE ftchain.shard_copy.number <> excluded.number",
 	.nargs = 5,
 	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, INT4OID, BYTEAOID},
 };
 
 static FtcStmt shard_copy_drop = {
-	.sql = "DELETE FROM ftchain.shard_copy WHERE block = $1 AND member = $2",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, BYTEAOID},
+	.sql = "DELETE FROM ftchain.shard_copy WHERE block = $1 AND member = $2 AND head NOT IN ($3, $4)",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, BYTEAOID, BYTEAOID, BYTEAOID},
 };
 
-/* What was proved, or lost, of what is not kept any more, or of another shard. */
+/* What was proved, or lost, of what is not kept any more, or of another shard, or one cut otherwise. */
 static FtcStmt copy_drop = {
 	.sql = "DELETE FROM ftchain.copy WHERE block = $1 AND member = $2"
-	" AND (shard < 0 AND NOT $3 OR shard >= 0 AND shard <> $4)",
-	.nargs = 4,
-	.argtypes = {BYTEAOID, BYTEAOID, BOOLOID, INT4OID},
+	" AND (shard < 0 AND NOT $3 OR shard >= 0 AND (shard, head) <> ($4, $5) AND (shard, head) <> ($6, $7))",
+	.nargs = 7,
+	.argtypes = {BYTEAOID, BYTEAOID, BOOLOID, INT4OID, BYTEAOID, INT4OID, BYTEAOID},
 };
 
 static FtcStmt loss_drop = {
@@ -140,12 +145,15 @@ believe(const FtcChain *chain, const FtcWord *word)
 		ftc_run(&replica_put, block, member);
 		ftc_run(&withdrawn_drop, block, member);
 	}
+	if (word->other >= 0)
+		ftc_run(&shard_copy_put, block, member, Int32GetDatum(word->other), Int32GetDatum(chain->id),
+				ftc_slice_datum(word->other_head));
 	if (word->shard >= 0)
 		ftc_run(&shard_copy_put, block, member, Int32GetDatum(word->shard), Int32GetDatum(chain->id),
 				ftc_slice_datum(word->head));
-	else
-		ftc_run(&shard_copy_drop, block, member);
-	ftc_run(&copy_drop, block, member, BoolGetDatum(word->whole), Int32GetDatum(word->shard));
+	ftc_run(&shard_copy_drop, block, member, ftc_slice_datum(word->head), ftc_slice_datum(word->other_head));
+	ftc_run(&copy_drop, block, member, BoolGetDatum(word->whole), Int32GetDatum(word->shard),
+			ftc_slice_datum(word->head), Int32GetDatum(word->other), ftc_slice_datum(word->other_head));
 	ftc_run(&loss_drop, block, member);
 	ftc_copies_changed(chain->id, &word->block);
 	ftc_wake_new_copy();
@@ -178,21 +186,31 @@ void
 ftc_words_say(const FtcChain *chain, const FtcHash *block)
 {
 	FtcIdentity self;
-	FtcWord		word = {.block = *block,.shard = -1};
+	FtcWord		word = {.block = *block,.shard = -1,.other = -1};
 	FtcSignature signature;
 	FtcSlice	bytes;
 	FtcHash		digest;
 	uint8		buf[FTC_WORD_MAX];
+	FtcState   *state;
+	uint64		shards;
 
 	if (!ftc_identity_load(&self))
 		return;
 	word.member = self.member;
 	word.number = next_number(block, &self.member);
 	word.whole = ftc_run(&replica_get, ftc_hash_datum(block), ftc_hash_datum(&self.member)) > 0;
-	if (ftc_run(&own_shard, ftc_hash_datum(block)) > 0)
+	state = ftc_branch_current_state(chain->id);
+	shards = ftc_run(&own_shards, ftc_hash_datum(block), Int32GetDatum(state->params.shard_data),
+					 Int32GetDatum(state->params.shard_parity));
+	if (shards > 0)
 	{
 		word.shard = DatumGetInt32(ftc_value(0, 0));
 		word.head = ftc_slice_value(0, 1);
+	}
+	if (shards > 1)
+	{
+		word.other = DatumGetInt32(ftc_value(1, 0));
+		word.other_head = ftc_slice_value(1, 1);
 	}
 	bytes = ftc_word_encode(&word, buf);
 	digest = ftc_sha256(bytes);

@@ -276,6 +276,7 @@ CREATE TABLE ftchain.copy (
     chain integer NOT NULL,
     height bigint NOT NULL,
     shard integer NOT NULL DEFAULT -1,
+    head bytea NOT NULL DEFAULT '',
     nonce bytea,
     answer bytea,
     wrong integer NOT NULL DEFAULT 0,
@@ -283,7 +284,7 @@ CREATE TABLE ftchain.copy (
     proved timestamptz,
     lost timestamptz,
     reason text,
-    PRIMARY KEY (block, member, shard)
+    PRIMARY KEY (block, member, shard, head)
 );
 CREATE INDEX copy_asked ON ftchain.copy (chain, member) WHERE nonce IS NOT NULL;
 CREATE INDEX copy_lost ON ftchain.copy (chain) WHERE lost IS NOT NULL;
@@ -293,6 +294,7 @@ COMMENT ON COLUMN ftchain.copy.member IS 'member that has signed that it stores 
 COMMENT ON COLUMN ftchain.copy.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.copy.height IS 'height of the block';
 COMMENT ON COLUMN ftchain.copy.shard IS 'number of the shard that it is to prove; -1 for the whole body';
+COMMENT ON COLUMN ftchain.copy.head IS 'how the body is cut, and the root over the digests of its shards; empty for the whole body';
 COMMENT ON COLUMN ftchain.copy.nonce IS 'the challenge that it is to answer; null if there is none';
 COMMENT ON COLUMN ftchain.copy.answer IS 'the right answer: SHA-256 of the nonce, the member and the body';
 COMMENT ON COLUMN ftchain.copy.wrong IS 'how often it has answered this one wrongly';
@@ -304,6 +306,7 @@ COMMENT ON COLUMN ftchain.copy.reason IS 'why it does';
 CREATE TABLE ftchain.challenge (
     block bytea NOT NULL,
     shard integer NOT NULL DEFAULT -1,
+    head bytea NOT NULL DEFAULT '',
     member bytea NOT NULL,
     nonce bytea NOT NULL,
     answer bytea NOT NULL,
@@ -312,6 +315,7 @@ CREATE TABLE ftchain.challenge (
 COMMENT ON TABLE ftchain.challenge IS 'challenges for bodies that are no longer here, made while they were; each is used once';
 COMMENT ON COLUMN ftchain.challenge.block IS 'block id';
 COMMENT ON COLUMN ftchain.challenge.shard IS 'number of the shard; -1 for the whole body';
+COMMENT ON COLUMN ftchain.challenge.head IS 'how the body is cut, and the root over the digests of its shards; empty for the whole body';
 COMMENT ON COLUMN ftchain.challenge.member IS 'the member that it is for';
 COMMENT ON COLUMN ftchain.challenge.nonce IS '32 random bytes';
 COMMENT ON COLUMN ftchain.challenge.answer IS 'SHA-256 of the nonce, the member and the body, or the shard';
@@ -361,7 +365,7 @@ CREATE TABLE ftchain.shard (
     content bytea NOT NULL,
     stored timestamptz NOT NULL DEFAULT now(),
     checked timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (block, number)
+    PRIMARY KEY (block, head, number)
 );
 CREATE INDEX shard_kept ON ftchain.shard (chain) WHERE kept;
 COMMENT ON TABLE ftchain.shard IS 'shards of bodies that this database keeps, and parts of bodies that are being restored';
@@ -383,7 +387,7 @@ CREATE TABLE ftchain.shard_copy (
     chain integer NOT NULL,
     head bytea NOT NULL,
     stated timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (block, member)
+    PRIMARY KEY (block, member, head)
 );
 COMMENT ON TABLE ftchain.shard_copy IS 'members that say that they keep a shard of a body';
 COMMENT ON COLUMN ftchain.shard_copy.block IS 'block id';
@@ -396,17 +400,19 @@ COMMENT ON COLUMN ftchain.shard_copy.stated IS 'when it said so';
 CREATE TABLE ftchain.wanted_shard (
     block bytea NOT NULL,
     number integer NOT NULL,
+    cut bytea NOT NULL,
     chain integer NOT NULL,
     height bigint NOT NULL,
     kept boolean NOT NULL,
     tried timestamptz,
     since timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (block, number)
+    PRIMARY KEY (block, number, cut)
 );
 CREATE INDEX wanted_shard_chain ON ftchain.wanted_shard (chain, tried NULLS FIRST, height);
 COMMENT ON TABLE ftchain.wanted_shard IS 'shards that this database is to fetch';
 COMMENT ON COLUMN ftchain.wanted_shard.block IS 'block id';
 COMMENT ON COLUMN ftchain.wanted_shard.number IS 'number of the shard, from 0';
+COMMENT ON COLUMN ftchain.wanted_shard.cut IS 'how the body is cut: the head of the shards, or its first 4 bytes if the root does not matter';
 COMMENT ON COLUMN ftchain.wanted_shard.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.wanted_shard.height IS 'height of the block';
 COMMENT ON COLUMN ftchain.wanted_shard.kept IS 'whether it is to be kept, and not only to restore the body';

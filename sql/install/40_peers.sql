@@ -111,11 +111,11 @@ CREATE FUNCTION ftchain.peer_body(genesis bytea, id bytea, encoding integer, "at
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_body';
 COMMENT ON FUNCTION ftchain.peer_body(bytea, bytea, integer, bigint, integer) IS 'for peers: a chunk of the body of a block, and how many bytes there are in all, nulls if it is not held here; with the first one the statements of those who store it';
 
-CREATE FUNCTION ftchain.peer_prove(genesis bytea, id bytea, nonce bytea, shard integer, OUT answer bytea, OUT signature bytea,
+CREATE FUNCTION ftchain.peer_prove(genesis bytea, id bytea, nonce bytea, shard integer, head bytea, OUT answer bytea, OUT signature bytea,
     OUT kept bytea)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_prove';
-COMMENT ON FUNCTION ftchain.peer_prove(bytea, bytea, bytea, integer) IS 'for peers: SHA-256 of the nonce and the body of a block, or of that shard of it if it is not -1; null if it is not held here; this member''s signature of that; and its last word on what it keeps of the body';
+COMMENT ON FUNCTION ftchain.peer_prove(bytea, bytea, bytea, integer, bytea) IS 'for peers: SHA-256 of the nonce and the body of a block, or of that shard of it if it is not -1, cut as the head says; null if it is not held here; this member''s signature of that; and its last word on what it keeps of the body';
 
-CREATE FUNCTION ftchain.peer_shard(genesis bytea, id bytea, number integer, OUT head bytea, OUT path bytea, OUT content bytea)
+CREATE FUNCTION ftchain.peer_shard(genesis bytea, id bytea, number integer, cut bytea, OUT head bytea, OUT path bytea, OUT content bytea)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_shard';
-COMMENT ON FUNCTION ftchain.peer_shard(bytea, bytea, integer) IS 'for peers: a shard of the body of a block, with how the body is cut and the path of the shard to the root; nulls if it is not kept here, nor the body held';
+COMMENT ON FUNCTION ftchain.peer_shard(bytea, bytea, integer, bytea) IS 'for peers: a shard of the body of a block, cut so (a head of shards, or how it begins), with how the body is cut and the path of the shard to the root; nulls if it is not kept here, nor the body held';

@@ -8,8 +8,11 @@
  * gone.  Words of a member about a body are numbered, and the last one counts, so
  * that anybody may pass them on and nobody brings an old one back:
  *
- *		version 1, flags u8, shard u8, zero 1, number u64, block id 32, member id 32,
- *		and if there is a shard the head of the shards (shards.h) 72
+ *		version 1, flags u8, shard u8, other u8, number u64, block id 32, member id 32,
+ *		and if there is a shard the head of the shards (shards.h) 72, and of the other 72
+ *
+ * Where the chain changes how bodies are cut, a member keeps two for a while: other
+ * is 1 more than the number of that one, which is cut otherwise; 0 if there is none.
  */
 #ifndef FTC_WORD_H
 #define FTC_WORD_H
@@ -19,7 +22,8 @@
 
 #define FTC_WORD_WHOLE 1		/* the flag: the body is kept whole */
 #define FTC_WORD_NO_SHARD 255
-#define FTC_WORD_MAX (76 + FTC_SHARDS_HEAD_LEN)
+#define FTC_WORD_SHARDS_MAX 2
+#define FTC_WORD_MAX (76 + FTC_WORD_SHARDS_MAX * FTC_SHARDS_HEAD_LEN)
 
 typedef struct FtcWord
 {
@@ -29,6 +33,8 @@ typedef struct FtcWord
 	bool		whole;
 	int32_t		shard;			/* -1: none */
 	FtcSlice	head;			/* of the shards */
+	int32_t		other;			/* one of another cut, -1: none */
+	FtcSlice	other_head;
 } FtcWord;
 
 /* The bytes, which the member signs the SHA-256 of (FTC_DOMAIN_KEPT). */

@@ -243,7 +243,7 @@ give_message(const Golden *golden, const char *name, FtcMessageKind kind, uint64
 static void
 give_words(const Golden *golden, const FtcHash *block, FtcSlice head)
 {
-	FtcWord		word = {.block = *block,.member = *block,.number = 1700000012000001,.shard = -1};
+	FtcWord		word = {.block = *block,.member = *block,.number = 1700000012000001,.shard = -1,.other = -1};
 	uint8_t		bytes[FTC_WORD_MAX];
 
 	give(golden, "word_gone", &codec_word, ftc_word_encode(&word, bytes));

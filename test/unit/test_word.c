@@ -31,14 +31,14 @@ test_round_trip(void **state)
 	for (int whole = 0; whole < 2; whole++)
 		for (int32_t shard = -1; shard < 6; shard++)
 		{
-			FtcWord		word = {.block = block,.member = member,.number = 7,.whole = whole == 1,.shard = shard};
+			FtcWord		word = {.block = block,.member = member,.number = 7,.whole = whole == 1,.shard = shard,.other = -1};
 			FtcWord		again;
 			FtcSlice	encoded;
 
 			if (shard >= 0)
 				word.head = make_head(head);
 			encoded = ftc_word_encode(&word, bytes);
-			assert_int_equal(encoded.len, shard < 0 ? 76 : FTC_WORD_MAX);
+			assert_int_equal(encoded.len, shard < 0 ? 76 : 76 + FTC_SHARDS_HEAD_LEN);
 			assert_int_equal(ftc_word_decode(&again, encoded), FTC_OK);
 			assert_true(ftc_hash_equal(&again.block, &block) && ftc_hash_equal(&again.member, &member));
 			assert_int_equal(again.number, 7);
@@ -56,7 +56,7 @@ decode_changed(int32_t shard, size_t at, uint8_t value)
 {
 	uint8_t		head[FTC_SHARDS_HEAD_LEN];
 	uint8_t		bytes[FTC_WORD_MAX + 1] = {0};
-	FtcWord		word = {.block = block,.member = member,.number = 7,.whole = true,.shard = shard};
+	FtcWord		word = {.block = block,.member = member,.number = 7,.whole = true,.shard = shard,.other = -1};
 	size_t		len;
 
 	if (shard >= 0)
@@ -87,7 +87,47 @@ test_refused(void **state)
 	assert_int_equal(decode_changed(5, 2, FTC_WORD_NO_SHARD), FTC_BAD_LENGTH);
 	assert_int_equal(decode_changed(5, 76, 2), FTC_BAD_VERSION);
 	assert_int_equal(decode_changed(5, 84, 9), FTC_WRONG_DIGEST);
-	assert_int_equal(decode_changed(5, FTC_WORD_MAX, 0), FTC_BAD_LENGTH);
+	assert_int_equal(decode_changed(5, 76 + FTC_SHARDS_HEAD_LEN, 0), FTC_BAD_LENGTH);
+	/* another one without its head */
+	assert_int_equal(decode_changed(5, 3, 1), FTC_BAD_LENGTH);
+}
+
+/* One of each of two cuts, and how the second one may be. */
+static FtcReason
+decode_two(uint8_t data, int32_t other, FtcWord *again, uint8_t bytes[FTC_WORD_MAX])
+{
+	static uint8_t head[FTC_SHARDS_HEAD_LEN];
+	static uint8_t second[FTC_SHARDS_HEAD_LEN];
+	FtcWord		word = {.block = block,.member = member,.number = 7,.shard = 5,.other = other};
+	FtcSlice	encoded;
+
+	word.head = make_head(head);
+	word.other_head = make_head(second);
+	second[2] = data;
+	encoded = ftc_word_encode(&word, bytes);
+	assert_int_equal(encoded.len, FTC_WORD_MAX);
+	for (size_t len = 0; len < encoded.len; len++)
+		assert_int_equal(ftc_word_decode(again, ftc_slice(bytes, len)), FTC_BAD_LENGTH);
+	return ftc_word_decode(again, encoded);
+}
+
+static void
+test_two_cuts(void **state)
+{
+	FtcWord		again;
+	uint8_t		bytes[FTC_WORD_MAX];
+
+	(void) state;
+	assert_int_equal(decode_two(3, 0, &again, bytes), FTC_OK);
+	assert_int_equal(again.shard, 5);
+	assert_int_equal(again.other, 0);
+	assert_int_equal(again.head.data[2], 4);
+	assert_int_equal(again.other_head.data[2], 3);
+	assert_int_equal(decode_two(3, 4, &again, bytes), FTC_OK);
+	assert_int_equal(again.other, 4);
+	assert_int_equal(decode_two(3, 5, &again, bytes), FTC_OUT_OF_RANGE);
+	assert_int_equal(decode_two(4, 0, &again, bytes), FTC_NOT_CANONICAL);
+	assert_int_equal(decode_two(0, 0, &again, bytes), FTC_OUT_OF_RANGE);
 }
 
 int
@@ -96,6 +136,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		test(test_round_trip),
 		test(test_refused),
+		test(test_two_cuts),
 	};
 
 	return cmocka_run_group_tests_name("word", tests, NULL, NULL);
