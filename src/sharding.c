@@ -27,6 +27,7 @@
 #include "identity.h"
 #include "inbox.h"
 #include "memory.h"
+#include "place.h"
 #include "reading.h"
 #include "receive.h"
 #include "relief.h"
@@ -368,6 +369,13 @@ ftc_shards_owners(const FtcChain *chain, const FtcState *state, const FtcHash *b
 	if (!has_shards(state))
 		return 0;
 	n = ftc_relief_owners(chain, state, block, wanted, owners);
+
+	/*
+	 * Nobody can take the place of those that are left out: it stays theirs, and
+	 * whoever has lost its shard makes it anew, whatever others say or have lost.
+	 */
+	if (n < wanted)
+		n = ftc_ring_owners(ftc_place_ring(state), ftc_ring_key(block), wanted, owners);
 	for (uint32 i = 0; i < n; i++)
 		numbers[i] = -1;
 	rows = ftc_run(&shard_copies, ftc_hash_datum(block));

@@ -32,7 +32,8 @@ extern bool ftc_shards_make(const FtcChain *chain, const FtcState *state, const 
 /*
  * Who keeps which number, of the members that are to, as indexes into the state;
  * numbers are what each says to keep, -1 for none.  Gives how many members there
- * are: fewer than it takes if the chain has too few, 0 without shards.  Heads say of
+ * are: fewer than it takes if the chain has too few, 0 without shards.  Those that are out,
+ * or have lost theirs, are left out as long as others can take their place.  Heads say of
  * which cut of that kind each number is.
  */
 extern uint32 ftc_shards_owners(const FtcChain *chain, const FtcState *state, const FtcHash *block,
