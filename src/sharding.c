@@ -645,6 +645,8 @@ is_outvoted(const FtcHash *block, FtcSlice head)
 	return other > same;
 }
 
+static bool may_keep(const FtcChain *chain, const FtcHash *block, int64 height, int32 number);
+
 FtcReason
 ftc_shards_take(const FtcChain *chain, const FtcHash *block, int32 number, FtcSlice head, FtcSlice path, FtcSlice content)
 {
@@ -667,7 +669,8 @@ ftc_shards_take(const FtcChain *chain, const FtcHash *block, int32 number, FtcSl
 	ftc_run(&traffic_add, Int32GetDatum(chain->id), CStringGetTextDatum(kept ? "shards" : "parts"),
 			Int64GetDatum((int64) content.len));
 	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(number), ftc_slice_datum(head));
-	if (kept && is_cut_so(ftc_branch_current_state(chain->id), head))
+	/* one that is not to be kept after all the next turn asks for anew, or for another number */
+	if (kept && is_cut_so(ftc_branch_current_state(chain->id), head) && may_keep(chain, block, height, number))
 		keep_shard(chain, block, height, number, head, path, content);
 	else if (!kept)
 	{
@@ -753,66 +756,138 @@ may_go(Turn *t, const FtcHash *block, int64 height)
 		: ftc_trim_is_proved_whole(t->chain, t->state, block, height, &t->drawn);
 }
 
-/* An earlier member of the ring keeps the same number: has it shown that? */
-static bool
-is_kept_elsewhere(Turn *t, const FtcHash *block, int64 height, const uint32 *owners, const int32 *stated,
-				  const FtcSlice *heads, int own)
+/* Who keeps which number, as it is said now. */
+typedef struct Owners
 {
-	for (int i = 0; i < own; i++)
-		if (stated[i] == stated[own])
-			return ftc_trim_is_member_proved(t->chain, block, height, &t->state->members[owners[i]].id, stated[i],
-											 heads[i], &t->drawn);
+	uint32		n;
+	uint32		members[FTC_SHARDS_MAX];	/* of the state */
+	int32		stated[FTC_SHARDS_MAX];
+	FtcSlice	heads[FTC_SHARDS_MAX];
+	int			own;			/* this database's place, -1: none */
+} Owners;
+
+static void
+find_owners(const Turn *t, const FtcHash *block, Owners *owners)
+{
+	owners->n = ftc_shards_owners(t->chain, t->state, block, owners->members, owners->stated, owners->heads);
+	owners->own = -1;
+	for (uint32 i = 0; i < owners->n; i++)
+		if (ftc_hash_equal(&t->state->members[owners->members[i]].id, &t->self.member))
+			owners->own = (int) i;
+}
+
+/* The one of the present cut that is kept here; false if none is. */
+static bool
+find_kept(const Turn *t, const FtcHash *block, int32 *number, FtcSlice *head)
+{
+	uint64		n = ftc_run(&shard_kept, ftc_hash_datum(block));
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		*head = ftc_slice_value(i, 1);
+		*number = DatumGetInt32(ftc_value(i, 0));
+		if (is_cut_so(t->state, *head))
+			return true;
+	}
 	return false;
+}
+
+/*
+ * An earlier member of the ring keeps the same number as we do.  Has it proved that,
+ * and so many others theirs that they restore the body without ours?  Who says to
+ * each of them to keep just its number has to prove it to each, and they go on only
+ * while there are enough.
+ */
+static bool
+is_kept_elsewhere(Turn *t, const FtcHash *block, int64 height, const Owners *o)
+{
+	bool		seen[FTC_SHARDS_MAX] = {false};
+	uint32		proved = 0;
+	bool		same = false;
+
+	/* all are asked, so that one turn does not wait for another */
+	for (uint32 i = 0; i < o->n; i++)
+	{
+		int32		number = o->stated[i];
+
+		if ((int) i == o->own || number < 0 || number >= FTC_SHARDS_MAX || seen[number] ||
+			((int) i > o->own && number == o->stated[o->own]) ||
+			memcmp(o->heads[i].data, o->heads[o->own].data, FTC_SHARDS_HEAD_LEN) != 0 ||
+			!ftc_trim_is_member_proved(t->chain, block, height, &t->state->members[o->members[i]].id, number,
+									   o->heads[i], &t->drawn))
+			continue;
+		seen[number] = true;
+		proved++;
+		same |= number == o->stated[o->own];
+	}
+	return same && proved >= t->state->params.shard_data;
+}
+
+/*
+ * A number that was wanted has come: is it free still?  Somebody may have said
+ * meanwhile that it keeps it, and what is kept here may not be for us to give up any more.
+ */
+static bool
+may_keep(const FtcChain *chain, const FtcHash *block, int64 height, int32 number)
+{
+	Turn		t = {.chain = chain,.state = ftc_branch_current_state(chain->id)};
+	Owners	   *o = palloc(sizeof(Owners));
+	int32		mine;
+	FtcSlice	head;
+	bool		has;
+
+	if (!ftc_identity_load(&t.self))
+		return false;
+	find_owners(&t, block, o);
+	if (o->own < 0)
+		return false;
+	has = find_kept(&t, block, &mine, &head);
+	if (has && mine == number)
+		return true;
+	for (uint32 i = 0; i < o->n; i++)
+		if ((int) i != o->own && o->stated[i] == number)
+			return false;
+	if (!has || is_outvoted(block, head))
+		return true;
+	o->stated[o->own] = mine;
+	o->heads[o->own] = head;
+	return is_kept_elsewhere(&t, block, height, o);
 }
 
 static void
 look_at(Turn *t, const FtcHash *block, int64 height)
 {
 	uint32		wanted = (uint32) t->state->params.shard_data + t->state->params.shard_parity;
-	uint32		owners[FTC_SHARDS_MAX];
-	int32		stated[FTC_SHARDS_MAX];
+	Owners	   *o = palloc(sizeof(Owners));
 	int32		assigned[FTC_SHARDS_MAX];
-	FtcSlice	heads[FTC_SHARDS_MAX];
-	bool		has = false;
-	bool		wrong = false;
-	int32		number = -1;
-	FtcSlice	head = {0};
-	uint64		kept;
-	uint32		n;
-	int			own = -1;
+	bool		has;
+	bool		wrong;
+	int32		number;
+	FtcSlice	head;
 
 	if (ftc_guc_deep_scrub_interval > 0 &&
 		ftc_store_write(&check_due, FTC_ARGS(ftc_hash_datum(block), Float8GetDatum(ftc_guc_deep_scrub_interval)), NULL) > 0)
 		ftc_shards_look_at_own(t->chain, block);
 	if (ftc_run(&old_kept, ftc_hash_datum(block), ftc_slice_datum(cut_of(t->state))) > 0 && may_go(t, block, height))
 		let_go(t, block, false);
-	kept = ftc_run(&shard_kept, ftc_hash_datum(block));
-	for (uint64 i = 0; i < kept && !has; i++)
-	{
-		head = ftc_slice_value(i, 1);
-		number = DatumGetInt32(ftc_value(i, 0));
-		has = is_cut_so(t->state, head);
-	}
-	if (!has)
-		number = -1;
+	has = find_kept(t, block, &number, &head);
 	wrong = has && is_mine_wrong(t, block, head);
-	n = ftc_shards_owners(t->chain, t->state, block, owners, stated, heads);
-	for (uint32 i = 0; i < n; i++)
-		if (ftc_hash_equal(&t->state->members[owners[i]].id, &t->self.member))
-			own = (int) i;
-	if (has && own < 0 && n == wanted)
+	find_owners(t, block, o);
+	if (has && o->own < 0 && o->n == wanted)
 	{
 		if (may_go(t, block, height))
 			let_go(t, block, true);
 		return;
 	}
 	/* with too few members whole copies stay */
-	if (own < 0 || n < wanted)
+	if (o->own < 0 || o->n < wanted)
 		return;
 	/* what is here counts, whatever was heard of it */
-	stated[own] = has ? number : -1;
-	ftc_shards_assign(n, stated, assigned);
-	if (has && !wrong && assigned[own] == number)
+	o->stated[o->own] = has ? number : -1;
+	if (has)
+		o->heads[o->own] = head;
+	ftc_shards_assign(o->n, o->stated, assigned);
+	if (has && !wrong && assigned[o->own] == number)
 	{
 		ftc_run(&wanted_drop_others, ftc_hash_datum(block), Int32GetDatum(-1), ftc_slice_datum(cut_of(t->state)));
 		return;
@@ -822,9 +897,9 @@ look_at(Turn *t, const FtcHash *block, int64 height)
 	 * two have taken the same: the later one takes another, and keeps its own
 	 * until it has that
 	 */
-	if (has && !wrong && !is_kept_elsewhere(t, block, height, owners, stated, heads, own))
+	if (has && !wrong && !is_kept_elsewhere(t, block, height, o))
 		return;
-	want_or_make(t, block, height, wrong ? number : assigned[own]);
+	want_or_make(t, block, height, assigned[o->own]);
 }
 
 bool
