@@ -96,6 +96,13 @@ static FtcStmt overlooked = {
 	.argtypes = {INT4OID, BYTEAOID},
 };
 
+/* The third byte of a control says of which kind it is. */
+static FtcStmt params_controls = {
+	.sql = "SELECT leaf FROM ftchain.control WHERE chain = $1 AND get_byte(leaf, 2) = $2 ORDER BY height DESC",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT4OID},
+};
+
 static FtcStmt last_control = {
 	.sql = "SELECT FROM ftchain.control c JOIN ftchain.main_chain m ON m.block = c.block"
 	" WHERE c.chain = $1 AND c.height > $2 LIMIT 1",
@@ -507,6 +514,26 @@ ftc_branch_is_available(const FtcHash *id)
 			stating += ftc_hash_equal(&state->members[owners[j]].id, &member);
 	}
 	return nowners > 0 && stating >= Min(state->params.stored_quorum, nowners);
+}
+
+bool
+ftc_branch_knows_cut(int32 chain, uint32 data, uint32 parity)
+{
+	FtcState   *state = ftc_branch_current_state(chain);
+	uint64		n;
+
+	if (data == state->params.shard_data && parity == state->params.shard_parity)
+		return true;
+	n = ftc_run(&params_controls, Int32GetDatum(chain), Int32GetDatum(FTC_CONTROL_PARAMS));
+	for (uint64 i = 0; i < n; i++)
+	{
+		FtcControl	control;
+
+		if (ftc_control_leaf_decode(&control, ftc_slice_value(i, 0)) == FTC_OK &&
+			control.params.shard_data == data && control.params.shard_parity == parity)
+			return true;
+	}
+	return false;
 }
 
 /*

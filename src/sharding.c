@@ -664,6 +664,8 @@ ftc_shards_take(const FtcChain *chain, const FtcHash *block, int32 number, FtcSl
 		return FTC_OK;
 	kept = DatumGetBool(ftc_value(0, 0));
 	height = DatumGetInt64(ftc_value(0, 1));
+	if (!ftc_words_may_be_cut(chain, head))
+		return FTC_OUT_OF_RANGE;
 	if (is_outvoted(block, head))
 		return FTC_BAD_ROOT;
 	ftc_run(&traffic_add, Int32GetDatum(chain->id), CStringGetTextDatum(kept ? "shards" : "parts"),

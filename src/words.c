@@ -233,10 +233,31 @@ ftc_words_get(const FtcHash *block, const FtcHash *member)
 	return ftc_slice_value(0, 0);
 }
 
+bool
+ftc_words_may_be_cut(const FtcChain *chain, FtcSlice head)
+{
+	FtcShardsHead decoded;
+	FtcIdentity self;
+
+	if (ftc_shards_head_decode(&decoded, head) != FTC_OK)
+		return false;
+	return ftc_branch_knows_cut(chain->id, decoded.cut.data, decoded.cut.parity) || !ftc_identity_load(&self) ||
+		ftc_state_find(ftc_branch_current_state(chain->id), &self.member) == NULL;
+}
+
+/* Of what a chain does not have nobody is to keep rows here, nor fetch anything. */
+static bool
+is_of_chain(const FtcChain *chain, const FtcWord *word)
+{
+	return (word->shard < 0 || ftc_words_may_be_cut(chain, word->head)) &&
+		(word->other < 0 || ftc_words_may_be_cut(chain, word->other_head));
+}
+
 static FtcReason
 take_word(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const FtcSignature *signature)
 {
 	const FtcMember *member;
+	FtcStored	stored;
 	FtcHash		digest = ftc_sha256(bytes);
 
 	/* much comes more than once, and a signature is dear to verify */
@@ -248,6 +269,11 @@ take_word(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const FtcS
 		return FTC_NOT_A_MEMBER;
 	if (ftc_verify(&member->key, FTC_DOMAIN_KEPT, &chain->genesis, &digest, signature) != FTC_OK)
 		return FTC_BAD_SIGNATURE;
+	/* it comes again with the block, or when copies are compared */
+	if (!ftc_store_load(&word->block, &stored) || stored.chain != chain->id)
+		return FTC_UNKNOWN_PARENT;
+	if (!is_of_chain(chain, word))
+		return FTC_OK;
 	put_word(chain, word, bytes, signature);
 	ftc_wake_at_commit(FTC_WAKE_KEEPER);
 	return FTC_OK;
@@ -275,6 +301,8 @@ ftc_words_take(const FtcChain *chain, FtcSlice bytes)
 	FtcReader	reader = ftc_reader(bytes);
 	FtcReason	reason = take_next(chain, &reader);
 
+	if (reason == FTC_UNKNOWN_PARENT)
+		reason = FTC_OK;
 	return reason == FTC_OK && !ftc_reader_is_done(&reader) ? FTC_BAD_LENGTH : reason;
 }
 
@@ -289,8 +317,8 @@ ftc_words_take_all(const FtcChain *chain, FtcSlice bytes)
 	{
 		FtcReason	reason = take_next(chain, &reader);
 
-		known &= reason != FTC_NOT_A_MEMBER;
-		if (reason != FTC_OK && reason != FTC_NOT_A_MEMBER && reason != FTC_BAD_SIGNATURE)
+		known &= reason != FTC_NOT_A_MEMBER && reason != FTC_UNKNOWN_PARENT;
+		if (reason != FTC_OK && reason != FTC_NOT_A_MEMBER && reason != FTC_UNKNOWN_PARENT && reason != FTC_BAD_SIGNATURE)
 			break;
 	}
 	return known;

@@ -37,7 +37,16 @@ extern bool ftc_words_is_gone(const FtcHash *block, const FtcHash *member);
 /* A word with its signature; from anybody.  One that is older than what is known is nothing new. */
 extern FtcReason ftc_words_take(const FtcChain *chain, FtcSlice bytes);
 
-/* Words with their signatures, one after another; false if some are of nobody that is known here. */
+/*
+ * May a body of the chain be cut so?  Who is no member yet does not know that: the
+ * chain may say it in a block that is still to come.
+ */
+extern bool ftc_words_may_be_cut(const FtcChain *chain, FtcSlice head);
+
+/*
+ * Words with their signatures, one after another; false if some are of nobody, or
+ * about a block, that is not known here.
+ */
 extern bool ftc_words_take_all(const FtcChain *chain, FtcSlice bytes);
 
 /* What was said of a body last, with its signature; empty if nothing. */
