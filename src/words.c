@@ -160,10 +160,16 @@ believe(const FtcChain *chain, const FtcWord *word)
 }
 
 static void
-put_word(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const FtcSignature *signature)
+store_word(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const FtcSignature *signature)
 {
 	ftc_run(&word_put, ftc_hash_datum(&word->block), ftc_hash_datum(&word->member), Int32GetDatum(chain->id),
 			Int64GetDatum((int64) word->number), ftc_slice_datum(bytes), ftc_signature_datum(signature));
+}
+
+static void
+put_word(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const FtcSignature *signature)
+{
+	store_word(chain, word, bytes, signature);
 	believe(chain, word);
 }
 
@@ -253,10 +259,50 @@ is_of_chain(const FtcChain *chain, const FtcWord *word)
 		(word->other < 0 || ftc_words_may_be_cut(chain, word->other_head));
 }
 
+/* Does a word say what is here? */
+static bool
+is_so(const FtcChain *chain, const FtcWord *word)
+{
+	FtcState   *state = ftc_branch_current_state(chain->id);
+	uint64		shards = ftc_run(&own_shards, ftc_hash_datum(&word->block), Int32GetDatum(state->params.shard_data),
+								 Int32GetDatum(state->params.shard_parity));
+	uint64		stated = (word->shard >= 0) + (word->other >= 0);
+
+	for (uint64 i = 0; i < shards; i++)
+	{
+		int32		number = DatumGetInt32(ftc_value(i, 0));
+		FtcSlice	head = ftc_slice_value(i, 1);
+
+		if (!(number == word->shard && memcmp(head.data, word->head.data, FTC_SHARDS_HEAD_LEN) == 0) &&
+			!(number == word->other && memcmp(head.data, word->other_head.data, FTC_SHARDS_HEAD_LEN) == 0))
+			return false;
+	}
+	return shards == stated &&
+		word->whole == (ftc_run(&replica_get, ftc_hash_datum(&word->block), ftc_hash_datum(&word->member)) > 0);
+}
+
+/*
+ * A word of our own that we do not know: a backup was restored, and it was said
+ * after that was made.  What is here counts, which a later word says.
+ */
+static void
+answer_own(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const FtcSignature *signature)
+{
+	/* what was taken back is not here by being stated */
+	if (!word->whole && !ftc_store_has_body(&word->block))
+		ftc_words_withdraw(chain, &word->block, &word->member);
+	store_word(chain, word, bytes, signature);
+	if (is_so(chain, word))
+		believe(chain, word);
+	else
+		ftc_words_say(chain, &word->block);
+}
+
 static FtcReason
 take_word(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const FtcSignature *signature)
 {
 	const FtcMember *member;
+	FtcIdentity self;
 	FtcStored	stored;
 	FtcHash		digest = ftc_sha256(bytes);
 
@@ -272,6 +318,11 @@ take_word(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const FtcS
 	/* it comes again with the block, or when copies are compared */
 	if (!ftc_store_load(&word->block, &stored) || stored.chain != chain->id)
 		return FTC_UNKNOWN_PARENT;
+	if (ftc_identity_load(&self) && ftc_hash_equal(&self.member, &word->member))
+	{
+		answer_own(chain, word, bytes, signature);
+		return FTC_OK;
+	}
 	if (!is_of_chain(chain, word))
 		return FTC_OK;
 	put_word(chain, word, bytes, signature);
