@@ -44,6 +44,7 @@ PG_FUNCTION_INFO_V1(ftchain_peer_shard);
 #define MADE_AT_ONCE 20
 #define WANTED_AT_ONCE 20
 #define RESTORED_AT_ONCE 10
+#define NO_BODY "its shards make no body of the block"
 
 static FtcStmt shard_get = {
 	.sql = "SELECT head, content, path FROM ftchain.shard WHERE block = $1 AND number = $2"
@@ -119,10 +120,14 @@ static FtcStmt shard_drop_one = {
 	.argtypes = {BYTEAOID, INT4OID, BYTEAOID},
 };
 
-static FtcStmt copies_drop_head = {
-	.sql = "DELETE FROM ftchain.shard_copy WHERE block = $1 AND head = $2",
-	.nargs = 2,
-	.argtypes = {BYTEAOID, BYTEAOID},
+/* Who said so has lost it, as far as anybody can tell, until it says something else. */
+static FtcStmt copies_wrong = {
+	.sql = "INSERT INTO ftchain.copy (block, member, chain, height, shard, head, lost, reason)"
+	" SELECT s.block, s.member, $3, $4, s.number, s.head, now(), '" NO_BODY "' FROM ftchain.shard_copy s"
+	" WHERE s.block = $1 AND s.head = $2 ON CONFLICT (block, member, shard, head) DO UPDATE"
+	" SET nonce = NULL, answer = NULL, lost = coalesce(ftchain.copy.lost, excluded.lost), reason = excluded.reason",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, INT8OID},
 };
 
 static FtcStmt check_due = {
@@ -159,7 +164,8 @@ static FtcStmt shard_copies_beside = {
 /* Those that fit together: of a cut of which there are enough, and of which most members keep one. */
 static FtcStmt parts_there = {
 	.sql = "SELECT DISTINCT s.number, s.head FROM ftchain.shard_copy s WHERE s.block = $1 AND s.head ="
-	" (SELECT h.head FROM ftchain.shard_copy h WHERE h.block = $1 GROUP BY h.head"
+	" (SELECT h.head FROM ftchain.shard_copy h WHERE h.block = $1 AND NOT EXISTS (SELECT FROM ftchain.copy c WHERE"
+	" c.block = h.block AND c.head = h.head AND c.lost IS NOT NULL AND c.reason = '" NO_BODY "') GROUP BY h.head"
 	" ORDER BY count(DISTINCT h.number) >= get_byte(h.head, 2) DESC, count(*) DESC, h.head LIMIT 1)"
 	" ORDER BY s.number",
 	.nargs = 1,
@@ -240,7 +246,7 @@ static FtcStmt whole_elsewhere = {
 /* Bodies that are wanted, and that nobody else says to have whole. */
 static FtcStmt to_restore = {
 	.sql = "SELECT w.block, w.height, w.since < now() - interval '5 s' FROM ftchain.wanted w WHERE w.chain = $1"
-	" AND EXISTS (SELECT FROM ftchain.shard_copy s WHERE s.block = w.block)"
+	" AND EXISTS (SELECT FROM ftchain.word s WHERE s.block = w.block AND get_byte(s.bytes, 2) <> 255)"
 	" AND (w.since < now() - interval '5 s'"
 	" OR NOT EXISTS (SELECT FROM ftchain.replica r WHERE r.block = w.block AND r.member <> $2))"
 	" ORDER BY random() LIMIT " CppAsString2(RESTORED_AT_ONCE),
@@ -550,11 +556,16 @@ collect_parts(const FtcHash *block, Parts *parts)
 static void
 drop_wrong(const FtcChain *chain, const FtcHash *block, int64 height, FtcSlice head, FtcReason reason)
 {
+	uint64		kept;
+
 	ftc_store_incident(chain->id, "shards do not fit", height, block, NULL, ftc_reason_text(reason));
-	ftc_run(&copies_drop_head, ftc_hash_datum(block), ftc_slice_datum(head));
+	ftc_run(&copies_wrong, ftc_hash_datum(block), ftc_slice_datum(head), Int32GetDatum(chain->id), Int64GetDatum(height));
+	kept = ftc_run(&shard_kept, ftc_hash_datum(block));
 	if (ftc_store_write(&shard_drop_head, FTC_ARGS(ftc_hash_datum(block), ftc_slice_datum(head)), NULL) > 0)
 		ftc_wake_at_commit(FTC_WAKE_KEEPER);
 	ftc_run(&wanted_drop_all, ftc_hash_datum(block));
+	if (ftc_run(&shard_kept, ftc_hash_datum(block)) != kept)
+		ftc_words_say(chain, block);
 }
 
 /* True if it was. */
@@ -867,6 +878,7 @@ look_at(Turn *t, const FtcHash *block, int64 height)
 	int32		number;
 	FtcSlice	head;
 
+	ftc_words_derive(t->chain, block);
 	if (ftc_guc_deep_scrub_interval > 0 &&
 		ftc_store_write(&check_due, FTC_ARGS(ftc_hash_datum(block), Float8GetDatum(ftc_guc_deep_scrub_interval)), NULL) > 0)
 		ftc_shards_look_at_own(t->chain, block);
@@ -994,6 +1006,7 @@ ftc_shards_restore_wanted(const FtcChain *chain)
 	{
 		MemoryContext outer = ftc_nest();
 
+		ftc_words_derive(chain, &blocks[i]);
 		if (!restore(chain, &blocks[i], heights[i]))
 			want_parts(chain, &blocks[i], heights[i], late[i]);
 		ftc_unnest(outer);

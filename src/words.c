@@ -117,6 +117,25 @@ static FtcStmt copy_drop = {
 	.argtypes = {BYTEAOID, BYTEAOID, BOOLOID, INT4OID, BYTEAOID, INT4OID, BYTEAOID},
 };
 
+/* Words of which shard_copy says something else: the shard is the third byte, the heads are at the end. */
+static FtcStmt words_undone = {
+	.sql = "SELECT w.bytes FROM ftchain.word w, LATERAL (SELECT count(*) AS n, count(*) FILTER (WHERE"
+	" s.number = get_byte(w.bytes, 2) AND s.head = substr(w.bytes, 77, 72)"
+	" OR s.number + 1 = get_byte(w.bytes, 3) AND s.head = substr(w.bytes, 149, 72)) AS fit"
+	" FROM ftchain.shard_copy s WHERE s.block = w.block AND s.member = w.member) c,"
+	" LATERAL (SELECT (get_byte(w.bytes, 2) <> 255)::int + (get_byte(w.bytes, 3) <> 0)::int AS n) e"
+	" WHERE w.block = $1 AND (c.n <> e.n OR c.fit <> e.n)",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
+static FtcStmt shard_copies_unsaid = {
+	.sql = "DELETE FROM ftchain.shard_copy s WHERE s.block = $1 AND NOT EXISTS"
+	" (SELECT FROM ftchain.word w WHERE w.block = s.block AND w.member = s.member)",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
 static FtcStmt loss_drop = {
 	.sql = "DELETE FROM ftchain.loss WHERE block = $1 AND member = $2",
 	.nargs = 2,
@@ -129,6 +148,39 @@ ftc_words_withdraw(const FtcChain *chain, const FtcHash *block, const FtcHash *m
 	ftc_run(&withdrawn_put, ftc_hash_datum(block), ftc_hash_datum(member), Int32GetDatum(chain->id));
 	ftc_store_write(&replica_drop, FTC_ARGS(ftc_hash_datum(block), ftc_hash_datum(member)), NULL);
 	ftc_copies_changed(chain->id, block);
+}
+
+static void
+believe_shards(const FtcChain *chain, const FtcWord *word)
+{
+	Datum		block = ftc_hash_datum(&word->block);
+	Datum		member = ftc_hash_datum(&word->member);
+
+	if (word->other >= 0)
+		ftc_run(&shard_copy_put, block, member, Int32GetDatum(word->other), Int32GetDatum(chain->id),
+				ftc_slice_datum(word->other_head));
+	if (word->shard >= 0)
+		ftc_run(&shard_copy_put, block, member, Int32GetDatum(word->shard), Int32GetDatum(chain->id),
+				ftc_slice_datum(word->head));
+	ftc_run(&shard_copy_drop, block, member, ftc_slice_datum(word->head), ftc_slice_datum(word->other_head));
+}
+
+void
+ftc_words_derive(const FtcChain *chain, const FtcHash *block)
+{
+	uint64		n = ftc_run(&words_undone, ftc_hash_datum(block));
+	FtcSlice   *words = palloc(Max(n, 1) * sizeof(FtcSlice));
+
+	for (uint64 i = 0; i < n; i++)
+		words[i] = ftc_slice_value(i, 0);
+	for (uint64 i = 0; i < n; i++)
+	{
+		FtcWord		word;
+
+		if (ftc_word_decode(&word, words[i]) == FTC_OK && ftc_hash_equal(&word.block, block))
+			believe_shards(chain, &word);
+	}
+	ftc_run(&shard_copies_unsaid, ftc_hash_datum(block));
 }
 
 /* What is believed, after a word. */
@@ -145,13 +197,7 @@ believe(const FtcChain *chain, const FtcWord *word)
 		ftc_run(&replica_put, block, member);
 		ftc_run(&withdrawn_drop, block, member);
 	}
-	if (word->other >= 0)
-		ftc_run(&shard_copy_put, block, member, Int32GetDatum(word->other), Int32GetDatum(chain->id),
-				ftc_slice_datum(word->other_head));
-	if (word->shard >= 0)
-		ftc_run(&shard_copy_put, block, member, Int32GetDatum(word->shard), Int32GetDatum(chain->id),
-				ftc_slice_datum(word->head));
-	ftc_run(&shard_copy_drop, block, member, ftc_slice_datum(word->head), ftc_slice_datum(word->other_head));
+	believe_shards(chain, word);
 	ftc_run(&copy_drop, block, member, BoolGetDatum(word->whole), Int32GetDatum(word->shard),
 			ftc_slice_datum(word->head), Int32GetDatum(word->other), ftc_slice_datum(word->other_head));
 	ftc_run(&loss_drop, block, member);
@@ -273,6 +319,8 @@ is_so(const FtcChain *chain, const FtcWord *word)
 		int32		number = DatumGetInt32(ftc_value(i, 0));
 		FtcSlice	head = ftc_slice_value(i, 1);
 
+		if (head.len != FTC_SHARDS_HEAD_LEN)
+			return false;
 		if (!(number == word->shard && memcmp(head.data, word->head.data, FTC_SHARDS_HEAD_LEN) == 0) &&
 			!(number == word->other && memcmp(head.data, word->other_head.data, FTC_SHARDS_HEAD_LEN) == 0))
 			return false;

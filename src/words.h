@@ -52,6 +52,9 @@ extern bool ftc_words_take_all(const FtcChain *chain, FtcSlice bytes);
 /* What was said of a body last, with its signature; empty if nothing. */
 extern FtcSlice ftc_words_get(const FtcHash *block, const FtcHash *member);
 
+/* Table shard_copy is made anew from the words on a body, where it says something else. */
+extern void ftc_words_derive(const FtcChain *chain, const FtcHash *block);
+
 /* A statement is taken back: it does not count for what is stored any more. */
 extern void ftc_words_withdraw(const FtcChain *chain, const FtcHash *block, const FtcHash *member);
 
