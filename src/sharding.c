@@ -377,8 +377,9 @@ ftc_shards_owners(const FtcChain *chain, const FtcState *state, const FtcHash *b
 	n = ftc_relief_owners(chain, state, block, wanted, owners);
 
 	/*
-	 * Nobody can take the place of those that are left out: it stays theirs, and
-	 * whoever has lost its shard makes it anew, whatever others say or have lost.
+	 * Nobody can take the place of those that are left out: it stays theirs,
+	 * and whoever has lost its shard makes it anew, whatever others say or
+	 * have lost.
 	 */
 	if (n < wanted)
 		n = ftc_ring_owners(ftc_place_ring(state), ftc_ring_key(block), wanted, owners);
@@ -682,7 +683,11 @@ ftc_shards_take(const FtcChain *chain, const FtcHash *block, int32 number, FtcSl
 	ftc_run(&traffic_add, Int32GetDatum(chain->id), CStringGetTextDatum(kept ? "shards" : "parts"),
 			Int64GetDatum((int64) content.len));
 	ftc_run(&wanted_drop, ftc_hash_datum(block), Int32GetDatum(number), ftc_slice_datum(head));
-	/* one that is not to be kept after all the next turn asks for anew, or for another number */
+
+	/*
+	 * one that is not to be kept after all the next turn asks for anew, or
+	 * for another number
+	 */
 	if (kept && is_cut_so(ftc_branch_current_state(chain->id), head) && may_keep(chain, block, height, number))
 		keep_shard(chain, block, height, number, head, path, content);
 	else if (!kept)
