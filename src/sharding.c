@@ -812,16 +812,15 @@ find_kept(const Turn *t, const FtcHash *block, int32 *number, FtcSlice *head)
 
 /*
  * An earlier member of the ring keeps the same number as we do.  Has it proved that,
- * and so many others theirs that they restore the body without ours?  Who says to
- * each of them to keep just its number has to prove it to each, and they go on only
- * while there are enough.
+ * and so many others theirs that they restore the body without ours?  And do all
+ * know that it does: it might say to each of us that it keeps just ours.
  */
 static bool
 is_kept_elsewhere(Turn *t, const FtcHash *block, int64 height, const Owners *o)
 {
 	bool		seen[FTC_SHARDS_MAX] = {false};
 	uint32		proved = 0;
-	bool		same = false;
+	const FtcHash *other = NULL;
 
 	/* all are asked, so that one turn does not wait for another */
 	for (uint32 i = 0; i < o->n; i++)
@@ -836,9 +835,10 @@ is_kept_elsewhere(Turn *t, const FtcHash *block, int64 height, const Owners *o)
 			continue;
 		seen[number] = true;
 		proved++;
-		same |= number == o->stated[o->own];
+		if (number == o->stated[o->own])
+			other = &t->state->members[o->members[i]].id;
 	}
-	return same && proved >= t->state->params.shard_data;
+	return other != NULL && proved >= t->state->params.shard_data && ftc_words_is_settled(t->chain, block, other);
 }
 
 /*

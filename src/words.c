@@ -25,6 +25,9 @@
 #include "wake.h"
 #include "words.h"
 
+#define SETTLES_IN "10 s"		/* a word that was passed on has come, or a
+								 * later one has come back */
+
 static FtcStmt word_get = {
 	.sql = "SELECT bytes || signature, number FROM ftchain.word WHERE block = $1 AND member = $2",
 	.nargs = 2,
@@ -35,7 +38,7 @@ static FtcStmt word_get = {
 static FtcStmt word_put = {
 	.sql = "INSERT INTO ftchain.word (block, member, chain, number, bytes, signature) VALUES ($1, $2, $3, $4, $5, $6)"
 	" ON CONFLICT (block, member) DO UPDATE SET number = excluded.number, bytes = excluded.bytes,"
-	" signature = excluded.signature, said = now() WHERE (ftchain.word.number, ftchain.word.bytes) < (excluded.number, excluded.bytes)",
+	" signature = excluded.signature, said = now(), passed = NULL WHERE (ftchain.word.number, ftchain.word.bytes) < (excluded.number, excluded.bytes)",
 	.nargs = 6,
 	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, INT8OID, BYTEAOID, BYTEAOID},
 };
@@ -44,6 +47,18 @@ static FtcStmt word_known = {
 	.sql = "SELECT FROM ftchain.word WHERE block = $1 AND member = $2 AND (number, bytes) >= ($3, $4)",
 	.nargs = 4,
 	.argtypes = {BYTEAOID, BYTEAOID, INT8OID, BYTEAOID},
+};
+
+static FtcStmt word_pass = {
+	.sql = "UPDATE ftchain.word SET passed = now() WHERE block = $1 AND member = $2 AND passed IS NULL",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt word_settled = {
+	.sql = "SELECT FROM ftchain.word WHERE block = $1 AND member = $2 AND passed < now() - interval '" SETTLES_IN "'",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
 };
 
 /* The second byte of a word has the flag. */
@@ -275,6 +290,17 @@ bool
 ftc_words_is_gone(const FtcHash *block, const FtcHash *member)
 {
 	return ftc_run(&is_gone, ftc_hash_datum(block), ftc_hash_datum(member)) > 0;
+}
+
+bool
+ftc_words_is_settled(const FtcChain *chain, const FtcHash *block, const FtcHash *member)
+{
+	if (ftc_run(&word_pass, ftc_hash_datum(block), ftc_hash_datum(member)) > 0)
+	{
+		ftc_outbox_kept(chain->id, block, member);
+		return false;
+	}
+	return ftc_run(&word_settled, ftc_hash_datum(block), ftc_hash_datum(member)) > 0;
 }
 
 FtcSlice

@@ -34,6 +34,13 @@ extern void ftc_words_say(const FtcChain *chain, const FtcHash *block);
 /* Has this database, or a member, said that it does not keep the body whole? */
 extern bool ftc_words_is_gone(const FtcHash *block, const FtcHash *member);
 
+/*
+ * Does the word of a member count for all others as well, as far as they are there?
+ * Who says something else to each would have its last word with all: so this one is
+ * passed on first, and no later one has come back for a while.
+ */
+extern bool ftc_words_is_settled(const FtcChain *chain, const FtcHash *block, const FtcHash *member);
+
 /* A word with its signature; from anybody.  One that is older than what is known is nothing new. */
 extern FtcReason ftc_words_take(const FtcChain *chain, FtcSlice bytes);
 

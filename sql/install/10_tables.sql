@@ -259,6 +259,7 @@ CREATE TABLE ftchain.word (
     bytes bytea NOT NULL,
     signature bytea NOT NULL,
     said timestamptz NOT NULL DEFAULT now(),
+    passed timestamptz,
     PRIMARY KEY (block, member)
 );
 COMMENT ON TABLE ftchain.word IS 'the last words of members on what they keep of a body, after their statements';
@@ -269,6 +270,7 @@ COMMENT ON COLUMN ftchain.word.number IS 'which rises with each word of the memb
 COMMENT ON COLUMN ftchain.word.bytes IS 'the word';
 COMMENT ON COLUMN ftchain.word.signature IS 'of the member';
 COMMENT ON COLUMN ftchain.word.said IS 'when it came';
+COMMENT ON COLUMN ftchain.word.passed IS 'when it was passed on to all, before a shard was given up for it';
 
 CREATE TABLE ftchain.copy (
     block bytea NOT NULL,
