@@ -364,6 +364,30 @@ keep_shard(const FtcChain *chain, const FtcHash *block, int64 height, int32 numb
  * ----------------------------------------------------------------
  */
 
+/* Those that were left out, as many as are needed, take their places on the ring again. */
+static uint32
+fill_up(const FtcState *state, const FtcHash *block, uint32 wanted, uint32 *owners, uint32 n)
+{
+	uint32	   *ring = palloc(Max(state->nmembers, 1) * sizeof(uint32));
+	bool	   *chosen = palloc0(Max(state->nmembers, 1) * sizeof(bool));
+	uint32		all = ftc_ring_owners(ftc_place_ring(state), ftc_ring_key(block), state->nmembers, ring);
+	uint32		left = wanted - n;
+
+	for (uint32 i = 0; i < n; i++)
+		chosen[owners[i]] = true;
+	for (uint32 i = 0; i < all && left > 0; i++)
+		if (!chosen[ring[i]])
+		{
+			chosen[ring[i]] = true;
+			left--;
+		}
+	n = 0;
+	for (uint32 i = 0; i < all && n < wanted; i++)
+		if (chosen[ring[i]])
+			owners[n++] = ring[i];
+	return n;
+}
+
 uint32
 ftc_shards_owners(const FtcChain *chain, const FtcState *state, const FtcHash *block, uint32 *owners, int32 *numbers,
 				  FtcSlice *heads)
@@ -382,7 +406,7 @@ ftc_shards_owners(const FtcChain *chain, const FtcState *state, const FtcHash *b
 	 * have lost.
 	 */
 	if (n < wanted)
-		n = ftc_ring_owners(ftc_place_ring(state), ftc_ring_key(block), wanted, owners);
+		n = fill_up(state, block, wanted, owners, n);
 	for (uint32 i = 0; i < n; i++)
 		numbers[i] = -1;
 	rows = ftc_run(&shard_copies, ftc_hash_datum(block));
