@@ -212,6 +212,8 @@ static FtcStmt prune_messages = {
 bool
 ftc_message_is_numberable(void)
 {
+	/* whatever commits after this is counted anew */
+	(void) ftc_wake_sent(true);
 	if (ftc_run(&number_state, 0) == 0)
 		return false;
 	ftc_run(&number_any, ftc_value(0, 0));
@@ -222,8 +224,6 @@ ftc_message_is_numberable(void)
 void
 ftc_message_number(void)
 {
-	/* whatever commits after this is counted anew */
-	(void) ftc_wake_sent(true);
 	ftc_run(&number_lock, 0);
 	ftc_run(&number_all, ftc_value(0, 0));
 }

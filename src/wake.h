@@ -52,9 +52,17 @@ extern void ftc_wake_latch(PGPROC *proc);
 
 /*
  * A message was sent in this transaction.  How many were, and others committed that
- * have no position yet; take: those have one now.
+ * have no position yet; take: those are about to get one.
  */
+#define FTC_WAKE_SENT_MANY 1000 /* enough for a call: no need to wait for more */
 extern void ftc_wake_note_send(void);
 extern int64 ftc_wake_sent(bool take);
+
+/*
+ * Transactions that sent messages and do not wait for the disk: others see them
+ * before they are there.  How many had begun to commit, and had ended.
+ */
+extern uint64 ftc_wake_hasty_begun(void);
+extern uint64 ftc_wake_hasty_ended(void);
 
 #endif							/* FTC_WAKE_H */

@@ -34,6 +34,23 @@ source_append(Source *source, uint8_t incarnation)
 }
 
 /*
+ * The messages behind that position get others.  They were sent at the same time, so
+ * which comes first is all the same.
+ */
+void
+source_forget_positions(Source *source, uint64_t from, Random *r)
+{
+	for (uint64_t i = source->n; i > from + 1; i--)
+	{
+		uint64_t	j = random_between(r, from + 1, i);
+		Message		message = source->log[i - 1];
+
+		source->log[i - 1] = source->log[j - 1];
+		source->log[j - 1] = message;
+	}
+}
+
+/*
  * Users' messages are kept until they were acknowledged, and some time longer;
  * announcements, until there are too many.
  */
