@@ -18,6 +18,7 @@
 #include "guc.h"
 #include "step.h"
 #include "stmt.h"
+#include "wake.h"
 
 #define LOOK_US (100 * 1000)	/* at the list of wanted ones, at a time */
 #define SETTLE_US (500 * 1000)	/* the longest that nothing is said of them */
@@ -267,6 +268,7 @@ ftc_bodies_begin_pass(FtcLine *line)
 	line->passed = line->skipped = false;
 	line->pass_at = ftc_clock_steady();
 	line->again_at = 0;
+	line->wants = ftc_wake_wants();
 }
 
 /* More may be asked for then, in another pass. */
@@ -324,7 +326,7 @@ next_body(FtcContact *c)
 	uint64		start = ftc_clock_steady();
 	uint64		now = start;
 
-	if (line->passed && now >= line->again_at)
+	if (line->passed && (now >= line->again_at || line->wants != ftc_wake_wants()))
 		ftc_bodies_begin_pass(line);
 	for (; now - start < LOOK_US && u->n < SETTLE_MANY; now = ftc_clock_steady())
 	{

@@ -22,6 +22,7 @@ static int64 appended_entries = 0;
 static int64 appended_bytes = 0;
 static int64 sent_messages = 0;
 static bool hasty = false;		/* it is counted as one of those */
+static bool wants_body = false;
 
 void
 ftc_wake_latch(PGPROC *proc)
@@ -43,6 +44,21 @@ ftc_wake_new_head(int32 chain)
 {
 	ftc_wake_at_commit(FTC_WAKE_ALL);
 	new_heads |= UINT64CONST(1) << (chain % FTC_SHARED_HEADS);
+}
+
+void
+ftc_wake_want_body(void)
+{
+	ftc_wake_at_commit(FTC_WAKE_COURIER);
+	wants_body = true;
+}
+
+uint64
+ftc_wake_wants(void)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
+
+	return database == NULL ? 0 : pg_atomic_read_u64(&database->wants);
 }
 
 void
@@ -126,6 +142,8 @@ wake(void)
 		wake_at_commit |= FTC_WAKE_COURIER;
 	if (wake_at_commit == 0)
 		return;
+	if (wants_body)
+		pg_atomic_fetch_add_u64(&database->wants, 1);
 	for (int i = 0; i < FTC_SHARED_HEADS; i++)
 		if (new_heads & (UINT64CONST(1) << i))
 			pg_atomic_fetch_add_u64(&database->heads[i], 1);
@@ -177,6 +195,7 @@ at_end_of_transaction(XactEvent event, void *arg)
 		new_heads = 0;
 		appended_entries = appended_bytes = 0;
 		sent_messages = 0;
+		wants_body = false;
 		note_end_of_haste();
 	}
 }

@@ -47,6 +47,13 @@ extern void ftc_wake_expected(void);
 extern void ftc_wake_want_height(int32 chain, int64 height);
 extern int64 ftc_wake_wanted_height(int32 chain);	/* -1: nobody */
 
+/*
+ * When this transaction has committed a body is wanted that was not: the courier
+ * looks for it.  Rises whenever that happens.
+ */
+extern void ftc_wake_want_body(void);
+extern uint64 ftc_wake_wants(void);
+
 /* Wake one process at once; NULL: nobody.  Holding the lock of shared.h. */
 extern void ftc_wake_latch(PGPROC *proc);
 
