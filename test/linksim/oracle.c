@@ -155,7 +155,7 @@ is_sound(const World *w)
 	static const Fault others[] = {
 		FAULT_GARBLING, FAULT_RESTORE_SOURCE, FAULT_RESTORE_SINK, FAULT_FULL, FAULT_BUSY, FAULT_POISON, FAULT_RESEND
 	};
-	bool		sound = w->settings.users && w->sights.seen[SIGHT_LATE] == 0;
+	bool		sound = w->settings.users;
 
 	for (size_t i = 0; i < lengthof(others); i++)
 		sound &= !w->settings.fault[others[i]];
@@ -269,7 +269,6 @@ check_before(World *w, uint64_t position)
 static void
 advance_top(World *w)
 {
-	w->top = Max(w->top, w->mixed_from);
 	while (w->top < w->mixed_to && sink_knows(&w->sink, w->source.log[w->top]))
 		w->top++;
 }
@@ -292,7 +291,10 @@ oracle_applied(World *w, Message message)
 	if (!is_mixed(w, position))
 		w->top = position;
 	else
+	{
+		w->top = Max(w->top, w->mixed_from);
 		advance_top(w);
+	}
 }
 
 /* Another log, or another receiver. */
@@ -302,8 +304,10 @@ oracle_restored(World *w)
 	w->top = 0;
 	w->mixed_to = Min(w->mixed_to, w->source.n);
 	for (uint64_t p = 1; p <= w->source.n; p++)
-		if (sink_knows(&w->sink, w->source.log[p - 1]))
+		if (!is_mixed(w, p) && sink_knows(&w->sink, w->source.log[p - 1]))
 			w->top = p;
+	if (w->top >= w->mixed_from)
+		advance_top(w);
 	w->committed = w->sink.receiver.end;
 }
 
