@@ -314,6 +314,17 @@ ask_for_wanted(FtcContact *c)
 }
 
 /*
+ * What is newly wanted is asked for at once; but after a rest as long as the last pass
+ * took: a peer that has little of what is wanted is not asked without pause.
+ */
+static bool
+is_another_due(const FtcLine *line, uint64 now)
+{
+	return now >= line->again_at ||
+		(line->wants != ftc_wake_wants() && now - line->passed_at >= line->passed_at - line->pass_at);
+}
+
+/*
  * The next body to ask this peer for.  If it has it not, the higher ones are
  * asked for, and this again in the next pass.  No pass begins before the last
  * one was through, or bodies that nobody gives would keep others from coming.
@@ -326,7 +337,7 @@ next_body(FtcContact *c)
 	uint64		start = ftc_clock_steady();
 	uint64		now = start;
 
-	if (line->passed && (now >= line->again_at || line->wants != ftc_wake_wants()))
+	if (line->passed && is_another_due(line, now))
 		ftc_bodies_begin_pass(line);
 	for (; now - start < LOOK_US && u->n < SETTLE_MANY; now = ftc_clock_steady())
 	{
@@ -348,6 +359,7 @@ next_body(FtcContact *c)
 			ftc_hash_equal(&line->wanted.block, &before.block))
 		{
 			line->passed = true;
+			line->passed_at = now;
 			if (line->again_at == 0)
 				line->again_at = now + (uint64) ftc_guc_heartbeat * 1000;
 			return false;

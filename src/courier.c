@@ -58,17 +58,19 @@ PG_FUNCTION_INFO_V1(ftchain_sync);
  * its last step: that is where all was on disk, and where the link begins anew.
  * What it took is known there by its ids.
  */
-static XLogRecPtr unwritten = InvalidXLogRecPtr;
 static uint64 hasty_written = 0;	/* transactions that did not wait for the
 									 * disk, and are there */
 
 static void
 write_positions(void)
 {
-	if (XLogRecPtrIsInvalid(unwritten))
+	static XLogRecPtr written = InvalidXLogRecPtr;
+	XLogRecPtr	given = ftc_wake_positions_given();
+
+	if (given <= written)
 		return;
-	XLogFlush(unwritten);
-	unwritten = InvalidXLogRecPtr;
+	XLogFlush(given);
+	written = given;
 }
 
 /*
@@ -95,13 +97,15 @@ number_messages(void *arg)
 	/* a standby, too, is not to lack more than a call of them */
 	waits = ftc_wake_hasty_begun() != hasty_written ||
 		(SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0');
-	if (!waits)
+	if (waits)
+		ForceSyncCommit();
+	else
 		ftc_step_may_be_lost();
 	ftc_leave(&scope);
 	ftc_step_end();
 	if (!numbered)
 		return false;
-	unwritten = XactLastCommitEnd;
+	ftc_wake_note_positions(XactLastCommitEnd);
 	if (waits)
 		hasty_written = ended;
 	FTC_FAILPOINT("message-numbered");
@@ -182,6 +186,8 @@ make_call(FtcContact *c, bool *more)
 		*more = next.more;
 		return next.called;
 	}
+	/* it may have left before that */
+	write_positions();
 	if (c->peer.phase != FTC_PEER_CLOSED && c->call.line != NULL)
 		ftc_line_leave(c, "a call could not be made; see the log");
 	return false;

@@ -70,12 +70,17 @@ get_ack(struct pg_result *result, int at, FtcAck *ack)
 		!ftc_peer_is_null(result, 0, at + 5) && ftc_sacks_decode(ack, ftc_peer_bytes(result, 0, at + 5)) == FTC_OK;
 }
 
-/* Where it was before its last step, in the epoch that it says to be in. */
+/*
+ * Where it was before its last step, in the epoch that it says to be in.  One of an
+ * older version does not tell.
+ */
 static bool
 get_before(struct pg_result *result, int at, FtcAck *ack)
 {
 	int64		next;
 
+	if (ftc_peer_is_null(result, 0, at))
+		return true;
 	if (!ftc_peer_int(result, 0, at, &next) || !ftc_peer_hash(result, 0, at + 1, &ack->before.value) || next < 1)
 		return false;
 	ack->before.epoch = ack->end.epoch;

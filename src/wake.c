@@ -103,6 +103,24 @@ ftc_wake_hasty_ended(void)
 	return database == NULL ? 0 : pg_atomic_read_u64(&database->hasty_ended);
 }
 
+void
+ftc_wake_note_positions(XLogRecPtr at)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, false);
+	uint64		before = database == NULL ? at : pg_atomic_read_u64(&database->positions);
+
+	while (before < at && !pg_atomic_compare_exchange_u64(&database->positions, &before, at))
+		;
+}
+
+XLogRecPtr
+ftc_wake_positions_given(void)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
+
+	return database == NULL ? InvalidXLogRecPtr : pg_atomic_read_u64(&database->positions);
+}
+
 /*
  * The first append after the sealer looked wakes it, and one that makes it
  * due; those in between only count.

@@ -48,6 +48,13 @@ extern void ftc_wake_want_height(int32 chain, int64 height);
 extern int64 ftc_wake_wanted_height(int32 chain);	/* -1: nobody */
 
 /*
+ * Positions of messages were given up to there in the WAL, and need not be on disk;
+ * whatever process did it.
+ */
+extern void ftc_wake_note_positions(XLogRecPtr at);
+extern XLogRecPtr ftc_wake_positions_given(void);
+
+/*
  * When this transaction has committed a body is wanted that was not: the courier
  * looks for it.  Rises whenever that happens.
  */

@@ -40,7 +40,7 @@ COMMENT ON COLUMN ftchain.epoch_out.stream IS 'number of the stream';
 COMMENT ON COLUMN ftchain.epoch_out.epoch IS 'the epoch';
 COMMENT ON COLUMN ftchain.epoch_out.base IS 'position before its first message';
 COMMENT ON COLUMN ftchain.epoch_out.least IS 'the receiver had all up to this position when it began';
-COMMENT ON COLUMN ftchain.epoch_out.most IS 'position of the last message acknowledged when the next epoch began: what is beyond does not count';
+COMMENT ON COLUMN ftchain.epoch_out.most IS 'position of the last message acknowledged when the next epoch began, or where that began, if that is more: what is beyond does not count';
 
 CREATE SEQUENCE ftchain.message_seq;
 COMMENT ON SEQUENCE ftchain.message_seq IS 'numbers of messages sent by this database';
