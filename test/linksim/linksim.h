@@ -461,8 +461,8 @@ typedef struct World
 	uint64_t	top;			/* position of the last message of the log
 								 * that was applied */
 	uint64_t	excused;		/* positions up to here may be missing */
-	uint64_t	mixed_from;		/* messages behind that position, */
-	uint64_t	mixed_to;		/* and up to that, may come in any order */
+	bool		mixed[LOG_MAX + 2]; /* the message at that position and the
+									 * one before may come in either order */
 	bool		opened[LOG_MAX + 2];	/* an epoch began at that position */
 	FtcLinkEnd	committed;		/* of the receiver, since its last restore */
 	uint64_t	restores_source;

@@ -243,10 +243,19 @@ position_of(const World *w, Message message)
 	return position;
 }
 
+/* The first position of those that may come in any order together with this one. */
+static uint64_t
+first_mixed(const World *w, uint64_t position)
+{
+	while (w->mixed[position])
+		position--;
+	return position;
+}
+
 static bool
 is_mixed(const World *w, uint64_t position)
 {
-	return position > w->mixed_from && position <= w->mixed_to;
+	return w->mixed[position] || w->mixed[position + 1];
 }
 
 /* Nothing before that position is missing, that should not be. */
@@ -259,7 +268,7 @@ check_before(World *w, uint64_t position)
 			world_fail(w, "message %llu of the log is applied without the one before it", (unsigned long long) position);
 		return;
 	}
-	for (uint64_t p = Max(w->top, w->excused) + 1; p < position && !(is_mixed(w, p) && is_mixed(w, position)); p++)
+	for (uint64_t p = Max(w->top, w->excused) + 1; p < first_mixed(w, position); p++)
 		if (!sink_knows(&w->sink, w->source.log[p - 1]))
 			world_fail(w, "message %llu of the log is applied, and %llu was not", (unsigned long long) position,
 					   (unsigned long long) p);
@@ -269,7 +278,7 @@ check_before(World *w, uint64_t position)
 static void
 advance_top(World *w)
 {
-	while (w->top < w->mixed_to && sink_knows(&w->sink, w->source.log[w->top]))
+	while (w->top < w->source.n && is_mixed(w, w->top + 1) && sink_knows(&w->sink, w->source.log[w->top]))
 		w->top++;
 }
 
@@ -292,7 +301,7 @@ oracle_applied(World *w, Message message)
 		w->top = position;
 	else
 	{
-		w->top = Max(w->top, w->mixed_from);
+		w->top = Max(w->top, first_mixed(w, position) - 1);
 		advance_top(w);
 	}
 }
@@ -302,12 +311,12 @@ void
 oracle_restored(World *w)
 {
 	w->top = 0;
-	w->mixed_to = Min(w->mixed_to, w->source.n);
+	for (uint64_t p = (uint64_t) w->source.n + 1; p <= LOG_MAX; p++)
+		w->mixed[p] = false;
 	for (uint64_t p = 1; p <= w->source.n; p++)
 		if (!is_mixed(w, p) && sink_knows(&w->sink, w->source.log[p - 1]))
 			w->top = p;
-	if (w->top >= w->mixed_from)
-		advance_top(w);
+	advance_top(w);
 	w->committed = w->sink.receiver.end;
 }
 
@@ -318,13 +327,10 @@ oracle_restored(World *w)
 void
 oracle_unnumbered(World *w, uint64_t from)
 {
-	w->mixed_from = w->top < w->mixed_to ? Min(w->mixed_from, from) : from;
-	w->mixed_to = w->source.n;
-	if (w->top > w->mixed_from)
-	{
-		w->top = w->mixed_from;
-		advance_top(w);
-	}
+	for (uint64_t p = from + 2; p <= w->source.n; p++)
+		w->mixed[p] = true;
+	w->top = Min(w->top, first_mixed(w, from + 1) - 1);
+	advance_top(w);
 }
 
 void
