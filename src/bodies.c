@@ -206,11 +206,10 @@ void
 ftc_bodies_finish(void)
 {
 	FtcFinish	f = {.ms = IsBackgroundWorker ? LATE_MS : 0};
-	bool		more;
 
 	if (finish_at == 0 || ftc_clock_steady() < finish_at)
 		return;
-	finish_at = ftc_step_try(ftc_fetch_finish, &f, &more) && !f.found && !f.others ? 0
+	finish_at = ftc_fetch_finish(&f) && !f.found && !f.others ? 0
 		: ftc_clock_steady() + FETCHES_US;
 	if (f.found)
 		nno_room = 0;
