@@ -135,7 +135,7 @@ SELECT pg_temp.after($$DELETE FROM ftchain.entry WHERE id < 4 AND chain = 1$$, $
 SELECT count(*), count(*) FILTER (WHERE x LIKE '%| entry missing |%') AS missing FROM pg_temp.after($$DELETE FROM ftchain.entry WHERE chain = 1$$) x;
 -- all gone, and what they would be compared with is not what was signed
 SELECT regexp_replace(x, '[^|]*$', '') FROM pg_temp.after($$DELETE FROM ftchain.entry WHERE chain = 1 AND id < 25$$,
-                     $$UPDATE ftchain.bundle SET leaves = '\x00' || substr(leaves, 2) WHERE id = 2$$) x
+                     $$UPDATE ftchain.bundle SET leaves = pg_temp.flip(leaves) WHERE id = 2$$) x
  WHERE x NOT LIKE '%| entry missing |%';
 -- under numbers that no sequence gives
 SELECT pg_temp.after($$INSERT INTO ftchain.entry SELECT n, n, xid, "time", incarnation, chain, origin, salt, author, kind, payload

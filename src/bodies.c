@@ -18,6 +18,7 @@
 #include "guc.h"
 #include "step.h"
 #include "stmt.h"
+#include "wake.h"
 
 #define LOOK_US (100 * 1000)	/* at the list of wanted ones, at a time */
 #define SETTLE_US (500 * 1000)	/* the longest that nothing is said of them */
@@ -205,11 +206,10 @@ void
 ftc_bodies_finish(void)
 {
 	FtcFinish	f = {.ms = IsBackgroundWorker ? LATE_MS : 0};
-	bool		more;
 
 	if (finish_at == 0 || ftc_clock_steady() < finish_at)
 		return;
-	finish_at = ftc_step_try(ftc_fetch_finish, &f, &more) && !f.found && !f.others ? 0
+	finish_at = ftc_fetch_finish(&f) && !f.found && !f.others ? 0
 		: ftc_clock_steady() + FETCHES_US;
 	if (f.found)
 		nno_room = 0;
@@ -267,6 +267,7 @@ ftc_bodies_begin_pass(FtcLine *line)
 	line->passed = line->skipped = false;
 	line->pass_at = ftc_clock_steady();
 	line->again_at = 0;
+	line->wants = ftc_wake_wants();
 }
 
 /* More may be asked for then, in another pass. */
@@ -312,6 +313,17 @@ ask_for_wanted(FtcContact *c)
 }
 
 /*
+ * What is newly wanted is asked for at once; but after a rest as long as the last pass
+ * took: a peer that has little of what is wanted is not asked without pause.
+ */
+static bool
+is_another_due(const FtcLine *line, uint64 now)
+{
+	return now >= line->again_at ||
+		(line->wants != ftc_wake_wants() && now - line->passed_at >= line->passed_at - line->pass_at);
+}
+
+/*
  * The next body to ask this peer for.  If it has it not, the higher ones are
  * asked for, and this again in the next pass.  No pass begins before the last
  * one was through, or bodies that nobody gives would keep others from coming.
@@ -324,7 +336,7 @@ next_body(FtcContact *c)
 	uint64		start = ftc_clock_steady();
 	uint64		now = start;
 
-	if (line->passed && now >= line->again_at)
+	if (line->passed && is_another_due(line, now))
 		ftc_bodies_begin_pass(line);
 	for (; now - start < LOOK_US && u->n < SETTLE_MANY; now = ftc_clock_steady())
 	{
@@ -346,6 +358,7 @@ next_body(FtcContact *c)
 			ftc_hash_equal(&line->wanted.block, &before.block))
 		{
 			line->passed = true;
+			line->passed_at = now;
 			if (line->again_at == 0)
 				line->again_at = now + (uint64) ftc_guc_heartbeat * 1000;
 			return false;

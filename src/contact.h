@@ -75,7 +75,9 @@ typedef struct FtcLine
 	bool		passed;			/* there is no higher one */
 	bool		skipped;		/* some were left for a little later */
 	uint64		pass_at;		/* when this pass began */
+	uint64		passed_at;		/* when it was through */
 	uint64		again_at;		/* when to begin the next; 0: not known yet */
+	uint64		wants;			/* ftc_wake_wants() when this one began */
 
 	/* bodies that come in chunks */
 	bool		chunks_turn;	/* they come before bodies that are wanted */

@@ -22,8 +22,10 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "replication/syncrep.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -40,10 +42,122 @@
 #include "reading.h"
 #include "step.h"
 #include "stmt.h"
+#include "wake.h"
 #include "watch.h"
 #include "worker.h"
 
 PG_FUNCTION_INFO_V1(ftchain_sync);
+
+/* ----------------------------------------------------------------
+ *		Positions for messages
+ * ----------------------------------------------------------------
+ */
+
+/*
+ * A call may leave before the positions in it are on disk, while the peer works on
+ * it; but nothing leaves after it before they are.  If a crash takes them, the
+ * messages get others.  The peer then is ahead of us, and says where it was before
+ * its last step: that is where all was on disk, and where the link begins anew.
+ * What it took is known there by its ids.
+ */
+static uint64 hasty_written = 0;	/* transactions that did not wait for the
+									 * disk, and are there */
+
+static void
+write_positions(void)
+{
+	static XLogRecPtr written = InvalidXLogRecPtr;
+	XLogRecPtr	given = ftc_wake_positions_given();
+
+	if (given <= written)
+		return;
+	XLogFlush(given);
+	written = given;
+}
+
+/*
+ * The messages themselves must be on disk before they leave.  They are, unless who
+ * sent them did not wait for that: then the commit does.
+ */
+static bool
+number_messages(void *arg)
+{
+	FtcScope	scope;
+	uint64		ended = ftc_wake_hasty_ended();
+	bool		numbered = false;
+	bool		waits;
+
+	if (!ftc_step_begin("numbering messages"))
+		return false;
+	ftc_enter(&scope);
+	if (ftc_message_is_numberable())
+	{
+		ftc_message_number();
+		FTC_FAILPOINT("message-before-number-commit");
+		numbered = true;
+	}
+	/* a standby, too, is not to lack more than a call of them */
+	waits = ftc_wake_hasty_begun() != hasty_written ||
+		(SyncRepStandbyNames != NULL && SyncRepStandbyNames[0] != '\0');
+	if (waits)
+		ForceSyncCommit();
+	else
+		ftc_step_may_be_lost();
+	ftc_leave(&scope);
+	ftc_step_end();
+	if (!numbered)
+		return false;
+	ftc_wake_note_positions(XactLastCommitEnd);
+	if (waits)
+		hasty_written = ended;
+	FTC_FAILPOINT("message-numbered");
+	return false;
+}
+
+/*
+ * A message that finds nothing under way goes at once.  While calls are, those that
+ * come meanwhile go together: each call costs both sides a commit, and the peer takes
+ * one after the other.  While nobody can be spoken with there is no hurry.
+ */
+#define GATHER_US (5 * 1000)
+#define UNREACHED_US (100 * 1000)
+#define UNTOLD_US (250 * 1000)	/* nobody tells of prepared transactions */
+
+static uint64 numbered_at = 0;
+
+/* When messages are to be given positions. */
+static uint64
+numbering_due_at(void)
+{
+	int64		sent = ftc_wake_sent(false);
+	bool		reached = false;
+	bool		under_way = false;
+
+	for (int i = 0; i < FTC_SHARED_PEERS; i++)
+		if (ftc_contacts[i] != NULL)
+		{
+			FtcPeerPhase phase = ftc_contacts[i]->peer.phase;
+
+			reached |= phase == FTC_PEER_IDLE || phase == FTC_PEER_BUSY;
+			under_way |= ftc_contact_count(ftc_contacts[i], FTC_ASKED_RECEIVE) > 0;
+		}
+	if (sent == 0)
+		return numbered_at + UNTOLD_US;
+	if (!reached)
+		return numbered_at + UNREACHED_US;
+	return numbered_at + (under_way && sent < FTC_WAKE_SENT_MANY ? GATHER_US : 0);
+}
+
+static void
+number_if_due(void)
+{
+	bool		more;
+
+	if (ftc_clock_steady() < numbering_due_at())
+		return;
+	numbered_at = ftc_clock_steady();
+	(void) ftc_step_try(number_messages, NULL, &more);
+}
 
 /* ----------------------------------------------------------------
  *		The loop
@@ -74,6 +188,8 @@ make_call(FtcContact *c, bool *more)
 		*more = next.more;
 		return next.called;
 	}
+	/* it may have left before that */
+	write_positions();
 	if (c->peer.phase != FTC_PEER_CLOSED && c->call.line != NULL)
 		ftc_line_leave(c, "a call could not be made; see the log");
 	return false;
@@ -128,7 +244,10 @@ attend(FtcContact *c)
 		take_answer(c);
 	/* there may always be something to send: nothing more goes the old way */
 	while (!stale && ftc_peer_is_ready(&c->peer) && make_call(c, &more))
+	{
 		called = true;
+		write_positions();
+	}
 	return called || answered || more;
 }
 
@@ -143,26 +262,14 @@ open_peers(FtcPeer **peers)
 	return n;
 }
 
-static bool
-number_messages(void *arg)
+/* ms that there is nothing to do for, unless something comes. */
+static long
+time_to_wait(void)
 {
-	FtcScope	scope;
-	bool		numbered = false;
+	uint64		now = ftc_clock_steady();
+	uint64		due = numbering_due_at();
 
-	if (!ftc_step_begin("numbering messages"))
-		return false;
-	ftc_enter(&scope);
-	if (ftc_message_is_numberable())
-	{
-		ftc_message_number();
-		FTC_FAILPOINT("message-before-number-commit");
-		numbered = true;
-	}
-	ftc_leave(&scope);
-	ftc_step_end();
-	if (numbered)
-		FTC_FAILPOINT("message-numbered");
-	return false;
+	return due <= now ? 0 : (long) Min((due - now + 999) / 1000, 250);
 }
 
 /* What sessions want to read goes on the list of what is wanted. */
@@ -186,13 +293,12 @@ ftc_courier_turn(void)
 {
 	FtcPeer    *peers[FTC_SHARED_PEERS];
 	bool		busy = false;
-
 	bool		more;
 
 	if (!ftc_contact_list())
 		return 1000;
 	ftc_bodies_heed_budget();
-	(void) ftc_step_try(number_messages, NULL, &more);
+	number_if_due();
 	/* a chain at a time: their locks have no order */
 	more = ftc_reading_is_asked();
 	while (more && ftc_step_try(take_reads, NULL, &more))
@@ -211,7 +317,7 @@ ftc_courier_turn(void)
 	/* no lock and no snapshot is held while the network is waited for */
 	Assert(!IsTransactionState());
 	if (!busy && !ftc_worker_must_leave())
-		ftc_peer_wait(peers, open_peers(peers), 250, "FtchainCourier");
+		ftc_peer_wait(peers, open_peers(peers), time_to_wait(), "FtchainCourier");
 	return 0;
 }
 

@@ -71,6 +71,24 @@ get_ack(struct pg_result *result, int at, FtcAck *ack)
 		!ftc_peer_is_null(result, 0, at + 5) && ftc_sacks_decode(ack, ftc_peer_bytes(result, 0, at + 5)) == FTC_OK;
 }
 
+/*
+ * Where it was before its last step, in the epoch that it says to be in.  One of an
+ * older version does not tell.
+ */
+static bool
+get_before(struct pg_result *result, int at, FtcAck *ack)
+{
+	int64		next;
+
+	if (ftc_peer_is_null(result, 0, at))
+		return true;
+	if (!ftc_peer_int(result, 0, at, &next) || !ftc_peer_hash(result, 0, at + 1, &ack->before.value) || next < 1)
+		return false;
+	ack->before.epoch = ack->end.epoch;
+	ack->before.next = (uint64) next;
+	return true;
+}
+
 static bool
 get_fate(struct pg_result *result, int at, FtcFate *fate)
 {
@@ -185,7 +203,7 @@ take_stream(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 	int64		protocol;
 
 	if (ftc_peer_rows(result) != 1 || !ftc_peer_int(result, 0, 0, &protocol) ||
-		!ftc_peer_hash(result, 0, 1, &member) || !get_ack(result, 2, &ack))
+		!ftc_peer_hash(result, 0, 1, &member) || !get_ack(result, 2, &ack) || !get_before(result, 8, &ack))
 		return malformed(c);
 	if (!need_protocol(c, protocol) || !need_member(c, &member))
 		return true;

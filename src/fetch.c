@@ -27,6 +27,8 @@
 #define JOIN_AFTER "2 s"		/* then others than the leader are asked, too */
 #define STALLED_AFTER "10 s"	/* then another one leads, if only one may */
 #define EVICTED_AFTER "1 min"	/* then it is dropped, if there is no room */
+#define PUT_OFF "10 s"			/* what could not be taken: others have their
+								 * turn */
 
 /* Those that a member may be asked for. */
 static FtcStmt fetches_of = {
@@ -192,6 +194,12 @@ static FtcStmt next_whole = {
 	" ORDER BY whole LIMIT 1 FOR UPDATE SKIP LOCKED",
 	.nargs = 1,
 	.argtypes = {INT4OID},
+};
+
+static FtcStmt fetch_put_off = {
+	.sql = "UPDATE ftchain.fetch SET whole = now() + interval '" PUT_OFF "' WHERE block = $1 AND total = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, INT8OID},
 };
 
 static FtcStmt any_whole = {
@@ -560,10 +568,41 @@ finish(Whole *w)
 	ftc_wake_at_commit(FTC_WAKE_COURIER);
 }
 
-bool
-ftc_fetch_finish(void *arg)
+/* The first that is whole, and what came of it. */
+typedef struct First
 {
-	FtcFinish  *f = arg;
+	FtcFinish  *said;
+	FtcHash		block;
+	uint64		total;
+	bool		begun;
+	bool		damaged;		/* its rows cannot be read */
+} First;
+
+static void
+finish_first(First *first, Whole *w)
+{
+	first->block = w->stored.id;
+	first->total = w->total;
+	first->begun = true;
+	PG_TRY();
+	{
+		finish(w);
+	}
+	PG_CATCH();
+	{
+		int			code = geterrcode();
+
+		first->damaged = code == ERRCODE_DATA_CORRUPTED || code == ERRCODE_INDEX_CORRUPTED;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+static bool
+take_first(void *arg)
+{
+	First	   *first = arg;
+	FtcFinish  *said = first->said;
 	FtcScope	scope;
 	Whole		w;
 
@@ -571,13 +610,52 @@ ftc_fetch_finish(void *arg)
 		return false;
 	ftc_memory_keep();
 	ftc_enter(&scope);
-	f->found = find_whole(f->ms, &w);
-	if (f->found)
-		finish(&w);
-	f->others = !f->found && ftc_run(&any_whole, 0) > 0;
+	said->found = find_whole(said->ms, &w);
+	if (said->found)
+		finish_first(first, &w);
+	said->others = !said->found && ftc_run(&any_whole, 0) > 0;
 	ftc_leave(&scope);
 	ftc_step_end();
-	return f->found;
+	return said->found;
+}
+
+/* It could not be taken, which must not keep others from it: damaged, it comes again. */
+static bool
+put_off(void *arg)
+{
+	const First *first = arg;
+	Datum		block = ftc_hash_datum(&first->block);
+	Datum		total = Int64GetDatum((int64) first->total);
+	FtcScope	scope;
+
+	if (!ftc_step_begin("putting off a body that has come in chunks"))
+		return false;
+	ftc_enter(&scope);
+	if (first->damaged)
+	{
+		ftc_run(&chunks_drop, block, total, BoolGetDatum(false));
+		ftc_run(&fetch_drop, block, total, BoolGetDatum(false));
+	}
+	else
+		ftc_run(&fetch_put_off, block, total);
+	ftc_leave(&scope);
+	ftc_step_end();
+	return false;
+}
+
+bool
+ftc_fetch_finish(FtcFinish *f)
+{
+	First		first = {.said = f};
+	bool		more;
+
+	f->found = f->others = false;
+	if (ftc_step_try(take_first, &first, &more))
+		return true;
+	if (first.begun)
+		(void) ftc_step_try(put_off, &first, &more);
+	f->found = false;
+	return false;
 }
 
 void

@@ -8,7 +8,8 @@
  * of one member, that one is to blame; if it is of several, it is asked again of one
  * at a time, and once it is right it is known whose chunks were not.
  *
- * All of these inside a scope (stmt.h), but for ftc_fetch_finish().
+ * All of these inside a scope (stmt.h), but for ftc_fetch_finish(), which makes steps of
+ * its own.
  *
  *-------------------------------------------------------------------------
  */
@@ -73,16 +74,20 @@ extern uint64 ftc_fetch_most(const FtcStored *stored);
 extern FtcReason ftc_fetch_take(const FtcChain *chain, const FtcStored *stored, FtcSlice entries,
 								const FtcHash *source);
 
-/* A step: check and take one that has been whole for so long; true if there was any. */
+/* One that is whole. */
 typedef struct FtcFinish
 {
 	int			ms;				/* whole for so long */
-	bool		found;
+	bool		found;			/* and taken, or refused */
 	bool		others;			/* there are some that are not, or are being
 								 * checked */
 } FtcFinish;
 
-extern bool ftc_fetch_finish(void *arg);	/* FtcFinish */
+/*
+ * Check and take one.  False after an error, which is logged; that one is put off, or
+ * asked for again if its rows are damaged.
+ */
+extern bool ftc_fetch_finish(FtcFinish *f);
 
 /* Forget what is not wanted any more. */
 extern void ftc_fetch_prune(void);

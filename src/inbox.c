@@ -471,7 +471,7 @@ want_body(const Arrival *a)
 {
 	ftc_run(&wanted_put, ftc_hash_datum(&a->id), Int32GetDatum(a->chain->id),
 			Int64GetDatum((int64) a->header.height), BoolGetDatum(false));
-	ftc_wake_at_commit(FTC_WAKE_COURIER);
+	ftc_wake_want_body();
 }
 
 static void

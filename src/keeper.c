@@ -545,11 +545,10 @@ time_to(uint64 at)
 static void
 take_bodies(void)
 {
-	FtcFinish	f = {0};
-	bool		more = true;
+	FtcFinish	f = {.found = true};
 
-	while (more && !ftc_worker_must_leave())
-		(void) ftc_step_try(ftc_fetch_finish, &f, &more);
+	while (f.found && !ftc_worker_must_leave())
+		(void) ftc_fetch_finish(&f);
 }
 
 long

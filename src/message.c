@@ -138,12 +138,15 @@ static FtcStmt epoch_put = {
 	.argtypes = {INT4OID, INT8OID, INT8OID, INT8OID, INT8OID},
 };
 
-/* When another one begins: what was acknowledged of it is all that counts. */
+/*
+ * When another one begins: what was acknowledged of it is all that counts, be it by
+ * the chain value that the next one begins at.
+ */
 static FtcStmt epoch_close = {
-	.sql = "UPDATE ftchain.epoch_out e SET most = s.acked FROM ftchain.stream_out s"
+	.sql = "UPDATE ftchain.epoch_out e SET most = greatest(s.acked, $3) FROM ftchain.stream_out s"
 	" WHERE s.id = $1 AND e.stream = $1 AND e.epoch = s.epoch AND e.epoch <> $2",
-	.nargs = 2,
-	.argtypes = {INT4OID, INT8OID},
+	.nargs = 3,
+	.argtypes = {INT4OID, INT8OID, INT8OID},
 };
 
 static FtcStmt epoch_reach = {
@@ -212,6 +215,8 @@ static FtcStmt prune_messages = {
 bool
 ftc_message_is_numberable(void)
 {
+	/* whatever commits after this is counted anew */
+	(void) ftc_wake_sent(true);
 	if (ftc_run(&number_state, 0) == 0)
 		return false;
 	ftc_run(&number_any, ftc_value(0, 0));
@@ -222,8 +227,6 @@ ftc_message_is_numberable(void)
 void
 ftc_message_number(void)
 {
-	/* whatever commits after this is counted anew */
-	(void) ftc_wake_sent(true);
 	ftc_run(&number_lock, 0);
 	ftc_run(&number_all, ftc_value(0, 0));
 }
@@ -355,7 +358,8 @@ stream_put(const FtcRoute *route, const FtcSender *sender)
 	bool		begins = sender->end.next == 1;
 
 	if (begins)
-		ftc_run(&epoch_close, Int32GetDatum(route->stream), Int64GetDatum((int64) sender->end.epoch));
+		ftc_run(&epoch_close, Int32GetDatum(route->stream), Int64GetDatum((int64) sender->end.epoch),
+				Int64GetDatum((int64) sender->base));
 	ftc_run(&stream_save, Int32GetDatum(route->stream), Int64GetDatum((int64) sender->end.epoch),
 			Int64GetDatum((int64) sender->base), Int64GetDatum((int64) (sender->base + sender->end.next - 1)),
 			ftc_hash_datum(&sender->end.value));

@@ -130,6 +130,7 @@ typedef struct Mined
 	uint64		made_at;		/* by ftc_clock_steady() */
 	uint64		took;			/* to make it */
 	uint64		kept_at;
+	uint64		waits_since;	/* for a place on the board; 0: not */
 	bool		resumed;		/* what was kept has been looked at */
 } Mined;
 
@@ -162,6 +163,7 @@ static void
 drop(Mined *m)
 {
 	m->candidate = NULL;
+	m->waits_since = 0;
 	ftc_board_withdraw(m->chain);
 }
 
@@ -218,6 +220,7 @@ replace(const FtcChain *chain, Mined *m, FtcCandidate *candidate, uint64 attempt
 	m->candidate = candidate;
 	m->context = m->next;
 	m->next = before;
+	m->waits_since = 0;
 	m->resumed = true;
 	ftc_worker_progress(psprintf("mining \"%s\"", chain->name));
 	return true;
@@ -253,6 +256,8 @@ renew(const FtcChain *chain, Mined *m)
 		{
 			/* others have all places */
 			m->candidate = NULL;
+			if (m->waits_since == 0)
+				m->waits_since = m->made_at;
 			return NO_PLACE_MS;
 		}
 		return 0;
@@ -319,6 +324,28 @@ tend(const FtcChain *chain)
 }
 
 /*
+ * Who has waited longest for a place is the first to look for one: a chain that
+ * has just lost its own would always take the next one that is free, if it came
+ * earlier in the list.
+ */
+static int
+by_waiting(const ListCell *a, const ListCell *b)
+{
+	int32		chain[2] = {((FtcChain *) lfirst(a))->id, ((FtcChain *) lfirst(b))->id};
+	uint64		since[2];
+
+	for (int i = 0; i < 2; i++)
+	{
+		since[i] = find_mined(chain[i])->waits_since;
+		if (since[i] == 0)
+			since[i] = PG_UINT64_MAX;
+	}
+	if (since[0] != since[1])
+		return since[0] < since[1] ? -1 : 1;
+	return chain[0] < chain[1] ? -1 : 1;
+}
+
+/*
  * Without miners we mine, slice by slice, until there is something else to do:
  * in so many ms, or earlier.
  */
@@ -354,6 +381,7 @@ ftc_sealer_turn(void)
 	forget_gone(chains);
 	if (is_due(ftc_clock_steady(), &nap))
 		bundle_all(chains);
+	list_sort(chains, by_waiting);
 	foreach(cell, chains)
 	{
 		long		next = tend(lfirst(cell));

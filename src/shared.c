@@ -62,6 +62,10 @@ ftc_shared(void)
 			pg_atomic_init_u64(&shared->database[i].entries, 0);
 			pg_atomic_init_u64(&shared->database[i].bytes, 0);
 			pg_atomic_init_u64(&shared->database[i].sent, 0);
+			pg_atomic_init_u64(&shared->database[i].wants, 0);
+			pg_atomic_init_u64(&shared->database[i].hasty_begun, 0);
+			pg_atomic_init_u64(&shared->database[i].hasty_ended, 0);
+			pg_atomic_init_u64(&shared->database[i].positions, InvalidXLogRecPtr);
 		}
 	}
 	LWLockRelease(AddinShmemInitLock);

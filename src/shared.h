@@ -120,6 +120,12 @@ typedef struct FtcDatabaseSlot
 	pg_atomic_uint64 entries;	/* appended and committed, not yet looked at */
 	pg_atomic_uint64 bytes;
 	pg_atomic_uint64 sent;		/* messages committed, without a position yet */
+	pg_atomic_uint64 wants;		/* rises when bodies become wanted */
+	pg_atomic_uint64 hasty_begun;	/* transactions that sent messages and did
+									 * not wait for the disk, about to commit */
+	pg_atomic_uint64 hasty_ended;	/* those that have, or have not */
+	pg_atomic_uint64 positions; /* were given to messages up to there in the
+								 * WAL */
 	FtcWorkerSlot worker[FTC_WORKER_KINDS];
 	FtcMinerSlot miner[FTC_SHARED_MINERS];
 	uint64		candidates;		/* posted so far */

@@ -115,7 +115,8 @@ prepare(FtcStmt *stmt)
 
 	if (stmt->plan != NULL)
 		return;
-	plan = SPI_prepare(stmt->sql, stmt->nargs, stmt->argtypes);
+	/* the arguments do not matter to a plan that goes by an index */
+	plan = SPI_prepare_cursor(stmt->sql, stmt->nargs, stmt->argtypes, stmt->by_index ? CURSOR_OPT_GENERIC_PLAN : 0);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", stmt->sql, SPI_result_code_string(SPI_result));
 	if (SPI_keepplan(plan) != 0)

@@ -17,7 +17,7 @@
 
 #include "core/types.h"
 
-#define FTC_STMT_ARGS_MAX 14
+#define FTC_STMT_ARGS_MAX 16
 
 typedef struct FtcStmt
 {

@@ -46,7 +46,8 @@ static FtcStmt stream_lock = {
 };
 
 static FtcStmt stream_get = {
-	.sql = "SELECT epoch, next, value, attempts FROM ftchain.stream_in WHERE member = $1 AND stream = $2",
+	.sql = "SELECT epoch, next, value, attempts, before_next, before_value FROM ftchain.stream_in"
+	" WHERE member = $1 AND stream = $2",
 	.nargs = 2,
 	.argtypes = {BYTEAOID, INT4OID},
 };
@@ -54,10 +55,11 @@ static FtcStmt stream_get = {
 static FtcStmt stream_set = {
 	.sql = "UPDATE ftchain.stream_in SET epoch = $3, next = $4, value = $5, attempts = $6, received = received + $7,"
 	" duplicates = duplicates + $8, last_reason = coalesce($9, last_reason), early = early + $10, gaps = gaps + $11,"
-	" dropped = dropped + $12, refused = refused + $13, received_at = now() WHERE member = $1 AND stream = $2",
-	.nargs = 13,
+	" dropped = dropped + $12, refused = refused + $13, received_at = now(), before_next = $14, before_value = $15"
+	" WHERE member = $1 AND stream = $2",
+	.nargs = 15,
 	.argtypes = {BYTEAOID, INT4OID, INT8OID, INT8OID, BYTEAOID, INT4OID, INT8OID, INT8OID, TEXTOID, INT8OID, INT8OID,
-	INT8OID, INT8OID},
+	INT8OID, INT8OID, INT8OID, BYTEAOID},
 };
 
 static FtcStmt stream_of = {
@@ -89,6 +91,7 @@ static void
 topic_load(FtcIntake *r)
 {
 	FtcLinkEnd	end = {.next = 1};
+	FtcLinkEnd	before = {.next = 1};
 
 	r->attempts = 0;
 	if (ftc_run(&stream_get, ftc_hash_datum(&r->sender), Int32GetDatum(r->stream)) > 0 &&
@@ -98,8 +101,12 @@ topic_load(FtcIntake *r)
 		end.next = (uint64) DatumGetInt64(ftc_value(0, 1));
 		end.value = ftc_hash_value(0, 2);
 		r->attempts = DatumGetInt32(ftc_value(0, 3));
+		before.epoch = end.epoch;
+		before.next = (uint64) DatumGetInt64(ftc_value(0, 4));
+		before.value = ftc_hash_value(0, 5);
 	}
 	ftc_receiver_init(&r->link, &end);
+	r->link.before = before;
 }
 
 static void
@@ -110,9 +117,10 @@ topic_save(const FtcIntake *r)
 		Int64GetDatum((int64) r->link.end.next), ftc_hash_datum(&r->link.end.value), Int32GetDatum(r->attempts),
 		Int64GetDatum(r->applied), Int64GetDatum(r->duplicates),
 		CStringGetTextDatum(r->reason == NULL ? "" : r->reason), Int64GetDatum(r->early),
-		Int64GetDatum(r->gap ? 1 : 0), Int64GetDatum(r->dropped), Int64GetDatum(r->refused)
+		Int64GetDatum(r->gap ? 1 : 0), Int64GetDatum(r->dropped), Int64GetDatum(r->refused),
+		Int64GetDatum((int64) r->link.before.next), ftc_hash_datum(&r->link.before.value)
 	};
-	bool		nulls[13] = {false};
+	bool		nulls[15] = {false};
 
 	nulls[8] = r->reason == NULL;
 	ftc_stmt_run(&stream_set, args, nulls);
@@ -365,8 +373,8 @@ ftchain_peer_stream(PG_FUNCTION_ARGS)
 	FtcScope	scope;
 	FtcIntake	r = {0};
 	FtcAck		ack;
-	Datum		values[8];
-	bool		nulls[8] = {false};
+	Datum		values[10];
+	bool		nulls[10] = {false};
 
 	ftc_serve_need_not_null(fcinfo);
 	ftc_serve_need_protocol(PG_GETARG_INT32(0));
@@ -385,5 +393,7 @@ ftchain_peer_stream(PG_FUNCTION_ARGS)
 
 	values[0] = Int32GetDatum(Min(PG_GETARG_INT32(0), FTC_PROTOCOL));
 	values[1] = ftc_hash_datum(&r.self.member);
+	values[8] = Int64GetDatum((int64) ack.before.next);
+	values[9] = ftc_hash_datum(&ack.before.value);
 	PG_RETURN_DATUM(ftc_serve_row(fcinfo, values, nulls));
 }

@@ -16,12 +16,14 @@
 #include "wake.h"
 
 /* Of this transaction. */
-static int	wake_at_commit = 0;
+static int	wake_at_commit = 0; /* whom, whatever is counted */
 static uint64 new_heads = 0;	/* bits, by the number of the chain */
 static bool new_copy = false;
 static int64 appended_entries = 0;
 static int64 appended_bytes = 0;
 static int64 sent_messages = 0;
+static bool hasty = false;		/* it is counted as one of those */
+static bool wants_body = false;
 
 void
 ftc_wake_latch(PGPROC *proc)
@@ -53,9 +55,24 @@ ftc_wake_new_copy(void)
 }
 
 void
+ftc_wake_want_body(void)
+{
+	ftc_wake_at_commit(FTC_WAKE_COURIER);
+	wants_body = true;
+}
+
+uint64
+ftc_wake_wants(void)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
+
+	return database == NULL ? 0 : pg_atomic_read_u64(&database->wants);
+}
+
+void
 ftc_wake_note_append(int64 entries, int64 bytes)
 {
-	ftc_wake_at_commit(FTC_WAKE_SEALER);
+	ftc_wake_at_commit(0);
 	appended_entries += entries;
 	appended_bytes += bytes;
 }
@@ -63,7 +80,7 @@ ftc_wake_note_append(int64 entries, int64 bytes)
 void
 ftc_wake_note_send(void)
 {
-	ftc_wake_at_commit(FTC_WAKE_COURIER);
+	ftc_wake_at_commit(0);
 	sent_messages++;
 }
 
@@ -76,6 +93,40 @@ ftc_wake_sent(bool take)
 		return sent_messages;
 	return sent_messages + (int64) (take ? pg_atomic_exchange_u64(&database->sent, 0)
 									: pg_atomic_read_u64(&database->sent));
+}
+
+uint64
+ftc_wake_hasty_begun(void)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
+
+	return database == NULL ? UINT64_MAX : pg_atomic_read_u64(&database->hasty_begun);
+}
+
+uint64
+ftc_wake_hasty_ended(void)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
+
+	return database == NULL ? 0 : pg_atomic_read_u64(&database->hasty_ended);
+}
+
+void
+ftc_wake_note_positions(XLogRecPtr at)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, false);
+	uint64		before = database == NULL ? at : pg_atomic_read_u64(&database->positions);
+
+	while (before < at && !pg_atomic_compare_exchange_u64(&database->positions, &before, at))
+		;
+}
+
+XLogRecPtr
+ftc_wake_positions_given(void)
+{
+	FtcDatabaseSlot *database = ftc_shared_database(MyDatabaseId, true);
+
+	return database == NULL ? InvalidXLogRecPtr : pg_atomic_read_u64(&database->positions);
 }
 
 /*
@@ -94,6 +145,15 @@ is_sealer_concerned(FtcDatabaseSlot *database)
 		(bytes_before < due && bytes_before + appended_bytes >= due);
 }
 
+/* The first message after the courier looked wakes it, and a full call of them. */
+static bool
+is_courier_concerned(FtcDatabaseSlot *database)
+{
+	uint64		before = pg_atomic_fetch_add_u64(&database->sent, sent_messages);
+
+	return before == 0 || (before < FTC_WAKE_SENT_MANY && before + sent_messages >= FTC_WAKE_SENT_MANY);
+}
+
 static void
 wake(void)
 {
@@ -102,10 +162,14 @@ wake(void)
 
 	if (database == NULL)
 		return;
-	if (sent_messages > 0)
-		pg_atomic_fetch_add_u64(&database->sent, sent_messages);
-	if (appended_entries > 0 && !is_sealer_concerned(database) && wake_at_commit == FTC_WAKE_SEALER && !new_copy)
+	if (appended_entries > 0 && is_sealer_concerned(database))
+		wake_at_commit |= FTC_WAKE_SEALER;
+	if (sent_messages > 0 && is_courier_concerned(database))
+		wake_at_commit |= FTC_WAKE_COURIER;
+	if (wake_at_commit == 0 && !new_copy)
 		return;
+	if (wants_body)
+		pg_atomic_fetch_add_u64(&database->wants, 1);
 	for (int i = 0; i < FTC_SHARED_HEADS; i++)
 		if (new_heads & (UINT64CONST(1) << i))
 			pg_atomic_fetch_add_u64(&database->heads[i], 1);
@@ -120,10 +184,36 @@ wake(void)
 	LWLockRelease(&s->lock);
 }
 
+/* Before others see what it sent; and after that. */
+static void
+note_haste(XactEvent event)
+{
+	FtcDatabaseSlot *database;
+
+	if (sent_messages == 0 || synchronous_commit != SYNCHRONOUS_COMMIT_OFF || event != XACT_EVENT_PRE_COMMIT)
+		return;
+	database = ftc_shared_database(MyDatabaseId, false);
+	if (database == NULL)
+		return;
+	pg_atomic_fetch_add_u64(&database->hasty_begun, 1);
+	hasty = true;
+}
+
+static void
+note_end_of_haste(void)
+{
+	FtcDatabaseSlot *database = hasty ? ftc_shared_database(MyDatabaseId, false) : NULL;
+
+	if (database != NULL)
+		pg_atomic_fetch_add_u64(&database->hasty_ended, 1);
+	hasty = false;
+}
+
 static void
 at_end_of_transaction(XactEvent event, void *arg)
 {
-	if (event == XACT_EVENT_COMMIT && (wake_at_commit != 0 || new_copy))
+	note_haste(event);
+	if (event == XACT_EVENT_COMMIT && (wake_at_commit != 0 || new_copy || appended_entries > 0 || sent_messages > 0))
 		wake();
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 	{
@@ -132,6 +222,8 @@ at_end_of_transaction(XactEvent event, void *arg)
 		new_copy = false;
 		appended_entries = appended_bytes = 0;
 		sent_messages = 0;
+		wants_body = false;
+		note_end_of_haste();
 	}
 }
 

@@ -50,14 +50,36 @@ extern void ftc_wake_expected(void);
 extern void ftc_wake_want_height(int32 chain, int64 height);
 extern int64 ftc_wake_wanted_height(int32 chain);	/* -1: nobody */
 
+/*
+ * Positions of messages were given up to there in the WAL, and need not be on disk;
+ * whatever process did it.
+ */
+extern void ftc_wake_note_positions(XLogRecPtr at);
+extern XLogRecPtr ftc_wake_positions_given(void);
+
+/*
+ * When this transaction has committed a body is wanted that was not: the courier
+ * looks for it.  Rises whenever that happens.
+ */
+extern void ftc_wake_want_body(void);
+extern uint64 ftc_wake_wants(void);
+
 /* Wake one process at once; NULL: nobody.  Holding the lock of shared.h. */
 extern void ftc_wake_latch(PGPROC *proc);
 
 /*
  * A message was sent in this transaction.  How many were, and others committed that
- * have no position yet; take: those have one now.
+ * have no position yet; take: those are about to get one.
  */
+#define FTC_WAKE_SENT_MANY 1000 /* enough for a call: no need to wait for more */
 extern void ftc_wake_note_send(void);
 extern int64 ftc_wake_sent(bool take);
+
+/*
+ * Transactions that sent messages and do not wait for the disk: others see them
+ * before they are there.  How many had begun to commit, and had ended.
+ */
+extern uint64 ftc_wake_hasty_begun(void);
+extern uint64 ftc_wake_hasty_ended(void);
 
 #endif							/* FTC_WAKE_H */

@@ -40,7 +40,7 @@ COMMENT ON COLUMN ftchain.epoch_out.stream IS 'number of the stream';
 COMMENT ON COLUMN ftchain.epoch_out.epoch IS 'the epoch';
 COMMENT ON COLUMN ftchain.epoch_out.base IS 'position before its first message';
 COMMENT ON COLUMN ftchain.epoch_out.least IS 'the receiver had all up to this position when it began';
-COMMENT ON COLUMN ftchain.epoch_out.most IS 'position of the last message acknowledged when the next epoch began: what is beyond does not count';
+COMMENT ON COLUMN ftchain.epoch_out.most IS 'position of the last message acknowledged when the next epoch began, or where that began, if that is more: what is beyond does not count';
 
 CREATE SEQUENCE ftchain.message_seq;
 COMMENT ON SEQUENCE ftchain.message_seq IS 'numbers of messages sent by this database';
@@ -180,6 +180,8 @@ CREATE TABLE ftchain.stream_in (
     epoch bigint NOT NULL DEFAULT 0,
     next bigint NOT NULL DEFAULT 1,
     value bytea NOT NULL DEFAULT '',
+    before_next bigint NOT NULL DEFAULT 1,
+    before_value bytea NOT NULL DEFAULT '',
     topic text,
     attempts integer NOT NULL DEFAULT 0,
     received bigint NOT NULL DEFAULT 0,
@@ -199,6 +201,8 @@ COMMENT ON COLUMN ftchain.stream_in.stream IS 'number of the stream there';
 COMMENT ON COLUMN ftchain.stream_in.epoch IS 'epoch of the link';
 COMMENT ON COLUMN ftchain.stream_in.next IS 'seq of the next message';
 COMMENT ON COLUMN ftchain.stream_in.value IS 'the link''s chain value before it';
+COMMENT ON COLUMN ftchain.stream_in.before_next IS 'next, before the last call that advanced it';
+COMMENT ON COLUMN ftchain.stream_in.before_value IS 'value, before that call';
 COMMENT ON COLUMN ftchain.stream_in.topic IS 'topic of the last message';
 COMMENT ON COLUMN ftchain.stream_in.attempts IS 'how often the next one was tried';
 COMMENT ON COLUMN ftchain.stream_in.received IS 'messages taken';

@@ -38,6 +38,6 @@ COMMENT ON FUNCTION ftchain.retry(text, bigint[]) IS 'dead letters of a topic, t
 
 CREATE FUNCTION ftchain.peer_stream(protocol integer, sender bytea, stream integer,
         OUT protocol_spoken integer, OUT member bytea, OUT epoch bigint, OUT next bigint, OUT value bytea,
-        OUT room_messages integer, OUT room_bytes bigint, OUT early bytea)
+        OUT room_messages integer, OUT room_bytes bigint, OUT early bytea, OUT before_next bigint, OUT before_value bytea)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_stream';
 COMMENT ON FUNCTION ftchain.peer_stream(integer, bytea, integer) IS 'for peers: how far a stream of messages from the sender is';

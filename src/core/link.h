@@ -116,6 +116,8 @@ typedef struct FtcFate
 typedef struct FtcAck
 {
 	FtcLinkEnd	end;
+	FtcLinkEnd	before;			/* where it was before it last advanced, in
+								 * the same epoch; told in answer to hello */
 	uint64_t	room_messages;	/* it takes, beyond end.next; 0: not now */
 	uint64_t	room_bytes;
 	int			n;

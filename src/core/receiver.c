@@ -13,7 +13,13 @@ void
 ftc_receiver_init(FtcReceiver *receiver, const FtcLinkEnd *end)
 {
 	memset(receiver, 0, sizeof(*receiver));
-	receiver->end = *end;
+	receiver->end = receiver->before = *end;
+}
+
+void
+ftc_receiver_begin(FtcReceiver *receiver)
+{
+	receiver->advanced = false;
 }
 
 static bool
@@ -72,6 +78,8 @@ ftc_receiver_open(FtcReceiver *receiver, uint64_t epoch, const FtcHash *start)
 	receiver->end.epoch = epoch;
 	receiver->end.next = 1;
 	receiver->end.value = *start;
+	receiver->before = receiver->end;
+	receiver->advanced = false;
 }
 
 bool
@@ -96,6 +104,9 @@ ftc_receiver_advance(FtcReceiver *receiver, const FtcHash *id, const FtcHash *di
 		if (receiver->held[0].first++ == receiver->held[0].last)
 			remove_range(receiver, 0);
 	}
+	if (!receiver->advanced)
+		receiver->before = receiver->end;
+	receiver->advanced = true;
 	receiver->end.value = ftc_link_advance(&receiver->end.value, id, digest);
 	receiver->end.next++;
 	receiver->stopped = false;
@@ -140,6 +151,7 @@ ftc_receiver_say(const FtcReceiver *receiver, FtcAck *ack)
 {
 	memset(ack, 0, sizeof(*ack));
 	ack->end = receiver->end;
+	ack->before = receiver->before;
 	ack->room_messages = receiver->stopped ? 0 : FTC_RECEIVE_AHEAD;
 	ack->room_bytes = receiver->stopped ? 0 : FTC_RECEIVE_BYTES - receiver->held_bytes;
 	for (int i = 0; i < receiver->n; i++)

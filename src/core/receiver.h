@@ -21,14 +21,20 @@
 typedef struct FtcReceiver
 {
 	FtcLinkEnd	end;			/* next: the seq it takes next */
+	FtcLinkEnd	before;			/* where the last transaction that advanced it
+								 * found it, or that opened the epoch */
+	bool		advanced;		/* in this transaction */
 	bool		stopped;		/* that one cannot be taken now */
 	uint64_t	held_bytes;
 	int			n;
 	FtcSeqRange held[FTC_SACKS_MAX];	/* ascending, not touching */
 } FtcReceiver;
 
-/* All that is held of it is added again by _hold. */
+/* All that is held of it is added again by _hold, and before by who knows it. */
 extern void ftc_receiver_init(FtcReceiver *receiver, const FtcLinkEnd *end);
+
+/* Another transaction begins, with the same receiver. */
+extern void ftc_receiver_begin(FtcReceiver *receiver);
 
 /* What to do with a message of so many bytes. */
 extern FtcLinkVerdict ftc_receiver_judge(const FtcReceiver *receiver, uint64_t epoch, uint64_t seq, uint64_t bytes);

@@ -112,12 +112,12 @@ forget_from(FtcSender *sender, uint64_t seq)
 
 /* The epoch opens here; what the receiver has of it is nothing. */
 static FtcHeard
-open_epoch(FtcSender *sender, const FtcLog *log, uint64_t epoch, uint64_t reach)
+open_epoch(FtcSender *sender, const FtcLog *log, uint64_t epoch, uint64_t base, uint64_t reach)
 {
 	ftc_sender_cut(sender);
 	sender->state = FTC_SENDER_CLOSED;
 	sender->entered = false;
-	sender->base = (log->replays ? log->horizon : log->end) - 1;
+	sender->base = base;
 	sender->floor = reach;
 	sender->end.epoch = epoch;
 	sender->end.next = sender->fresh = 1;
@@ -128,7 +128,7 @@ open_epoch(FtcSender *sender, const FtcLog *log, uint64_t epoch, uint64_t reach)
 FtcHeard
 ftc_sender_restart(FtcSender *sender, const FtcLog *log, uint64_t epoch)
 {
-	return open_epoch(sender, log, epoch, log->horizon - 1);
+	return open_epoch(sender, log, epoch, (log->replays ? log->horizon : log->end) - 1, log->horizon - 1);
 }
 
 /* The seq after the last message there is. */
@@ -136,6 +136,12 @@ static uint64_t
 end_of(const FtcSender *sender, const FtcLog *log)
 {
 	return log->end > sender->base ? log->end - sender->base : 1;
+}
+
+static bool
+is_of_epoch(const FtcSender *sender, const FtcLinkEnd *receiver)
+{
+	return receiver->epoch == sender->end.epoch && receiver->epoch > 0;
 }
 
 /*
@@ -152,7 +158,7 @@ reach_of(const FtcSender *sender, const FtcLog *log, const FtcLinkEnd *receiver)
 
 	if (receiver->epoch > sender->end.epoch)
 		position = log->horizon - 1;
-	else if (receiver->epoch == sender->end.epoch && receiver->epoch > 0)
+	else if (is_of_epoch(sender, receiver))
 		position = MAX(sender->floor, sender->base + MIN(receiver->next, sender->end.next) - 1);
 	else if (receiver->epoch == 0 || log->reach_of == NULL ||
 			 !log->reach_of(log->arg, receiver->epoch, receiver->next, &position))
@@ -176,17 +182,30 @@ agrees(const FtcSender *sender, const FtcLog *log, const FtcLinkEnd *receiver)
 		ftc_hash_equal(&value, &receiver->value);
 }
 
+/*
+ * Where the ends parted is not known; but if they agree on where the receiver was
+ * before its last step, it has what we have up to there.  So who has forgotten the
+ * numbers of the last call only sends no more than that again.
+ */
 static FtcHeard
-begin_anew(FtcSender *sender, const FtcLog *log, const FtcLinkEnd *receiver)
+begin_anew(FtcSender *sender, const FtcLog *log, const FtcAck *says)
 {
+	const FtcLinkEnd *receiver = &says->end;
 	uint64_t	reach = reach_of(sender, log, receiver);
+	uint64_t	base = (log->replays ? log->horizon : log->end) - 1;
 
+	if (log->replays && is_of_epoch(sender, receiver) && is_of_epoch(sender, &says->before) &&
+		agrees(sender, log, &says->before))
+	{
+		base = sender->base + says->before.next - 1;
+		reach = MAX(reach, base);
+	}
 	if (log->replays && reach + 1 < log->horizon)
 	{
 		sender->state = FTC_SENDER_RESYNC;
 		return FTC_HEARD_RESYNC;
 	}
-	return open_epoch(sender, log, MAX(sender->end.epoch, receiver->epoch) + 1, reach);
+	return open_epoch(sender, log, MAX(sender->end.epoch, receiver->epoch) + 1, base, reach);
 }
 
 static void
@@ -237,10 +256,10 @@ ftc_sender_hello(FtcSender *sender, const FtcLog *log, const FtcAck *says)
 		(!log->replays || reach_of(sender, log, receiver) >= sender->base) &&
 		sender->base + 1 >= log->horizon)
 		;						/* an epoch of ours that it has not seen yet */
-	else if (receiver->epoch == sender->end.epoch && sender->end.epoch > 0 && agrees(sender, log, receiver))
+	else if (is_of_epoch(sender, receiver) && agrees(sender, log, receiver))
 		heard = move_to(sender, receiver->next, &receiver->value);
 	else
-		heard = begin_anew(sender, log, receiver);
+		heard = begin_anew(sender, log, says);
 	if (heard == FTC_HEARD_RESYNC)
 		return heard;
 	sender->state = FTC_SENDER_OPEN;

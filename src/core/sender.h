@@ -51,8 +51,8 @@ typedef struct FtcLog
 	uint64_t	horizon;		/* position of the oldest message kept; end if
 								 * there is none */
 	uint64_t	end;			/* position after the last */
-	bool		replays;		/* a new epoch begins at the horizon, not at
-								 * the end */
+	bool		replays;		/* a new epoch begins at the horizon, or where
+								 * the ends still agreed, not at the end */
 	uint64_t	given_up;		/* up to there an operator has said that the
 								 * receiver may lack what it lacks */
 

@@ -48,6 +48,7 @@ typedef struct Flying
 	bool		gone;			/* its connection is: nobody hears the answer */
 	uint64_t	order;
 	FtcLinkEnd	end;			/* of an answer */
+	FtcLinkEnd	before;
 	int			nsacks;
 	FtcSeqRange sacks[MESSAGES_MAX];
 	Segment		segment;		/* of a call */
@@ -288,6 +289,8 @@ static void
 add_sink(Print *print, const Sink *s)
 {
 	add_end(print, &s->receiver.end);
+	if (s->users)
+		add_end(print, &s->receiver.before);
 	add_ranges(print, s->receiver.held, s->receiver.n);
 	for (unsigned i = 0; i < INCARNATIONS; i++)
 	{
@@ -424,6 +427,8 @@ print_of_flying(const State *state, const Orders *orders, const Flying *f)
 	if (f->answer)
 	{
 		add_end(&print, &f->end);
+		if (f->hello && state->source.users)
+			add_end(&print, &f->before);
 		add_ranges(&print, f->sacks, f->nsacks);
 	}
 	else if (!f->hello)
@@ -563,6 +568,7 @@ static void
 put_ack(Flying *f, const FtcAck *ack)
 {
 	f->end = ack->end;
+	f->before = ack->before;
 	f->nsacks = ack->n;
 	memcpy(f->sacks, ack->sacks, (size_t) ack->n * sizeof(FtcSeqRange));
 }
@@ -570,7 +576,9 @@ put_ack(Flying *f, const FtcAck *ack)
 static FtcAck
 get_ack(const Flying *f)
 {
-	FtcAck		ack = {.end = f->end,.room_messages = FTC_RECEIVE_AHEAD,.room_bytes = FTC_RECEIVE_BYTES,.n = f->nsacks};
+	FtcAck		ack = {
+		.end = f->end,.before = f->before,.room_messages = FTC_RECEIVE_AHEAD,.room_bytes = FTC_RECEIVE_BYTES,.n = f->nsacks
+	};
 
 	memcpy(ack.sacks, f->sacks, (size_t) f->nsacks * sizeof(FtcSeqRange));
 	return ack;

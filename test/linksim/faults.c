@@ -50,6 +50,24 @@ downtime(World *w)
 	return w->now + random_between(&w->chance_fault, 1, random_chance(&w->chance_fault, 300) ? 8000 : 200) * MS;
 }
 
+/*
+ * Some more of them may have been written by chance; and those that were
+ * acknowledged, if that was.
+ */
+static void
+lose_positions(World *w)
+{
+	uint64_t	acked = w->source.begun ? w->source.base + w->source.end.next - 1 : 0;
+	uint64_t	from = random_between(&w->chance_fault, Max(acked, w->source.written), w->source.n);
+
+	if (from + 1 >= w->source.n)
+		return;
+	see(w, SIGHT_UNNUMBERED);
+	trace(w, "messages behind %llu get other positions", (unsigned long long) from);
+	source_forget_positions(&w->source, from, &w->chance_fault);
+	oracle_unnumbered(w, from);
+}
+
 void
 crash_source(World *w)
 {
@@ -57,6 +75,8 @@ crash_source(World *w)
 		return;
 	see(w, SIGHT_CRASH_SOURCE);
 	trace(w, "the sender crashes");
+	if (w->settings.users && w->settings.fault[FAULT_UNNUMBERING])
+		lose_positions(w);
 	w->source_up = false;
 	w->crash_source = CRASH_NOT;
 	w->connection++;
@@ -91,6 +111,7 @@ back_up_source(World *w)
 {
 	if (w->nsource_backups == BACKUPS_MAX)
 		memmove(w->source_backups, w->source_backups + 1, sizeof(Source) * (size_t) --w->nsource_backups);
+	w->source.written = w->source.n;
 	w->source_backups[w->nsource_backups++] = w->source;
 }
 

@@ -91,6 +91,12 @@ send_segments(World *w)
 		path_call(w, PACKET_CALL, order, &segment);
 		if (w->call_until == NEVER)
 			w->call_until = w->now + CALL_TIMEOUT;
+		if (w->settings.fault[FAULT_UNNUMBERING] && !w->peace && random_chance(&w->chance_fault, 30))
+		{
+			crash_source(w);
+			return;
+		}
+		w->source.written = w->source.n;
 	}
 	if (w->source.end.epoch != before.epoch)
 	{
@@ -125,6 +131,8 @@ line_look(World *w)
 	if (w->greeted)
 	{
 		send_segments(w);
+		if (!w->source_up)
+			return;
 		/* it may have been cut off just now */
 		w->greeted = w->sending.sender.state == FTC_SENDER_OPEN;
 		if (!w->greeted)

@@ -71,7 +71,7 @@ typedef uint16_t Message;
 
 #define message_make(incarnation, position) ((Message) ((incarnation) << 9 | (position)))
 #define message_incarnation(m)	((m) >> 9)
-#define message_position(m)		((uint64_t) ((m) & LOG_MAX))
+#define message_position(m)		((uint64_t) ((m) & LOG_MAX))	/* the first it had */
 
 typedef struct Content
 {
@@ -125,6 +125,7 @@ typedef struct Source
 	bool		users;			/* its log is one of users' messages */
 	uint8_t		incarnation;
 	uint16_t	n;
+	uint16_t	written;		/* positions up to there outlive a crash */
 	Message		log[LOG_MAX];	/* by position, from 1; pruned ones too */
 	uint64_t	horizon;		/* older ones are gone */
 	uint64_t	done;			/* what was ever acknowledged */
@@ -160,6 +161,7 @@ typedef struct Sender
 
 extern void source_append(Source *source, uint8_t incarnation);
 extern void source_prune(Source *source, uint64_t keep);
+extern void source_forget_positions(Source *source, uint64_t from, Random *r);
 extern FtcHash source_start(uint64_t epoch);
 extern uint32_t source_size(const Sender *s, Message message);
 
@@ -253,7 +255,8 @@ extern void sink_forget_held(Sink *sink);
 	X(BUSY, "busy")						/* applying fails for a while */ \
 	X(POISON, "poison")					/* applying a message fails for good */ \
 	X(RESEND, "resend")					/* an operator begins epochs */ \
-	X(FORGETTING, "forgetting") /* what is held does not outlive a crash */
+	X(FORGETTING, "forgetting")			/* what is held does not outlive a crash */ \
+	X(UNNUMBERING, "unnumbering")	/* nor do the last positions */
 
 typedef enum Fault
 {
@@ -328,6 +331,7 @@ extern void settings_switch(Settings *s, Fault fault, bool on);
 	X(FULL_FLIGHT, "as many segments under way as may be") \
 	X(CRASH_SOURCE, "crash of the sender") \
 	X(CRASH_COMMITTED, "crash of the sender after a commit") \
+	X(UNNUMBERED, "messages get other positions after a crash") \
 	X(CRASH_SINK, "crash of the receiver") \
 	X(CRASH_UNANSWERED, "crash of the receiver between commit and answer") \
 	X(RESTORED_SOURCE, "sender restored") \
@@ -457,6 +461,8 @@ typedef struct World
 	uint64_t	top;			/* position of the last message of the log
 								 * that was applied */
 	uint64_t	excused;		/* positions up to here may be missing */
+	bool		mixed[LOG_MAX + 2]; /* the message at that position and the
+									 * one before may come in either order */
 	bool		opened[LOG_MAX + 2];	/* an epoch began at that position */
 	FtcLinkEnd	committed;		/* of the receiver, since its last restore */
 	uint64_t	restores_source;
@@ -519,6 +525,7 @@ extern void oracle_committed(World *w);
 extern void oracle_heard(World *w, FtcHeard heard);
 extern void oracle_held_back(World *w);
 extern void oracle_restored(World *w);
+extern void oracle_unnumbered(World *w, uint64_t from);
 extern void oracle_excuse(World *w);
 extern bool oracle_is_done(const World *w);
 extern void oracle_end(World *w);

@@ -24,7 +24,9 @@
  *		restore, or if it is behind its log, or if calls of a connection that is
  *		gone come late.
  *	10.	A link begins a new epoch only after a restore, or if it is behind its log,
- *		or if an answer was changed on its way.
+ *		or if an answer was changed on its way, or positions were lost in a crash.
+ *	11.	Who has only lost positions does not send again what was acknowledged, if
+ *		the receiver takes calls as a whole.
  *
  * In the end, some time after the last fault: all is acknowledged, and both ends
  * have the same chain value; or the link is in RESYNC, and after resend() all is.
@@ -146,6 +148,20 @@ is_lost(const World *w)
 	return false;
 }
 
+/* Nothing can have happened to the ends but crashes. */
+static bool
+is_sound(const World *w)
+{
+	static const Fault others[] = {
+		FAULT_GARBLING, FAULT_RESTORE_SOURCE, FAULT_RESTORE_SINK, FAULT_FULL, FAULT_BUSY, FAULT_POISON, FAULT_RESEND
+	};
+	bool		sound = w->settings.users;
+
+	for (size_t i = 0; i < lengthof(others); i++)
+		sound &= !w->settings.fault[others[i]];
+	return sound;
+}
+
 void
 oracle_heard(World *w, FtcHeard heard)
 {
@@ -158,8 +174,11 @@ oracle_heard(World *w, FtcHeard heard)
 	if (heard != FTC_HEARD_NOTHING)
 		w->refusals = 0;
 	if (heard == FTC_HEARD_DOUBT && w->restores_source + w->restores_sink == 0 && w->sights.seen[SIGHT_LATE] == 0 &&
-		!w->settings.fault[FAULT_GARBLING] && (w->settings.users || !w->settings.fault[FAULT_PRUNING]))
+		!w->settings.fault[FAULT_GARBLING] && w->sights.seen[SIGHT_UNNUMBERED] == 0 &&
+		(w->settings.users || !w->settings.fault[FAULT_PRUNING]))
 		world_fail(w, "the sender doubts, and nobody was restored");
+	if (heard == FTC_HEARD_RESTARTED && w->source.base < w->source.done && is_sound(w))
+		world_fail(w, "what was acknowledged is sent again, and nobody was restored");
 	w->opened[w->source.base + 1] = true;
 	w->epochs += heard == FTC_HEARD_RESTARTED;
 	if (heard == FTC_HEARD_RESYNC && w->restores_sink == 0 && !w->settings.fault[FAULT_GARBLING] &&
@@ -211,12 +230,32 @@ oracle_committed(World *w)
 	check_held(w);
 }
 
-static bool
-is_in_log(const World *w, Message message)
+/* 0 if it has none in the sender's present life. */
+static uint64_t
+position_of(const World *w, Message message)
 {
 	uint64_t	position = message_position(message);
 
-	return position <= w->source.n && w->source.log[position - 1] == message;
+	if (position <= w->source.n && w->source.log[position - 1] == message)
+		return position;
+	for (position = w->source.n; position > 0 && w->source.log[position - 1] != message;)
+		position--;
+	return position;
+}
+
+/* The first position of those that may come in any order together with this one. */
+static uint64_t
+first_mixed(const World *w, uint64_t position)
+{
+	while (w->mixed[position])
+		position--;
+	return position;
+}
+
+static bool
+is_mixed(const World *w, uint64_t position)
+{
+	return w->mixed[position] || w->mixed[position + 1];
 }
 
 /* Nothing before that position is missing, that should not be. */
@@ -229,28 +268,42 @@ check_before(World *w, uint64_t position)
 			world_fail(w, "message %llu of the log is applied without the one before it", (unsigned long long) position);
 		return;
 	}
-	for (uint64_t p = Max(w->top, w->excused) + 1; p < position; p++)
+	for (uint64_t p = Max(w->top, w->excused) + 1; p < first_mixed(w, position); p++)
 		if (!sink_knows(&w->sink, w->source.log[p - 1]))
 			world_fail(w, "message %llu of the log is applied, and %llu was not", (unsigned long long) position,
 					   (unsigned long long) p);
 }
 
+/* Of those that may come in any order, as far as none is missing. */
+static void
+advance_top(World *w)
+{
+	while (w->top < w->source.n && is_mixed(w, w->top + 1) && sink_knows(&w->sink, w->source.log[w->top]))
+		w->top++;
+}
+
 void
 oracle_applied(World *w, Message message)
 {
-	uint64_t	position = message_position(message);
+	uint64_t	position = position_of(w, message);
 
 	w->sights.applied++;
-	if (!is_in_log(w, message) || (position <= w->top && position <= w->excused))
+	if (position == 0 || (position <= w->top && position <= w->excused))
 		return;
-	if (position <= w->top)
+	if (position <= w->top && !is_mixed(w, position))
 	{
 		world_fail(w, "message %llu of the log is applied after %llu", (unsigned long long) position,
 				   (unsigned long long) w->top);
 		return;
 	}
 	check_before(w, position);
-	w->top = position;
+	if (!is_mixed(w, position))
+		w->top = position;
+	else
+	{
+		w->top = Max(w->top, first_mixed(w, position) - 1);
+		advance_top(w);
+	}
 }
 
 /* Another log, or another receiver. */
@@ -258,10 +311,26 @@ void
 oracle_restored(World *w)
 {
 	w->top = 0;
+	for (uint64_t p = (uint64_t) w->source.n + 1; p <= LOG_MAX; p++)
+		w->mixed[p] = false;
 	for (uint64_t p = 1; p <= w->source.n; p++)
-		if (sink_knows(&w->sink, w->source.log[p - 1]))
+		if (!is_mixed(w, p) && sink_knows(&w->sink, w->source.log[p - 1]))
 			w->top = p;
+	advance_top(w);
 	w->committed = w->sink.receiver.end;
+}
+
+/*
+ * Some of those that have other positions now may be there, before others, and a
+ * call with the old ones may come yet.
+ */
+void
+oracle_unnumbered(World *w, uint64_t from)
+{
+	for (uint64_t p = from + 2; p <= w->source.n; p++)
+		w->mixed[p] = true;
+	w->top = Min(w->top, first_mixed(w, from + 1) - 1);
+	advance_top(w);
 }
 
 void
@@ -290,20 +359,23 @@ is_even(const Settings *s)
 	return (double) (s->message_bytes + s->call_bytes) / s->rate < (double) FTC_RTO_MIN / 2;
 }
 
+/* Round trips vary, so one answer in many thousands comes after it was waited for. */
 static void
 check_economy(World *w)
 {
 	const Settings *s = &w->settings;
+	const FtcSender *sender = &w->sending.sender;
 	bool		any = false;
 
 	for (int i = 0; i < FAULT_COUNT; i++)
 		any |= s->fault[i];
-	if (!any && is_even(s) && (w->sending.sender.again > 0 || w->hellos > 1))
+	if (!any && is_even(s) && (sender->again > sender->timeouts || sender->timeouts > 1 || w->hellos > 1))
 		world_fail(w, "%llu segments were sent again, after %llu timeouts and %llu hellos, and nothing was wrong",
-				   (unsigned long long) w->sending.sender.again, (unsigned long long) w->sending.sender.timeouts,
+				   (unsigned long long) sender->again, (unsigned long long) sender->timeouts,
 				   (unsigned long long) w->hellos);
 	if (w->epochs > 0 && !s->fault[FAULT_RESTORE_SOURCE] && !s->fault[FAULT_RESTORE_SINK] &&
-		!s->fault[FAULT_GARBLING] && !s->fault[FAULT_RESEND] && (s->users || !s->fault[FAULT_PRUNING]))
+		!s->fault[FAULT_GARBLING] && !s->fault[FAULT_RESEND] && !s->fault[FAULT_UNNUMBERING] &&
+		(s->users || !s->fault[FAULT_PRUNING]))
 		world_fail(w, "the link began %llu epochs, and nobody was restored", (unsigned long long) w->epochs);
 }
 

@@ -41,6 +41,7 @@ static const uint32_t how_often[FAULT_COUNT] = {
 	[FAULT_POISON] = 200,
 	[FAULT_RESEND] = 150,
 	[FAULT_FORGETTING] = 300,
+	[FAULT_UNNUMBERING] = 200,
 };
 
 #define UNTROUBLED 50			/* seeds of a thousand */

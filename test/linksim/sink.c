@@ -178,6 +178,7 @@ sink_take(Intake *in, const Segment *segment)
 {
 	FtcHash		value = segment->before;
 
+	ftc_receiver_begin(&in->sink->receiver);
 	for (int i = 0; i < segment->n; i++)
 	{
 		const Content *c = message_content(in->sink->users, segment->messages[i]);

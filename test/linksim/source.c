@@ -34,6 +34,23 @@ source_append(Source *source, uint8_t incarnation)
 }
 
 /*
+ * The messages behind that position get others.  They were sent at the same time, so
+ * which comes first is all the same.
+ */
+void
+source_forget_positions(Source *source, uint64_t from, Random *r)
+{
+	for (uint64_t i = source->n; i > from + 1; i--)
+	{
+		uint64_t	j = random_between(r, from + 1, i);
+		Message		message = source->log[i - 1];
+
+		source->log[i - 1] = source->log[j - 1];
+		source->log[j - 1] = message;
+	}
+}
+
+/*
  * Users' messages are kept until they were acknowledged, and some time longer;
  * announcements, until there are too many.
  */
@@ -149,14 +166,17 @@ put_epoch(Source *source, uint64_t epoch, uint64_t base, uint64_t least, uint64_
 	};
 }
 
-/* What was acknowledged of it is all that counts from now on. */
+/*
+ * What was acknowledged of it is all that counts from now on, be it by the chain
+ * value that the next one begins at.
+ */
 static void
-close_epoch(Source *source)
+close_epoch(Source *source, uint64_t next_base)
 {
 	Epoch	   *epoch = find_epoch(source, source->end.epoch);
 
 	if (epoch != NULL)
-		epoch->most = source->base + source->end.next - 1;
+		epoch->most = Max(source->base + source->end.next - 1, next_base);
 }
 
 static void
@@ -170,7 +190,7 @@ save(Sender *s, FtcHeard heard)
 	if (heard == FTC_HEARD_RESTARTED)
 	{
 		s->sending->nvalues = 0;
-		close_epoch(source);
+		close_epoch(source, sender->base);
 		put_epoch(source, sender->end.epoch, sender->base, sender->floor, UINT64_MAX);
 	}
 	source->begun = true;

@@ -122,11 +122,20 @@ my @points = grep { !/^(seal|repair|receive-(body|switched))/ }
   map { slurp_file($_) =~ /\bFTC_FAILPOINT\("([^"]+)"\)/g } glob("$FindBin::RealBin/../../src/*.c");
 my %crashes;
 
+# When a process was killed the whole server begins anew.
+sub back
+{
+	my $node = shift;
+
+	return FtchainCluster::wait_until($node->name . ' to be back', 60, sub { ($node->try_query('SELECT 1'))[0] eq '1' });
+}
+
 sub crash_at
 {
 	my ($node, $point) = @_;
 	my $postmaster = $node->{_pid};
 
+	back($node);
 	$node->query("ALTER SYSTEM SET ftchain.failpoint = '$point'");
 	$node->query('SELECT pg_reload_conf()');
 	# what makes a link begin anew; and what looks for old messages when it starts
@@ -194,6 +203,7 @@ sub set_back
 	my @which = @{ one_of([$alpha], [$beta], [ $alpha, $beta ]) };
 	my @marks;
 
+	back($_) foreach @which;
 	return unless all_is_well('before a backup');
 	@marks = map { [ $_, $_->mark ] } grep { my $from = $_->{from}; grep { $_ == $from } @which } @all;
 	start_loads();

@@ -105,6 +105,13 @@ $open->quit;
 $beta->comes_to(q(SELECT message FROM ftchain.message_in ORDER BY id DESC LIMIT 1), 'what commits late comes late', '"late"');
 forget();
 
+sub sent_again
+{
+	my $topic = shift;
+
+	return $beta->query("SELECT duplicates FROM ftchain.streams WHERE direction = 'in' AND topic = '$topic'");
+}
+
 # ---- into a table
 
 $beta->query(<<'END');
@@ -163,12 +170,26 @@ SKIP:
 	is_deeply([ sort grep { /^message-/ } keys %causes ], [ sort @points ], 'each step with messages is one to crash at');
 	foreach my $point (sort grep { $causes{$_} } keys %causes)
 	{
+		my $again = sent_again('jobs');
+
 		$alpha->crashes_at($point, $causes{$point});
 		$alpha->start;
 		send_some(5, 'orders');
 		$n += 5;
 		has_all('orders', $n, "$point at the sender");
+		# positions may be lost, but not those of what was acknowledged
+		$alpha->comes_to('SELECT sum(waiting) FROM ftchain.streams', "$point: all is acknowledged", '0');
+		cmp_ok(sent_again('jobs') - $again, '<=', 1, "$point: what had come is not sent again");
 	}
+	# While it runs it is told to let nobody wait for the disk: what leaves is there all the same.
+	$alpha->configure(synchronous_commit => 'off', wal_writer_delay => '10s');
+	$alpha->crashes_at('send-after-call', sub { $alpha->try_query(q(SELECT ftchain.send('beta', 'jobs', '"hasty"'))) });
+	$alpha->start;
+	$alpha->comes_to('SELECT sum(waiting) FROM ftchain.streams', 'what is left of it is acknowledged', '0');
+	is( $alpha->query(q(SELECT count(*) FROM ftchain.message_out WHERE message::text = '"hasty"')),
+		$beta->query(q(SELECT count(*) FROM ftchain.message_in WHERE message::text = '"hasty"')),
+		'who was not to wait: nothing has left that is not here');
+	$alpha->configure(synchronous_commit => undef, wal_writer_delay => undef);
 	foreach my $point ('message-taken', 'receive-before-commit')
 	{
 		$beta->crashes_at($point, sub { send_some(1, 'orders'); $n++; sleep(0.1) });

@@ -569,6 +569,54 @@ test_old_answers(void **state)
 	assert_int_equal(ends.sender.state, FTC_SENDER_CLOSED);
 }
 
+/*
+ * A crash has taken the positions of the last call, and its messages have others
+ * now.  The receiver says where it was before that call, and from there on the rest is
+ * sent in a new epoch; if it does not, or was there in another way, all is.
+ */
+static void
+test_positions_lost(void **state)
+{
+	Ends		ends;
+	FtcSender	sender;
+	FtcAck		ack;
+	FtcHash		message;
+
+	(void) state;
+	begin(&ends, true, 10);
+	send_all(&ends, 7);
+	sender = ends.sender;
+	ftc_receiver_begin(&ends.receiver);
+	for (uint64_t seq = 8; seq <= 10; seq++)
+		ack = receive(&ends, seq, true);
+	assert_int_equal(ack.end.next, 11);
+	assert_int_equal(ack.before.next, 8);
+	message = ends.messages[8];
+	ends.messages[8] = ends.messages[10];
+	ends.messages[10] = message;
+	ends.log.end = 10;
+
+	assert_int_equal(ftc_sender_hello(&ends.sender, &ends.log, &ack), FTC_HEARD_RESTARTED);
+	assert_int_equal(ends.sender.base, 7);
+	assert_int_equal(ends.sender.floor, 7);
+	assert_int_equal(ends.sender.end.epoch, 2);
+	assert_int_equal(ends.sender.state, FTC_SENDER_OPEN);
+
+	ends.sender = sender;
+	ack.before.value.b[0] ^= 1;
+	assert_int_equal(ftc_sender_hello(&ends.sender, &ends.log, &ack), FTC_HEARD_RESTARTED);
+	assert_int_equal(ends.sender.base, 0);
+	assert_int_equal(ends.sender.floor, 7);
+
+	ends.sender = sender;
+	ack.before = (FtcLinkEnd)
+	{
+		0
+	};
+	assert_int_equal(ftc_sender_hello(&ends.sender, &ends.log, &ack), FTC_HEARD_RESTARTED);
+	assert_int_equal(ends.sender.base, 0);
+}
+
 /* RFC 6298, with its numbers. */
 static void
 test_rtt(void **state)
@@ -619,6 +667,7 @@ main(void)
 		test(test_ledger),
 		test(test_hold_back),
 		test(test_old_answers),
+		test(test_positions_lost),
 		test(test_rtt),
 	};
 
