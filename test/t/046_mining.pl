@@ -101,9 +101,9 @@ goes_on('the one that is left goes on');
 # With rests: of the time, not of the rate while it works
 
 $node->configure('ftchain.mining_duty' => 10);
-my ($done, $started) = (0, 0);
+my ($done, $started, $resting) = (0, 0, 0);
 ok( FtchainCluster::wait_until(
-		'a second of little work', 60,
+		'three seconds of little work in a row', 60,
 		sub {
 			my ($now, $rate) = split(/\|/, $node->query(q(SELECT attempts, hash_rate FROM ftchain.worker_status() WHERE worker = 'miner')));
 			my $seconds = time() - $started;
@@ -112,7 +112,8 @@ ok( FtchainCluster::wait_until(
 			return 0 if $seconds < 1;
 			my $share = $started && $rate ? ($now - $done) / $seconds / $rate : 1;
 			($done, $started) = ($now, time());
-			return $share < 0.3;
+			$resting = $share > 0 && $share < 0.3 ? $resting + 1 : 0;
+			return $resting == 3;
 		}),
 	'a miner with little duty rests most of the time');
 

@@ -57,7 +57,8 @@ END
 	return ($out, $said);
 }
 
-# What is here when nothing is under way any more
+# What is here when nothing is under way any more: nothing waits for a block, and
+# nothing changes.
 sub steady
 {
 	FtchainCluster::wait_until(
@@ -67,7 +68,8 @@ sub steady
 
 			sleep(0.4);
 			$state = $alpha->query($ledger);
-			return $state eq ($before // "");
+			return $state eq ($before // "")
+			  && $alpha->query('SELECT bool_and(pending = 0) AND NOT EXISTS (SELECT FROM ftchain.pending_bundle) FROM ftchain.status') eq 't';
 		});
 	return;
 }
