@@ -97,7 +97,8 @@ static FtcStmt overlooked = {
 };
 
 /* The third byte of a control says of which kind it is. */
-static FtcStmt params_controls = {
+/* The latest first. */
+static FtcStmt controls_of_kind = {
 	.sql = "SELECT leaf FROM ftchain.control WHERE chain = $1 AND get_byte(leaf, 2) = $2 ORDER BY height DESC",
 	.nargs = 2,
 	.argtypes = {INT4OID, INT4OID},
@@ -517,6 +518,33 @@ ftc_branch_is_available(const FtcHash *id)
 }
 
 bool
+ftc_branch_was_member(int32 chain, const FtcHash *member, FtcKey *key)
+{
+	uint64		n = ftc_run(&controls_of_kind, Int32GetDatum(chain), Int32GetDatum(FTC_CONTROL_ADD_MEMBER));
+	FtcStored	genesis;
+	const FtcMember *first;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		FtcControl	control;
+		FtcHash		id;
+
+		if (ftc_control_leaf_decode(&control, ftc_slice_value(i, 0)) != FTC_OK)
+			continue;
+		id = ftc_member_id(control.algorithm, &control.key);
+		if (!ftc_hash_equal(&id, member))
+			continue;
+		*key = control.key;
+		return true;
+	}
+	if (!ftc_store_load_main(chain, 0, &genesis) ||
+		(first = ftc_state_find(ftc_store_load_state(&genesis.header.state), member)) == NULL)
+		return false;
+	*key = first->key;
+	return true;
+}
+
+bool
 ftc_branch_knows_cut(int32 chain, uint32 data, uint32 parity)
 {
 	FtcState   *state = ftc_branch_current_state(chain);
@@ -524,7 +552,7 @@ ftc_branch_knows_cut(int32 chain, uint32 data, uint32 parity)
 
 	if (data == state->params.shard_data && parity == state->params.shard_parity)
 		return true;
-	n = ftc_run(&params_controls, Int32GetDatum(chain), Int32GetDatum(FTC_CONTROL_PARAMS));
+	n = ftc_run(&controls_of_kind, Int32GetDatum(chain), Int32GetDatum(FTC_CONTROL_PARAMS));
 	for (uint64 i = 0; i < n; i++)
 	{
 		FtcControl	control;

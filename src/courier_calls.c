@@ -187,13 +187,15 @@ static bool
 call_shard(FtcContact *c)
 {
 	FtcPeerArgs args = {0};
+	uint64		now = ftc_clock_steady();
 	FtcSlice	cut;
 
-	if (c->call.line->shard_at > ftc_clock_steady() || ftc_contact_count(c, FTC_ASKED_SHARD) >= SHARDS_MAX)
+	if (c->call.line->shard_at > now || ftc_contact_count(c, FTC_ASKED_SHARD) >= SHARDS_MAX)
 		return false;
 	if (!ftc_shards_next_wanted(&c->call.chain, &c->peer.member, &c->call.block, &c->call.shard, &cut))
 	{
-		c->call.line->shard_at = ftc_clock_steady() + PROOFS_US;
+		/* there may be many that this peer has not */
+		c->call.line->shard_at = ftc_clock_steady() + Max(PROOFS_US, 10 * (ftc_clock_steady() - now));
 		return false;
 	}
 	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));

@@ -34,6 +34,7 @@
 #include "words.h"
 
 #define HEIGHTS_AT_ONCE 500
+#define LOST_AT_ONCE 200
 
 static FtcStmt wanted_put = {
 	.sql = "INSERT INTO ftchain.wanted (block, chain, height, moved) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
@@ -75,11 +76,12 @@ static FtcStmt main_without_body = {
 
 /* Bodies that somebody has lost, and that are not here. */
 static FtcStmt lost_without_body = {
-	.sql = "SELECT DISTINCT m.block, m.height FROM (SELECT block FROM ftchain.copy WHERE chain = $1 AND lost IS NOT NULL"
+	.sql = "SELECT m.block, m.height FROM (SELECT block FROM ftchain.copy WHERE chain = $1 AND lost IS NOT NULL"
 	" UNION SELECT block FROM ftchain.loss WHERE chain = $1) l JOIN ftchain.main_chain m ON m.block = l.block"
 	" WHERE EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
 	" WHERE b.block = m.block AND u.ids IS NULL)"
-	" AND NOT EXISTS (SELECT FROM ftchain.wanted w WHERE w.block = m.block)",
+	" AND NOT EXISTS (SELECT FROM ftchain.wanted w WHERE w.block = m.block)"
+	" ORDER BY random() LIMIT " CppAsString2(LOST_AT_ONCE),
 	.nargs = 1,
 	.argtypes = {INT4OID},
 };
@@ -585,15 +587,18 @@ ftc_inbox_body(const FtcChain *chain, const FtcStored *stored, FtcSlice body, co
  * A statement may come before the block does, by another link, and must not be lost
  * for that.
  */
-const FtcMember *
-ftc_inbox_stating(const FtcChain *chain, const FtcHash *block, const FtcHash *member)
+bool
+ftc_inbox_stating(const FtcChain *chain, const FtcHash *block, const FtcHash *member, FtcKey *key)
 {
 	const FtcMember *found = ftc_state_find(ftc_branch_current_state(chain->id), member);
 	FtcStored	stored;
 
 	if (found == NULL && ftc_store_load(block, &stored) && stored.chain == chain->id)
 		found = ftc_state_find(ftc_store_load_state(&stored.header.state), member);
-	return found;
+	if (found == NULL)
+		return ftc_branch_was_member(chain->id, member, key);
+	*key = found->key;
+	return true;
 }
 
 /* One that was taken back shows that the body was stored once, and no more. */
@@ -618,7 +623,7 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 	FtcHash		member = ftc_get_hash(&reader);
 	FtcSignature signed_by;
 	FtcHash		digest;
-	const FtcMember *owner;
+	FtcKey		key;
 
 	if (!ftc_reader_is_done(&reader) || signature.len != FTC_SIGNATURE_LEN)
 		return FTC_BAD_LENGTH;
@@ -626,11 +631,10 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 	/* much comes more than once, and a signature is dear to verify */
 	if (ftc_run(&replica_known, ftc_hash_datum(&block), ftc_hash_datum(&member), ftc_signature_datum(&signed_by)) > 0)
 		return FTC_OK;
-	owner = ftc_inbox_stating(chain, &block, &member);
-	if (owner == NULL)
+	if (!ftc_inbox_stating(chain, &block, &member, &key))
 		return FTC_NOT_A_MEMBER;
 	digest = ftc_rules_statement_digest(&block, &member);
-	if (ftc_verify(&owner->key, FTC_DOMAIN_STORED, &chain->genesis, &digest, &signed_by) != FTC_OK)
+	if (ftc_verify(&key, FTC_DOMAIN_STORED, &chain->genesis, &digest, &signed_by) != FTC_OK)
 		return FTC_BAD_SIGNATURE;
 	if (put_statement(chain, &block, &member, &signed_by) == 0)
 		return FTC_OK;
@@ -798,6 +802,8 @@ want_lost(const FtcChain *chain, const FtcState *current)
 		blocks[i] = ftc_hash_value(i, 0);
 		heights[i] = DatumGetInt64(ftc_value(i, 1));
 	}
+	if (n > 0)
+		ftc_chain_lock(chain->id);
 	for (uint64 i = 0; i < n; i++)
 		wanted += want_if_holder(chain, current, &blocks[i], heights[i]);
 	return wanted;

@@ -31,10 +31,11 @@ extern FtcReason ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, Ftc
 extern bool ftc_inbox_statements(const FtcChain *chain, const FtcHash *block, FtcSlice statements);
 
 /*
- * The member that a statement, or a word, is of: as things stand now, or as they
- * stood for the block.  NULL if it is of none.
+ * The key of the member that a statement, or a word, is of: as things stand now, as
+ * they stood for the block, or as they once did: whoever has been removed may have
+ * stored what is older than itself.  False if it is of none.
  */
-extern const FtcMember *ftc_inbox_stating(const FtcChain *chain, const FtcHash *block, const FtcHash *member);
+extern bool ftc_inbox_stating(const FtcChain *chain, const FtcHash *block, const FtcHash *member, FtcKey *key);
 
 /*
  * A whole body of a block that is known, with its manifest.  Checked before the

@@ -382,6 +382,13 @@ go_round(bool (*step) (void *arg))
 	return any;
 }
 
+/* Nothing goes while an operator has to look. */
+static bool
+may_let_go(const FtcChain *chain)
+{
+	return !ftc_alarm_stops(chain->id) && !ftc_alarm_holds(chain->id, FTC_ALARM_DAMAGE);
+}
+
 /* True if there is more of it at once. */
 static bool
 look_for_moves(void *arg)
@@ -399,7 +406,11 @@ look_for_moves(void *arg)
 			ftc_wake_at_commit(FTC_WAKE_COURIER);
 		more = ftc_inbox_state_held(&chain);
 		ftc_shards_restore_wanted(&chain);
-		ftc_reading_trim(&chain);
+		if (may_let_go(&chain))
+		{
+			ftc_shards_make_wanted(&chain);
+			ftc_reading_trim(&chain);
+		}
 		(void) ftc_proofs_look_at_own(&chain);
 	}
 	ftc_leave(&scope);
@@ -463,8 +474,7 @@ trim(void *arg)
 	if (!ftc_step_begin("looking for bodies that belong elsewhere"))
 		return false;
 	ftc_enter(&scope);
-	/* nothing goes while an operator has to look */
-	if (next_of_round(arg, &chain) && !ftc_alarm_stops(chain.id) && !ftc_alarm_holds(chain.id, FTC_ALARM_DAMAGE))
+	if (next_of_round(arg, &chain) && may_let_go(&chain))
 	{
 		more = ftc_shards_turn(&chain);
 		if (ftc_guc_trim_after >= 0)
@@ -512,6 +522,7 @@ tidy_part(void *arg)
 				break;
 			case TIDY_PROOFS:
 				ftc_proofs_prune();
+				ftc_shards_prune();
 				break;
 			case TIDY_OUTBOX:
 				foreach(cell, ftc_chain_list())
@@ -600,5 +611,7 @@ ftc_keeper_turn(void)
 	next = Min(repair_at, Min(light_pace.at, deep_pace.at));
 	if (ftc_guc_proof_interval > 0)
 		next = Min(next, proofs_at);
+	if (trims_on)
+		next = Min(next, trimmed_at + TRIM_AGAIN_US);
 	return moves ? 1 : time_to(next);
 }

@@ -28,6 +28,7 @@
 #include "place.h"
 #include "proofs.h"
 #include "protocol.h"
+#include "reading.h"
 #include "receive.h"
 #include "scrub.h"
 #include "sharding.h"
@@ -41,8 +42,9 @@ PG_FUNCTION_INFO_V1(ftchain_prove);
 PG_FUNCTION_INFO_V1(ftchain_peer_prove);
 
 #define HEIGHTS_AT_ONCE 1000	/* looked at for a copy to challenge */
-#define KEPT 16					/* challenges of a body that goes */
-#define KEPT_OF_SHARD 16		/* of each of its shards */
+#define KEPT_MOST 16			/* challenges of each copy of a body that goes */
+#define KEPT_PER_BYTES 1024		/* one more: they must not take more room than
+								 * the body did */
 #define ASK_LEAST_MS 100		/* between two tries, also where none are
 								 * drawn at intervals */
 
@@ -57,8 +59,9 @@ static FtcStmt waiting_count = {
 };
 
 /* Only for a body that is here, or that was, there are answers to compare with. */
-#define CAN_JUDGE \
-	" AND (EXISTS (SELECT FROM ftchain.challenge g WHERE g.block = m.block AND g.member = $2)" \
+#define CAN_JUDGE(SHARD, HEAD) \
+	" AND (EXISTS (SELECT FROM ftchain.challenge g WHERE g.block = m.block AND g.member = $2" \
+	" AND g.shard = " SHARD " AND g.head = " HEAD ")" \
 	" OR NOT EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle" \
 	" WHERE b.block = m.block AND u.ids IS NULL))"
 
@@ -69,7 +72,7 @@ static FtcStmt copy_at = {
 	" ORDER BY stated DESC, head LIMIT 1) s ON true"
 	" WHERE (r.block IS NOT NULL OR s.block IS NOT NULL) AND m.chain = $1 AND m.height >= $3 AND m.height < $4"
 	" AND NOT EXISTS (SELECT FROM ftchain.copy c WHERE c.block = m.block AND c.member = $2 AND c.nonce IS NOT NULL)"
-	CAN_JUDGE " ORDER BY m.height LIMIT 1",
+	CAN_JUDGE("coalesce(s.number, -1)", "coalesce(s.head, '')") " ORDER BY m.height LIMIT 1",
 	.nargs = 4,
 	.argtypes = {INT4OID, BYTEAOID, INT8OID, INT8OID},
 };
@@ -78,7 +81,7 @@ static FtcStmt copy_at = {
 static FtcStmt copy_lost = {
 	.sql = "SELECT m.height, m.block, c.shard, c.head FROM ftchain.copy c JOIN ftchain.main_chain m ON m.block = c.block"
 	" WHERE c.chain = $1 AND c.member = $2 AND c.lost IS NOT NULL AND c.nonce IS NULL"
-	" AND (c.asked IS NULL OR c.asked < now() - $3 * interval '1 ms')" CAN_JUDGE
+	" AND (c.asked IS NULL OR c.asked < now() - $3 * interval '1 ms')" CAN_JUDGE("c.shard", "c.head")
 	" ORDER BY c.asked NULLS FIRST LIMIT 1",
 	.nargs = 3,
 	.argtypes = {INT4OID, BYTEAOID, FLOAT8OID},
@@ -88,6 +91,12 @@ static FtcStmt challenge_take = {
 	.sql = "DELETE FROM ftchain.challenge WHERE (block, nonce) ="
 	" (SELECT block, nonce FROM ftchain.challenge WHERE block = $1 AND shard = $2 AND member = $3 AND head = $4 LIMIT 1)"
 	" RETURNING nonce, answer",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, INT4OID, BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt challenges_left = {
+	.sql = "SELECT FROM ftchain.challenge WHERE block = $1 AND shard = $2 AND member = $3 AND head = $4 LIMIT 1",
 	.nargs = 4,
 	.argtypes = {BYTEAOID, INT4OID, BYTEAOID, BYTEAOID},
 };
@@ -123,7 +132,7 @@ static FtcStmt copy_drawn = {
 static FtcStmt copy_next = {
 	.sql = "UPDATE ftchain.copy SET asked = now() WHERE (block, member, shard, head) ="
 	" (SELECT block, member, shard, head FROM ftchain.copy WHERE chain = $1 AND member = $2 AND nonce IS NOT NULL"
-	" AND (asked IS NULL OR asked <= now() - $3 * interval '1 ms') ORDER BY asked NULLS FIRST LIMIT 1)"
+	" AND (asked IS NULL OR asked <= now() - $3 * interval '1 ms' OR asked > now()) ORDER BY asked NULLS FIRST LIMIT 1)"
 	" RETURNING block, nonce, shard, head",
 	.nargs = 3,
 	.argtypes = {INT4OID, BYTEAOID, FLOAT8OID},
@@ -165,9 +174,14 @@ static FtcStmt copy_drop = {
 	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, BYTEAOID},
 };
 
+/* Only of a copy that there was, and that has not been proved here lately. */
 static FtcStmt loss_put = {
-	.sql = "INSERT INTO ftchain.loss (block, member, sayer, chain) VALUES ($1, $2, $3, $4)"
-	" ON CONFLICT (block, member, sayer) DO UPDATE SET said = now()",
+	.sql = "INSERT INTO ftchain.loss (block, member, sayer, chain) SELECT $1, $2, $3, $4"
+	" WHERE (EXISTS (SELECT FROM ftchain.replica WHERE block = $1 AND member = $2)"
+	" OR EXISTS (SELECT FROM ftchain.shard_copy WHERE block = $1 AND member = $2))"
+	" AND NOT EXISTS (SELECT FROM ftchain.copy WHERE block = $1 AND member = $2 AND lost IS NULL"
+	" AND proved BETWEEN now() - interval '1 h' AND clock_timestamp())"
+	" ON CONFLICT (block, member, sayer) DO UPDATE SET said = now() WHERE ftchain.loss.said < now() - interval '1 h'",
 	.nargs = 4,
 	.argtypes = {BYTEAOID, BYTEAOID, BYTEAOID, INT4OID},
 };
@@ -404,6 +418,12 @@ keep_challenges(const FtcHash *block, const FtcHash *member, int32 shard, FtcSli
 	}
 }
 
+static int
+how_many(size_t len)
+{
+	return (int) Min(KEPT_MOST, 1 + len / KEPT_PER_BYTES);
+}
+
 void
 ftc_proofs_keep(const FtcChain *chain, const FtcState *state, const FtcHash *block, FtcSlice body)
 {
@@ -412,18 +432,26 @@ ftc_proofs_keep(const FtcChain *chain, const FtcState *state, const FtcHash *blo
 	int32		numbers[FTC_SHARDS_MAX];
 	FtcSlice	heads[FTC_SHARDS_MAX];
 	FtcSlice	head = ftc_slice(made->head, FTC_SHARDS_HEAD_LEN);
+	FtcIdentity self;
+	bool		somebody = ftc_identity_load(&self);
 	uint32	   *owners;
 	uint32		n = ftc_shards_owners(chain, state, block, keepers, numbers, heads);
 
 	ftc_run(&challenges_drop, ftc_hash_datum(block));
 	if (n > 0 && ftc_shards_make(chain, state, block, made))
 		for (uint32 i = 0; i < n; i++)
-			if (numbers[i] >= 0 && memcmp(heads[i].data, head.data, head.len) == 0)
-				keep_challenges(block, &state->members[keepers[i]].id, numbers[i], head, made->shards[numbers[i]],
-								KEPT_OF_SHARD);
+		{
+			const FtcHash *member = &state->members[keepers[i]].id;
+
+			if (numbers[i] >= 0 && memcmp(heads[i].data, head.data, head.len) == 0 &&
+				!(somebody && ftc_hash_equal(member, &self.member)))
+				keep_challenges(block, member, numbers[i], head, made->shards[numbers[i]],
+								how_many(made->shards[numbers[i]].len));
+		}
 	n = ftc_shards_count(state, block) > 0 ? 0 : ftc_place_owners(state, block, &owners);
 	for (uint32 i = 0; i < n; i++)
-		keep_challenges(block, &state->members[owners[i]].id, -1, ftc_slice(NULL, 0), body, KEPT);
+		if (!(somebody && ftc_hash_equal(&state->members[owners[i]].id, &self.member)))
+			keep_challenges(block, &state->members[owners[i]].id, -1, ftc_slice(NULL, 0), body, how_many(body.len));
 }
 
 Datum
@@ -517,6 +545,29 @@ note_found(const FtcChain *chain, const FtcHash *member, const FtcHash *block, i
 	ftc_outbox_lost(chain->id, block, member, false);
 }
 
+/*
+ * Where the body is not here: who does not have it either has not learned what it could
+ * answer, and is asked the same again; and before there is nothing more to ask, the body
+ * comes here once more.
+ */
+static void
+keep_asking(const FtcChain *chain, const FtcHash *member, const FtcChallenge *challenge, const FtcHash *expected,
+			FtcProofAnswer given)
+{
+	Datum		block = ftc_hash_datum(&challenge->block);
+	Datum		shard = Int32GetDatum(challenge->shard);
+	Datum		head = ftc_slice_datum(ftc_slice(challenge->head, challenge->head_len));
+
+	if (ftc_store_has_body(&challenge->block))
+		return;
+	if (given == FTC_PROOF_ADMITTED)
+		ftc_run(&challenge_put, block, shard, ftc_slice_datum(ftc_slice(challenge->nonce, FTC_NONCE_LEN)),
+				ftc_hash_datum(expected), ftc_hash_datum(member), head);
+	else if (ftc_guc_body_cache > 0 && ftc_run(&challenges_left, block, shard, ftc_hash_datum(member), head) == 0 &&
+			 !ftc_reading_wants(&challenge->block))
+		ftc_reading_want(chain, &challenge->block);
+}
+
 void
 ftc_proofs_take(const FtcChain *chain, const FtcHash *member, const FtcChallenge *challenge,
 				FtcSlice answer, FtcSlice signature, FtcSlice word)
@@ -562,6 +613,8 @@ ftc_proofs_take(const FtcChain *chain, const FtcHash *member, const FtcChallenge
 		ftc_run(&copy_not_proved, block, who, shard, head, CStringGetTextDatum(reason));
 	else
 		ftc_run(&copy_proved, block, who, shard, head);
+	if (verdict != FTC_PROOF_AGAIN)
+		keep_asking(chain, member, challenge, &expected, given);
 	if (verdict == FTC_PROOF_LOST)
 		note_lost(chain, member, &challenge->block, height, reason);
 	else if (verdict == FTC_PROOF_FOUND)

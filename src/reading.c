@@ -53,13 +53,14 @@ static FtcStmt cached_get = {
 	.argtypes = {BYTEAOID},
 };
 
-/* Those that are here, and too much, from the one asked for last on. */
+/* Those that are here, and too much, from the one asked for last on; a shard is made of some before they go. */
 static FtcStmt cached_sizes = {
-	.sql = "SELECT t.block FROM (SELECT c.block, c.chain, c.asked, sum(s.bytes) OVER (ORDER BY c.asked DESC, c.block) AS upto"
-	" FROM ftchain.cached_body c,"
+	.sql = "SELECT t.block, t.height FROM (SELECT c.block, c.chain, m.height, c.asked, sum(s.bytes) OVER (ORDER BY c.asked DESC, c.block) AS upto"
+	" FROM ftchain.cached_body c JOIN ftchain.main_chain m ON m.block = c.block,"
 	" LATERAL (SELECT sum(u.bytes) AS bytes, bool_and(u.ids IS NOT NULL) AS held FROM ftchain.block_bundle b"
 	" JOIN ftchain.bundle u ON u.id = b.bundle WHERE b.block = c.block) s WHERE s.held) t"
-	" WHERE t.chain = $1 AND t.upto > $2 ORDER BY t.asked LIMIT 100",
+	" WHERE t.chain = $1 AND t.upto > $2"
+	" AND NOT EXISTS (SELECT FROM ftchain.wanted_shard w WHERE w.block = t.block AND w.kept) ORDER BY t.asked LIMIT 100",
 	.nargs = 2,
 	.argtypes = {INT4OID, INT8OID},
 };
@@ -224,16 +225,41 @@ typedef struct Cache
 	const FtcChain *chain;
 	FtcHash		self;
 	FtcState   *state;
+	FtcAsking	asking;
 } Cache;
 
-/* One that others have been lost of is worth more than its room; one of ours is none of the cache. */
+/*
+ * One that others have been lost of is worth more than its room, and it may be the last
+ * one: somebody has to have proved that it has another.  One of ours is none of the cache.
+ */
 static void
-let_go(const Cache *cache, const FtcHash *block)
+let_go(Cache *cache, const FtcHash *block, int64 height)
 {
 	if (ftc_relief_is_holder(cache->chain, cache->state, block, &cache->self) ||
 		(ftc_safety_copies(cache->chain, cache->state, block) > ftc_safety_wanted(cache->state) &&
-		 ftc_trim_drop(cache->chain, cache->state, block)))
+		 ftc_trim_is_proved_somewhere(cache->chain, cache->state, block, height, &cache->asking) &&
+		 ftc_trim_drop(cache->chain, cache->state, block) > 0))
 		ftc_run(&cached_drop, ftc_hash_datum(block));
+	else
+		/* the others have their turn first */
+		ftc_run(&cached_put, ftc_hash_datum(block), Int32GetDatum(cache->chain->id));
+}
+
+static void
+look_at_strays(const FtcChain *chain, const FtcHash *self)
+{
+	uint64		n = ftc_run(&cached_strays, Int32GetDatum(chain->id), ftc_hash_datum(self));
+	FtcHash    *blocks = palloc(Max(n, 1) * sizeof(FtcHash));
+
+	for (uint64 i = 0; i < n; i++)
+		blocks[i] = ftc_hash_value(i, 0);
+	if (n > 0)
+		ftc_chain_lock(chain->id);
+	for (uint64 i = 0; i < n; i++)
+	{
+		ftc_run(&cached_drop, ftc_hash_datum(&blocks[i]));
+		ftc_run(&stray_unwant, ftc_hash_datum(&blocks[i]));
+	}
 }
 
 void
@@ -241,19 +267,22 @@ ftc_reading_trim(const FtcChain *chain)
 {
 	Cache		cache = {.chain = chain};
 	FtcIdentity self;
-	FtcHash		blocks[200];
-	uint64		strays;
+	FtcHash    *blocks;
+	int64	   *heights;
 	uint64		n;
 
 	if (!ftc_identity_load(&self))
 		return;
 	cache.self = self.member;
-	strays = n = ftc_run(&cached_strays, Int32GetDatum(chain->id), ftc_hash_datum(&self.member));
+	look_at_strays(chain, &self.member);
+	n = ftc_run(&cached_sizes, Int32GetDatum(chain->id), Int64GetDatum((int64) ftc_guc_body_cache * 1024));
+	blocks = palloc(Max(n, 1) * sizeof(FtcHash));
+	heights = palloc(Max(n, 1) * sizeof(int64));
 	for (uint64 i = 0; i < n; i++)
+	{
 		blocks[i] = ftc_hash_value(i, 0);
-	n += ftc_run(&cached_sizes, Int32GetDatum(chain->id), Int64GetDatum((int64) ftc_guc_body_cache * 1024));
-	for (uint64 i = strays; i < n; i++)
-		blocks[i] = ftc_hash_value(i - strays, 0);
+		heights[i] = DatumGetInt64(ftc_value(i, 1));
+	}
 	if (n > 0)
 	{
 		ftc_chain_lock(chain->id);
@@ -263,15 +292,11 @@ ftc_reading_trim(const FtcChain *chain)
 	{
 		MemoryContext outer = ftc_nest();
 
-		if (i < strays)
-		{
-			ftc_run(&cached_drop, ftc_hash_datum(&blocks[i]));
-			ftc_run(&stray_unwant, ftc_hash_datum(&blocks[i]));
-		}
-		else
-			let_go(&cache, &blocks[i]);
+		let_go(&cache, &blocks[i], heights[i]);
 		ftc_unnest(outer);
 	}
+	if (cache.asking.drawn > 0)
+		ftc_wake_at_commit(FTC_WAKE_COURIER);
 	ftc_run(&cached_forget, Int32GetDatum(chain->id));
 }
 

@@ -13,11 +13,13 @@
 #include "utils/timestamp.h"
 
 #include "clock.h"
+#include "core/copy.h"
 #include "core/health.h"
 #include "datum.h"
 #include "identity.h"
 #include "place.h"
 #include "relief.h"
+#include "safety.h"
 #include "sharding.h"
 #include "stmt.h"
 #include "store.h"
@@ -173,6 +175,25 @@ ftc_relief_owners(const FtcChain *chain, const FtcState *state, const FtcHash *b
 	return ftc_ring_owners_without(ftc_place_ring(state), ftc_ring_key(block), r, gone, owners);
 }
 
+/*
+ * Is a body safe in shards?  Those of members that are out count as long as others
+ * can take their places.
+ */
+static bool
+are_shards_enough(const FtcChain *chain, const FtcState *state, const FtcHash *block)
+{
+	uint32		data = state->params.shard_data;
+	uint32		keepers[FTC_SHARDS_MAX];
+	uint32		all = data + state->params.shard_parity;
+
+	if (data == 0 || ftc_shards_count(state, block) <= data)
+		return false;
+	if (ftc_relief_owners(chain, state, block, all, keepers) >= all)
+		return true;
+	return ftc_copies_count(0, ftc_shards_count_without(state, block, known.gone), data) >=
+		Max(2, ftc_safety_wanted(state));
+}
+
 bool
 ftc_relief_is_holder(const FtcChain *chain, const FtcState *state, const FtcHash *block, const FtcHash *member)
 {
@@ -182,8 +203,7 @@ ftc_relief_is_holder(const FtcChain *chain, const FtcState *state, const FtcHash
 	uint32		n;
 
 	/* what lies in shards need not be whole anywhere, but where all is kept */
-	if (self != NULL && (self->flags & FTC_MEMBER_FULL) == 0 && state->params.shard_data > 0 &&
-		ftc_shards_count(state, block) > state->params.shard_data)
+	if (self != NULL && (self->flags & FTC_MEMBER_FULL) == 0 && are_shards_enough(chain, state, block))
 		return false;
 	if (ftc_place_is_holder(state, block, member))
 		return true;

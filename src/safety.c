@@ -94,7 +94,8 @@ ftc_safety_copies(const FtcChain *chain, const FtcState *state, const FtcHash *b
 		if (!(somebody && ftc_hash_equal(&member, &self.member)) && ftc_state_find(state, &member) != NULL)
 			whole++;
 	}
-	return ftc_copies_count(whole, ftc_shards_count_beside(state, block), state->params.shard_data);
+	/* who has it whole, and a shard of it, is one that may be lost */
+	return whole + ftc_shards_copies(state, block, somebody && ftc_store_has_body(block) ? &self.member : NULL);
 }
 
 uint32
@@ -144,6 +145,13 @@ typedef struct Copy
 	int32		shard;			/* -1: whole */
 } Copy;
 
+/* Where in the outbox a block was last announced. */
+typedef struct Announced
+{
+	FtcHash		block;
+	int64		at;
+} Announced;
+
 typedef struct Listing
 {
 	ReturnSetInfo *rsinfo;
@@ -152,10 +160,17 @@ typedef struct Listing
 	FtcHash    *linked;			/* members that are told of blocks */
 	int64	   *acked;			/* up to where they were */
 	uint64		nlinked;
-	FtcHash    *announced;		/* blocks that somebody may not know */
-	int64	   *announced_at;
+	Announced  *announced;		/* blocks that somebody may not know, in
+								 * order */
 	uint64		nannounced;
 } Listing;
+
+/* By the block, which comes first in it. */
+static int
+compare_announced(const void *a, const void *b)
+{
+	return memcmp(a, b, FTC_HASH_LEN);
+}
 
 static void
 read_links(Listing *l, int32 chain)
@@ -169,23 +184,21 @@ read_links(Listing *l, int32 chain)
 		l->acked[i] = DatumGetInt64(ftc_value(i, 1));
 	}
 	l->nannounced = ftc_run(&announced_at, Int32GetDatum(chain));
-	l->announced = palloc_extended(Max(l->nannounced, 1) * sizeof(FtcHash), MCXT_ALLOC_HUGE);
-	l->announced_at = palloc_extended(Max(l->nannounced, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
+	l->announced = palloc_extended(Max(l->nannounced, 1) * sizeof(Announced), MCXT_ALLOC_HUGE);
 	for (uint64 i = 0; i < l->nannounced; i++)
 	{
-		l->announced[i] = ftc_hash_value(i, 0);
-		l->announced_at[i] = DatumGetInt64(ftc_value(i, 1));
+		l->announced[i].block = ftc_hash_value(i, 0);
+		l->announced[i].at = DatumGetInt64(ftc_value(i, 1));
 	}
+	qsort(l->announced, l->nannounced, sizeof(Announced), compare_announced);
 }
 
 static bool
 is_sent(const Listing *l, const FtcHash *block, const FtcHash *member)
 {
-	int64		at = 0;
+	const Announced *found = bsearch(block, l->announced, l->nannounced, sizeof(Announced), compare_announced);
+	int64		at = found != NULL ? found->at : 0;
 
-	for (uint64 i = 0; i < l->nannounced; i++)
-		if (ftc_hash_equal(&l->announced[i], block))
-			at = l->announced_at[i];
 	for (uint64 i = 0; i < l->nlinked; i++)
 		if (ftc_hash_equal(&l->linked[i], member))
 			return l->acked[i] >= at;

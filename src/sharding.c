@@ -21,6 +21,8 @@
 #include "utils/timestamp.h"
 
 #include "branch.h"
+#include "clock.h"
+#include "core/copy.h"
 #include "core/merkle.h"
 #include "datum.h"
 #include "guc.h"
@@ -44,6 +46,10 @@ PG_FUNCTION_INFO_V1(ftchain_peer_shard);
 #define MADE_AT_ONCE 20
 #define WANTED_AT_ONCE 20
 #define RESTORED_AT_ONCE 10
+#define UNDER_WAY_MOST 100		/* shards that a chain waits for */
+#define BYTES_AT_ONCE (8 * 1024 * 1024)	/* of bodies that are cut */
+#define STAYS_US (30 * USECS_PER_SEC)	/* at the same heights, while answers
+										 * come */
 #define NO_BODY "its shards make no body of the block"
 
 static FtcStmt shard_get = {
@@ -125,7 +131,7 @@ static FtcStmt copies_wrong = {
 	.sql = "INSERT INTO ftchain.copy (block, member, chain, height, shard, head, lost, reason)"
 	" SELECT s.block, s.member, $3, $4, s.number, s.head, now(), '" NO_BODY "' FROM ftchain.shard_copy s"
 	" WHERE s.block = $1 AND s.head = $2 ON CONFLICT (block, member, shard, head) DO UPDATE"
-	" SET nonce = NULL, answer = NULL, lost = coalesce(ftchain.copy.lost, excluded.lost), reason = excluded.reason",
+	" SET nonce = NULL, answer = NULL, lost = excluded.lost, reason = excluded.reason",
 	.nargs = 4,
 	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, INT8OID},
 };
@@ -155,8 +161,10 @@ static FtcStmt shard_copies = {
 	.argtypes = {BYTEAOID},
 };
 
+/* Of members that have not the body whole. */
 static FtcStmt shard_copies_beside = {
-	.sql = SHARD_COPIES " AND NOT EXISTS (SELECT FROM ftchain.replica r WHERE r.block = s.block AND r.member = s.member)",
+	.sql = SHARD_COPIES " AND NOT EXISTS (SELECT FROM ftchain.replica r WHERE r.block = s.block AND r.member = s.member)"
+	" ORDER BY s.head, s.number",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
@@ -165,7 +173,7 @@ static FtcStmt shard_copies_beside = {
 static FtcStmt parts_there = {
 	.sql = "SELECT DISTINCT s.number, s.head FROM ftchain.shard_copy s WHERE s.block = $1 AND s.head ="
 	" (SELECT h.head FROM ftchain.shard_copy h WHERE h.block = $1 AND NOT EXISTS (SELECT FROM ftchain.copy c WHERE"
-	" c.block = h.block AND c.head = h.head AND c.lost IS NOT NULL AND c.reason = '" NO_BODY "') GROUP BY h.head"
+	" c.block = h.block AND c.head = h.head AND c.lost > now() - interval '1 day' AND c.reason = '" NO_BODY "') GROUP BY h.head"
 	" ORDER BY count(DISTINCT h.number) >= get_byte(h.head, 2) DESC, count(*) DESC, h.head LIMIT 1)"
 	" ORDER BY s.number",
 	.nargs = 1,
@@ -197,6 +205,38 @@ static FtcStmt wanted_drop_others = {
 	.sql = "DELETE FROM ftchain.wanted_shard WHERE block = $1 AND kept AND (number, cut) <> ($2, $3)",
 	.nargs = 3,
 	.argtypes = {BYTEAOID, INT4OID, BYTEAOID},
+};
+
+/* Those that were put lately: others may never come. */
+static FtcStmt wanted_count = {
+	.sql = "SELECT count(*) FROM (SELECT FROM ftchain.wanted_shard WHERE chain = $1 AND kept"
+	" AND since > now() - interval '10 min' LIMIT " CppAsString2(UNDER_WAY_MOST) ") w",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+/* To be kept, and the body that they are made from has come. */
+static FtcStmt wanted_with_body = {
+	.sql = "SELECT DISTINCT w.block, w.height FROM ftchain.wanted_shard w JOIN ftchain.main_chain m ON m.block = w.block"
+	" WHERE w.chain = $1 AND w.kept AND NOT EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
+	" WHERE b.block = w.block AND u.ids IS NULL) LIMIT " CppAsString2(MADE_AT_ONCE),
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt wanted_drop_kept = {
+	.sql = "DELETE FROM ftchain.wanted_shard WHERE chain = $1 AND kept",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+/* What never became enough to restore anything. */
+static FtcStmt parts_prune = {
+	.sql = "DELETE FROM ftchain.shard WHERE NOT kept AND stored < now() - interval '1 day'",
+};
+
+static FtcStmt wanted_prune = {
+	.sql = "DELETE FROM ftchain.wanted_shard WHERE NOT kept AND since < now() - interval '1 day'",
 };
 
 static FtcStmt wanted_get = {
@@ -266,6 +306,8 @@ typedef struct Looked
 {
 	int32		chain;
 	int64		height;
+	uint64		since;			/* it looks at these heights; 0: it has not
+								 * yet */
 } Looked;
 
 static Looked looked[64];
@@ -425,8 +467,8 @@ ftc_shards_owners(const FtcChain *chain, const FtcState *state, const FtcHash *b
 	return n;
 }
 
-static uint32
-count_different(FtcStmt *copies, const FtcState *state, const FtcHash *block)
+uint32
+ftc_shards_count_without(const FtcState *state, const FtcHash *block, const uint8 *gone)
 {
 	bool		seen[FTC_SHARDS_MAX] = {false};
 	uint32		count = 0;
@@ -434,13 +476,14 @@ count_different(FtcStmt *copies, const FtcState *state, const FtcHash *block)
 
 	if (!has_shards(state))
 		return 0;
-	rows = ftc_run(copies, ftc_hash_datum(block));
+	rows = ftc_run(&shard_copies, ftc_hash_datum(block));
 	for (uint64 row = 0; row < rows; row++)
 	{
-		FtcHash		member = ftc_hash_value(row, 0);
+		FtcHash		id = ftc_hash_value(row, 0);
+		const FtcMember *member = ftc_state_find(state, &id);
 		int32		number = DatumGetInt32(ftc_value(row, 1));
 
-		if (ftc_state_find(state, &member) == NULL || !is_cut_so(state, ftc_slice_value(row, 2)) ||
+		if (member == NULL || (gone != NULL && gone[member - state->members] != 0) || !is_cut_so(state, ftc_slice_value(row, 2)) ||
 			number < 0 || number >= FTC_SHARDS_MAX || seen[number])
 			continue;
 		seen[number] = true;
@@ -452,13 +495,39 @@ count_different(FtcStmt *copies, const FtcState *state, const FtcHash *block)
 uint32
 ftc_shards_count(const FtcState *state, const FtcHash *block)
 {
-	return count_different(&shard_copies, state, block);
+	return ftc_shards_count_without(state, block, NULL);
 }
 
 uint32
-ftc_shards_count_beside(const FtcState *state, const FtcHash *block)
+ftc_shards_copies(const FtcState *state, const FtcHash *block, const FtcHash *but)
 {
-	return count_different(&shard_copies_beside, state, block);
+	uint64		rows = ftc_run(&shard_copies_beside, ftc_hash_datum(block));
+	FtcSlice	cut = ftc_slice(NULL, 0);
+	int32		last = -1;
+	uint32		n = 0;
+	uint32		most = 0;
+
+	/* in the order of cuts, and of numbers */
+	for (uint64 row = 0; row < rows; row++)
+	{
+		FtcHash		member = ftc_hash_value(row, 0);
+		int32		number = DatumGetInt32(ftc_value(row, 1));
+		FtcSlice	said = ftc_slice_value(row, 2);
+		FtcShardsHead head;
+
+		if (row == 0 || said.len != cut.len || memcmp(said.data, cut.data, said.len) != 0)
+		{
+			cut = said;
+			last = -1;
+			n = 0;
+		}
+		if (number == last || ftc_state_find(state, &member) == NULL || (but != NULL && ftc_hash_equal(&member, but)) ||
+			ftc_shards_head_decode(&head, said) != FTC_OK)
+			continue;
+		last = number;
+		most = Max(most, ftc_copies_count(0, ++n, head.cut.data));
+	}
+	return most;
 }
 
 /* ----------------------------------------------------------------
@@ -599,10 +668,15 @@ restore(const FtcChain *chain, const FtcHash *block, int64 height)
 {
 	Parts	   *parts = palloc(sizeof(Parts));
 	FtcStored	stored;
+	FtcManifest manifest;
 	FtcReason	reason;
 	uint8	   *body;
 
 	if (!collect_parts(block, parts) || !ftc_store_load(block, &stored))
+		return false;
+	/* what is damaged here says nothing of what others keep */
+	if (ftc_manifest_decode(&manifest, stored.block.manifest) != FTC_OK ||
+		ftc_manifest_verify(&manifest, stored.block.proof, &stored.header.body, stored.header.leaves) != FTC_OK)
 		return false;
 	body = MemoryContextAllocHuge(CurrentMemoryContext, parts->head.cut.len);
 	reason = ftc_shards_restore(&parts->head.cut, parts->shards, body,
@@ -735,8 +809,10 @@ typedef struct Turn
 	FtcIdentity self;
 	FtcState   *state;
 	int			made;
+	size_t		bytes;			/* of bodies that were cut for them */
 	int			wanted;			/* that are asked for */
-	int			drawn;
+	int			under_way;		/* that were asked for before, and these */
+	FtcAsking	asking;
 } Turn;
 
 /* Those of other ways of cutting, or that of the present one, which belongs elsewhere. */
@@ -761,27 +837,52 @@ want_or_make(Turn *t, const FtcHash *block, int64 height, int32 number)
 		keep_shard(t->chain, block, height, number, ftc_slice(made.head, FTC_SHARDS_HEAD_LEN), path_of(&made, number),
 				   made.shards[number]);
 		t->made++;
+		t->bytes += made.cut.len;
 	}
-	else if (ftc_run(&wanted_put, ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(t->chain->id),
+	else if (t->under_way < UNDER_WAY_MOST &&
+			 ftc_run(&wanted_put, ftc_hash_datum(block), Int32GetDatum(number), Int32GetDatum(t->chain->id),
 					 Int64GetDatum(height), BoolGetDatum(true), cut) > 0)
 	{
 		t->wanted++;
+		t->under_way++;
 		ftc_wake_at_commit(FTC_WAKE_COURIER);
 	}
 	/* whoever kept it is gone: it is made from the body, and that from others */
-	else if (ftc_run(&wanted_long, ftc_hash_datum(block), Int32GetDatum(number), cut) > 0)
+	else if (ftc_run(&wanted_long, ftc_hash_datum(block), Int32GetDatum(number), cut) > 0 && !ftc_reading_wants(block))
 		ftc_reading_want(t->chain, block);
 }
 
-/* Does the body, or the majority, say that ours is cut from something else? */
+/* Does somebody say that another body was cut, the same way? */
 static bool
-is_mine_wrong(Turn *t, const FtcHash *block, FtcSlice head)
+is_disputed(const FtcHash *block, FtcSlice head)
+{
+	uint64		rows = ftc_run(&shard_copies, ftc_hash_datum(block));
+
+	for (uint64 row = 0; row < rows; row++)
+	{
+		FtcSlice	said = ftc_slice_value(row, 2);
+
+		if (said.len == head.len && memcmp(said.data, head.data, 4) == 0 && memcmp(said.data, head.data, head.len) != 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does the body, or the majority, say that ours is cut from something else?  To cut
+ * the body is dear: now and then, and where there is doubt.
+ */
+static bool
+is_mine_wrong(Turn *t, const FtcHash *block, FtcSlice head, bool due)
 {
 	FtcSharded	made;
 
-	if (ftc_store_has_body(block) && ftc_shards_make(t->chain, t->state, block, &made))
-		return memcmp(made.head, head.data, FTC_SHARDS_HEAD_LEN) != 0;
-	return is_outvoted(block, head);
+	if (!due && !is_disputed(block, head))
+		return false;
+	if (!ftc_store_has_body(block) || !ftc_shards_make(t->chain, t->state, block, &made))
+		return is_outvoted(block, head);
+	t->bytes += made.cut.len;
+	return memcmp(made.head, head.data, FTC_SHARDS_HEAD_LEN) != 0;
 }
 
 /*
@@ -794,8 +895,8 @@ may_go(Turn *t, const FtcHash *block, int64 height)
 	if (ftc_guc_trim_after < 0)
 		return false;
 	return has_shards(t->state) && ftc_shards_count(t->state, block) > t->state->params.shard_data
-		? ftc_trim_is_proved(t->chain, t->state, block, height, &t->drawn)
-		: ftc_trim_is_proved_whole(t->chain, t->state, block, height, &t->drawn);
+		? ftc_trim_is_proved(t->chain, t->state, block, height, &t->asking)
+		: ftc_trim_is_proved_whole(t->chain, t->state, block, height, &t->asking);
 }
 
 /* Who keeps which number, as it is said now. */
@@ -855,7 +956,7 @@ is_kept_elsewhere(Turn *t, const FtcHash *block, int64 height, const Owners *o)
 			((int) i > o->own && number == o->stated[o->own]) ||
 			memcmp(o->heads[i].data, o->heads[o->own].data, FTC_SHARDS_HEAD_LEN) != 0 ||
 			!ftc_trim_is_member_proved(t->chain, block, height, &t->state->members[o->members[i]].id, number,
-									   o->heads[i], &t->drawn))
+									   o->heads[i], &t->asking))
 			continue;
 		seen[number] = true;
 		proved++;
@@ -902,34 +1003,39 @@ look_at(Turn *t, const FtcHash *block, int64 height)
 	uint32		wanted = (uint32) t->state->params.shard_data + t->state->params.shard_parity;
 	Owners	   *o = palloc(sizeof(Owners));
 	int32		assigned[FTC_SHARDS_MAX];
+	bool		due;
 	bool		has;
 	bool		wrong;
 	int32		number;
 	FtcSlice	head;
 
 	ftc_words_derive(t->chain, block);
-	if (ftc_guc_deep_scrub_interval > 0 &&
-		ftc_store_write(&check_due, FTC_ARGS(ftc_hash_datum(block), Float8GetDatum(ftc_guc_deep_scrub_interval)), NULL) > 0)
+	due = ftc_guc_deep_scrub_interval > 0 &&
+		ftc_store_write(&check_due, FTC_ARGS(ftc_hash_datum(block), Float8GetDatum(ftc_guc_deep_scrub_interval)), NULL) > 0;
+	if (due)
 		ftc_shards_look_at_own(t->chain, block);
 	if (ftc_run(&old_kept, ftc_hash_datum(block), ftc_slice_datum(cut_of(t->state))) > 0 && may_go(t, block, height))
 		let_go(t, block, false);
 	has = find_kept(t, block, &number, &head);
-	wrong = has && is_mine_wrong(t, block, head);
+	wrong = has && is_mine_wrong(t, block, head, due);
 	find_owners(t, block, o);
-	if (has && o->own < 0 && o->n == wanted)
+	if (has && o->own < 0 && o->n == wanted && may_go(t, block, height))
+		let_go(t, block, true);
+
+	/*
+	 * with too few members whole copies stay; but one that is lost of a body
+	 * that is in shards already is made anew
+	 */
+	if (o->own < 0 || (o->n < wanted && ((has && !wrong) || ftc_shards_count(t->state, block) == 0)))
 	{
-		if (may_go(t, block, height))
-			let_go(t, block, true);
+		(void) ftc_run(&wanted_drop_others, ftc_hash_datum(block), Int32GetDatum(-1), ftc_slice_datum(cut_of(t->state)));
 		return;
 	}
-	/* with too few members whole copies stay */
-	if (o->own < 0 || o->n < wanted)
-		return;
 	/* what is here counts, whatever was heard of it */
 	o->stated[o->own] = has ? number : -1;
 	if (has)
 		o->heads[o->own] = head;
-	ftc_shards_assign(o->n, o->stated, assigned);
+	ftc_shards_assign(o->n, wanted, o->stated, assigned);
 	if (has && !wrong && assigned[o->own] == number)
 	{
 		ftc_run(&wanted_drop_others, ftc_hash_datum(block), Int32GetDatum(-1), ftc_slice_datum(cut_of(t->state)));
@@ -945,34 +1051,33 @@ look_at(Turn *t, const FtcHash *block, int64 height)
 	want_or_make(t, block, height, assigned[o->own]);
 }
 
-bool
-ftc_shards_turn(const FtcChain *chain)
+static bool
+has_done_much(const Turn *t)
 {
-	Looked	   *last = &looked[chain->id % lengthof(looked)];
-	Turn		t = {.chain = chain};
-	int64		end;
-	int64		to;
-	uint64		n;
-	FtcHash    *blocks;
-	int64	   *heights;
+	return t->made >= MADE_AT_ONCE || t->wanted >= WANTED_AT_ONCE || t->bytes >= BYTES_AT_ONCE;
+}
 
-	if (last->chain != chain->id)
-	{
-		last->chain = chain->id;
-		last->height = 0;
-	}
+/* A turn under the chain's lock; false if this database is none of its members. */
+static bool
+begin_turn(Turn *t, const FtcChain *chain)
+{
+	memset(t, 0, sizeof(*t));
+	t->chain = chain;
 	ftc_chain_lock(chain->id);
-	t.state = ftc_branch_current_state(chain->id);
-	if (!ftc_identity_load(&t.self) || ftc_state_find(t.state, &t.self.member) == NULL)
+	t->state = ftc_branch_current_state(chain->id);
+	if (!ftc_identity_load(&t->self) || ftc_state_find(t->state, &t->self.member) == NULL)
 		return false;
-	if (!has_shards(t.state) && ftc_run(&any_kept, Int32GetDatum(chain->id)) == 0)
-		return false;
-	end = ftc_store_main_height(chain->id) - t.state->params.settle_blocks;
-	to = Min(last->height + HEIGHTS_AT_ONCE, end);
-	n = ftc_run(&old_blocks, Int32GetDatum(chain->id), Int64GetDatum(last->height), Int64GetDatum(to),
-				Float8GetDatum(ftc_guc_shard_after));
-	blocks = palloc(Max(n, 1) * sizeof(FtcHash));
-	heights = palloc(Max(n, 1) * sizeof(int64));
+	ftc_run(&wanted_count, Int32GetDatum(chain->id));
+	t->under_way = (int) DatumGetInt64(ftc_value(0, 0));
+	return true;
+}
+
+static void
+look_at_all(Turn *t, uint64 n)
+{
+	FtcHash    *blocks = palloc(Max(n, 1) * sizeof(FtcHash));
+	int64	   *heights = palloc(Max(n, 1) * sizeof(int64));
+
 	for (uint64 i = 0; i < n; i++)
 	{
 		heights[i] = DatumGetInt64(ftc_value(i, 0));
@@ -983,15 +1088,67 @@ ftc_shards_turn(const FtcChain *chain)
 	 * what is made or wanted at a time is bounded: the rest is for the next
 	 * turn
 	 */
-	for (uint64 i = 0; i < n && t.made < MADE_AT_ONCE && t.wanted < WANTED_AT_ONCE; i++)
+	for (uint64 i = 0; i < n && !has_done_much(t); i++)
 	{
 		MemoryContext outer = ftc_nest();
 
-		look_at(&t, &blocks[i], heights[i]);
+		look_at(t, &blocks[i], heights[i]);
 		ftc_unnest(outer);
 	}
-	if (t.made < MADE_AT_ONCE && t.wanted < WANTED_AT_ONCE)
-		last->height = to < end ? to : 0;
+}
+
+void
+ftc_shards_make_wanted(const FtcChain *chain)
+{
+	Turn		t;
+
+	if (ftc_run(&wanted_with_body, Int32GetDatum(chain->id)) > 0 && begin_turn(&t, chain))
+		look_at_all(&t, ftc_run(&wanted_with_body, Int32GetDatum(chain->id)));
+}
+
+void
+ftc_shards_prune(void)
+{
+	ftc_store_write(&parts_prune, NULL, NULL);
+	ftc_run(&wanted_prune, 0);
+}
+
+bool
+ftc_shards_turn(const FtcChain *chain)
+{
+	Looked	   *last = &looked[chain->id % lengthof(looked)];
+	uint64		now = ftc_clock_steady();
+	Turn		t;
+	int64		end;
+	int64		to;
+
+	if (last->chain != chain->id)
+		*last = (Looked) {.chain = chain->id};
+	if (last->since == 0)
+		last->since = now;
+	if (!begin_turn(&t, chain))
+		return false;
+	if (!has_shards(t.state))
+	{
+		ftc_run(&wanted_drop_kept, Int32GetDatum(chain->id));
+		if (ftc_run(&any_kept, Int32GetDatum(chain->id)) == 0)
+			return false;
+	}
+	end = ftc_store_main_height(chain->id) - t.state->params.settle_blocks;
+	to = Min(last->height + HEIGHTS_AT_ONCE, end);
+	look_at_all(&t, ftc_run(&old_blocks, Int32GetDatum(chain->id), Int64GetDatum(last->height), Int64GetDatum(to),
+							Float8GetDatum(ftc_guc_shard_after)));
+	if (t.asking.drawn > 0)
+		ftc_wake_at_commit(FTC_WAKE_COURIER);
+	if (t.made > 0 || t.wanted > 0)
+		last->since = now;
+	if (has_done_much(&t))
+		return true;
+	/* answers, and shards that are under way, are waited for here */
+	if ((t.asking.waits || t.under_way >= UNDER_WAY_MOST) && now - last->since < STAYS_US)
+		return true;
+	last->height = to < end ? to : 0;
+	last->since = 0;
 	return last->height > 0 || t.made > 0 || t.wanted > 0;
 }
 

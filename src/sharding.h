@@ -42,11 +42,14 @@ extern uint32 ftc_shards_owners(const FtcChain *chain, const FtcState *state, co
 /* How many different shards members keep, cut as the state says. */
 extern uint32 ftc_shards_count(const FtcState *state, const FtcHash *block);
 
+/* The same, without members that are gone, by their index in the state. */
+extern uint32 ftc_shards_count_without(const FtcState *state, const FtcHash *block, const uint8 *gone);
+
 /*
- * Those that members keep who have not the body whole: what is left when all whole
- * copies are lost.
+ * How many members that keep shards, and have not the body whole, would have to be lost
+ * for these to restore it no more, of whichever cut this is most; but one, if it is not NULL.
  */
-extern uint32 ftc_shards_count_beside(const FtcState *state, const FtcHash *block);
+extern uint32 ftc_shards_copies(const FtcState *state, const FtcHash *block, const FtcHash *but);
 
 /* A shard that is kept here; and whether it is one that is sound. */
 extern bool ftc_shards_load(const FtcChain *chain, const FtcHash *block, int32 number, FtcSlice head,
@@ -67,10 +70,14 @@ extern void ftc_shards_want_parts(const FtcChain *chain, const FtcHash *block);
 
 /*
  * For the keeper: look at the next blocks and make, or want, shards that should be
- * here, true if there are more; and restore bodies that are wanted and that nobody has
- * whole.
+ * here, true if there are more; restore bodies that are wanted and that nobody has
+ * whole; and make those shards whose bodies have come.
  */
 extern bool ftc_shards_turn(const FtcChain *chain);
 extern void ftc_shards_restore_wanted(const FtcChain *chain);
+extern void ftc_shards_make_wanted(const FtcChain *chain);
+
+/* Parts that never became enough go. */
+extern void ftc_shards_prune(void);
 
 #endif							/* FTC_SHARDING_H */

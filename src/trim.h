@@ -10,6 +10,14 @@
 
 #include "chain.h"
 
+/* What a turn has asked of others, within bounds, and whether it waits for an answer. */
+typedef struct FtcAsking
+{
+	int			drawn;			/* challenges */
+	int			wanted;			/* bodies, to draw them from */
+	bool		waits;
+} FtcAsking;
+
 /*
  * Look at the next blocks of a chain, and let go of bodies that this database need
  * not hold: old enough, and each of their owners has proved to it lately that it
@@ -20,22 +28,27 @@ extern bool ftc_trim(const FtcChain *chain);
 
 /*
  * Is a body proved to be stored as the chain wants it, by its owners, or in shards?
- * Those that have not are challenged, and counted.
+ * Those that have not are challenged, where they can be.
  */
 extern bool ftc_trim_is_proved(const FtcChain *chain, const FtcState *state, const FtcHash *block, int64 height,
-							   int *drawn);
+							   FtcAsking *asking);
 
-/* The same, looking at whole copies only; and at the copy of one member, -1 for a whole one, without a head. */
+/* Is it proved that any owner has it, or as many shards as restore it, and one more? */
+extern bool ftc_trim_is_proved_somewhere(const FtcChain *chain, const FtcState *state, const FtcHash *block,
+										 int64 height, FtcAsking *asking);
+
+/* As ftc_trim_is_proved(), looking at whole copies only; and at the copy of one member, -1 for a whole one, without a head. */
 extern bool ftc_trim_is_proved_whole(const FtcChain *chain, const FtcState *state, const FtcHash *block,
-									 int64 height, int *drawn);
+									 int64 height, FtcAsking *asking);
 extern bool ftc_trim_is_member_proved(const FtcChain *chain, const FtcHash *block, int64 height,
-									  const FtcHash *member, int32 shard, FtcSlice head, int *drawn);
+									  const FtcHash *member, int32 shard, FtcSlice head, FtcAsking *asking);
 
 /*
  * A body goes, and leaves challenges behind, and this database's statement is taken
- * back.  False if it has to stay: it is not sound, and to be repaired, or another block
- * has some of it, or its block could still be one of the main chain, or not.
+ * back.  Gives its length, as making these takes a while; 0 if it has to stay: it is not
+ * sound, and to be repaired, or another block has some of it, or its block could still be
+ * one of the main chain, or not.
  */
-extern bool ftc_trim_drop(const FtcChain *chain, const FtcState *state, const FtcHash *block);
+extern size_t ftc_trim_drop(const FtcChain *chain, const FtcState *state, const FtcHash *block);
 
 #endif							/* FTC_TRIM_H */

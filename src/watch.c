@@ -48,6 +48,13 @@ static FtcStmt health_drop = {
 	.sql = "DELETE FROM ftchain.peer_health h WHERE NOT EXISTS (SELECT FROM ftchain.peer p WHERE p.member = h.member)",
 };
 
+/* Nobody has seen what was meanwhile. */
+static FtcStmt health_not_seen = {
+	.sql = "UPDATE ftchain.peer_health SET away = now() WHERE member = $1",
+	.nargs = 1,
+	.argtypes = {BYTEAOID},
+};
+
 static uint64 looked_at = 0;
 
 static FtcHealthLimits
@@ -67,6 +74,7 @@ static bool
 is_drained(const FtcContact *c)
 {
 	ListCell   *cell;
+	bool		any = false;
 
 	if (c->peer.phase != FTC_PEER_IDLE && c->peer.phase != FTC_PEER_BUSY)
 		return false;
@@ -74,10 +82,14 @@ is_drained(const FtcContact *c)
 	{
 		const FtcLine *line = lfirst(cell);
 
+		/* it need not be in each chain that is here */
+		if (!line->greeted && line->failures > 0)
+			continue;
 		if (!line->greeted || line->behind || !line->synced)
 			return false;
+		any = true;
 	}
-	return c->lines != NIL;
+	return any;
 }
 
 /* As it was when this courier began, or another one ended. */
@@ -86,6 +98,8 @@ recall(void *arg)
 {
 	FtcScope	scope;
 	uint64		now = ftc_clock_steady();
+	FtcHash		seen[FTC_SHARED_PEERS];
+	int			nseen = 0;
 	uint64		n;
 
 	if (!ftc_step_begin("recalling who is there"))
@@ -100,14 +114,17 @@ recall(void *arg)
 
 		if (!ftc_health_of_name(TextDatumGetCString(ftc_value(i, 1)), &state))
 			continue;
-		for (int j = 0; j < FTC_SHARED_PEERS; j++)
+		for (int j = 0; j < FTC_SHARED_PEERS && nseen < FTC_SHARED_PEERS; j++)
 			if (ftc_contacts[j] != NULL && ftc_contacts[j]->health_told == FTC_HEALTH_UNKNOWN &&
 				ftc_hash_equal(&ftc_contacts[j]->peer.member, &member))
 			{
 				ftc_health_recall(&ftc_contacts[j]->health, state, now);
 				ftc_contacts[j]->health_told = state;
+				seen[nseen++] = member;
 			}
 	}
+	for (int i = 0; i < nseen; i++)
+		ftc_run(&health_not_seen, ftc_hash_datum(&seen[i]));
 	ftc_leave(&scope);
 	ftc_step_end();
 	return false;

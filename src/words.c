@@ -180,6 +180,14 @@ believe_shards(const FtcChain *chain, const FtcWord *word)
 	ftc_run(&shard_copy_drop, block, member, ftc_slice_datum(word->head), ftc_slice_datum(word->other_head));
 }
 
+/* Of what a chain does not have nobody is to keep rows here, nor fetch anything. */
+static bool
+is_of_chain(const FtcChain *chain, const FtcWord *word)
+{
+	return (word->shard < 0 || ftc_words_may_be_cut(chain, word->head)) &&
+		(word->other < 0 || ftc_words_may_be_cut(chain, word->other_head));
+}
+
 void
 ftc_words_derive(const FtcChain *chain, const FtcHash *block)
 {
@@ -192,7 +200,7 @@ ftc_words_derive(const FtcChain *chain, const FtcHash *block)
 	{
 		FtcWord		word;
 
-		if (ftc_word_decode(&word, words[i]) == FTC_OK && ftc_hash_equal(&word.block, block))
+		if (ftc_word_decode(&word, words[i]) == FTC_OK && ftc_hash_equal(&word.block, block) && is_of_chain(chain, &word))
 			believe_shards(chain, &word);
 	}
 	ftc_run(&shard_copies_unsaid, ftc_hash_datum(block));
@@ -232,6 +240,21 @@ put_word(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const FtcSi
 {
 	store_word(chain, word, bytes, signature);
 	believe(chain, word);
+}
+
+/*
+ * The way of cutting may have been decided in a block that is not here yet: what is said of
+ * shards is looked at again (ftc_words_derive), what is said of the whole copy holds.
+ */
+static void
+keep_word(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const FtcSignature *signature)
+{
+	FtcWord		whole = *word;
+
+	store_word(chain, word, bytes, signature);
+	whole.shard = whole.other = -1;
+	whole.head = whole.other_head = ftc_slice(NULL, 0);
+	believe(chain, &whole);
 }
 
 /*
@@ -323,13 +346,6 @@ ftc_words_may_be_cut(const FtcChain *chain, FtcSlice head)
 		ftc_state_find(ftc_branch_current_state(chain->id), &self.member) == NULL;
 }
 
-/* Of what a chain does not have nobody is to keep rows here, nor fetch anything. */
-static bool
-is_of_chain(const FtcChain *chain, const FtcWord *word)
-{
-	return (word->shard < 0 || ftc_words_may_be_cut(chain, word->head)) &&
-		(word->other < 0 || ftc_words_may_be_cut(chain, word->other_head));
-}
 
 /* Does a word say what is here? */
 static bool
@@ -375,7 +391,7 @@ answer_own(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const Ftc
 static FtcReason
 take_word(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const FtcSignature *signature)
 {
-	const FtcMember *member;
+	FtcKey		key;
 	FtcIdentity self;
 	FtcStored	stored;
 	FtcHash		digest = ftc_sha256(bytes);
@@ -384,10 +400,9 @@ take_word(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const FtcS
 	if (ftc_run(&word_known, ftc_hash_datum(&word->block), ftc_hash_datum(&word->member),
 				Int64GetDatum((int64) word->number), ftc_slice_datum(bytes)) > 0)
 		return FTC_OK;
-	member = ftc_inbox_stating(chain, &word->block, &word->member);
-	if (member == NULL)
+	if (!ftc_inbox_stating(chain, &word->block, &word->member, &key))
 		return FTC_NOT_A_MEMBER;
-	if (ftc_verify(&member->key, FTC_DOMAIN_KEPT, &chain->genesis, &digest, signature) != FTC_OK)
+	if (ftc_verify(&key, FTC_DOMAIN_KEPT, &chain->genesis, &digest, signature) != FTC_OK)
 		return FTC_BAD_SIGNATURE;
 	/* it comes again with the block, or when copies are compared */
 	if (!ftc_store_load(&word->block, &stored) || stored.chain != chain->id)
@@ -397,9 +412,10 @@ take_word(const FtcChain *chain, const FtcWord *word, FtcSlice bytes, const FtcS
 		answer_own(chain, word, bytes, signature);
 		return FTC_OK;
 	}
-	if (!is_of_chain(chain, word))
-		return FTC_OK;
-	put_word(chain, word, bytes, signature);
+	if (is_of_chain(chain, word))
+		put_word(chain, word, bytes, signature);
+	else
+		keep_word(chain, word, bytes, signature);
 	ftc_wake_at_commit(FTC_WAKE_KEEPER);
 	return FTC_OK;
 }

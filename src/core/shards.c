@@ -208,14 +208,14 @@ ftc_shards_restore(const FtcCut *cut, const FtcSlice *shards, uint8_t *body, voi
 }
 
 void
-ftc_shards_assign(uint32_t n, const int32_t *stated, int32_t *assigned)
+ftc_shards_assign(uint32_t n, uint32_t shards, const int32_t *stated, int32_t *assigned)
 {
 	bool		taken[FTC_SHARDS_MAX] = {false};
 	uint32_t	free = 0;
 
 	for (uint32_t i = 0; i < n; i++)
 	{
-		bool		is_own = stated[i] >= 0 && (uint32_t) stated[i] < n && !taken[stated[i]];
+		bool		is_own = stated[i] >= 0 && (uint32_t) stated[i] < shards && !taken[stated[i]];
 
 		assigned[i] = is_own ? stated[i] : -1;
 		if (is_own)

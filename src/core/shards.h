@@ -54,10 +54,11 @@ extern void ftc_shards_encode(const FtcCut *cut, const uint8_t *body, uint8_t *p
 extern FtcReason ftc_shards_restore(const FtcCut *cut, const FtcSlice *shards, uint8_t *body, void *scratch);
 
 /*
- * Which number each of the owners keeps: the one that it states, unless an earlier
- * one does; the others take those that are free, in order.  -1: none.
+ * Which number each of n owners keeps, of so many shards, as many as they or more: the one
+ * that it states, unless an earlier one does; the others take those that are free, in
+ * order.  -1: none.
  */
-extern void ftc_shards_assign(uint32_t n, const int32_t *stated, int32_t *assigned);
+extern void ftc_shards_assign(uint32_t n, uint32_t shards, const int32_t *stated, int32_t *assigned);
 
 /* The leaf hash of a shard, and the root over all of them. */
 extern FtcHash ftc_shard_digest(FtcSlice shard);

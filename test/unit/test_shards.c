@@ -232,7 +232,7 @@ test_assign(void **state)
 
 		for (uint32_t i = 0; i < n; i++)
 			stated[i] = (int32_t) random_below(&random, n + 2) - 1;
-		ftc_shards_assign(n, stated, assigned);
+		ftc_shards_assign(n, n, stated, assigned);
 		for (uint32_t i = 0; i < n; i++)
 		{
 			bool		first = stated[i] >= 0 && stated[i] < (int32_t) n;
@@ -246,7 +246,7 @@ test_assign(void **state)
 		}
 		assert_int_equal(seen, (UINT32_C(1) << n) - 1);
 		/* once they have taken them, nothing moves */
-		ftc_shards_assign(n, assigned, again);
+		ftc_shards_assign(n, n, assigned, again);
 		assert_memory_equal(again, assigned, n * sizeof(*again));
 	}
 }
