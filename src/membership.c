@@ -519,6 +519,17 @@ param_arg(FunctionCallInfo fcinfo, int i, const char *name, uint32 now, int32 le
 	return (uint32) value;
 }
 
+/* Members that blocks are placed on. */
+static uint32
+count_keepers(const FtcState *state)
+{
+	uint32		n = 0;
+
+	for (uint32 i = 0; i < state->nmembers; i++)
+		n += state->members[i].weight > 0;
+	return n;
+}
+
 /* Like members, they are changed from what is under way. */
 Datum
 ftchain_alter_chain(PG_FUNCTION_ARGS)
@@ -550,6 +561,11 @@ ftchain_alter_chain(PG_FUNCTION_ARGS)
 						  FTC_REPLICAS_MAX));
 	need_effect(&chain, next, &control);
 	id = ftc_membership_queue(&chain, &self, &control);
+	if (count_keepers(next) < (uint32) params->shard_data + params->shard_parity)
+		ereport(NOTICE,
+				errmsg("chain \"%s\" has %u members that can keep shards, and needs %d",
+					   chain.name, count_keepers(next), params->shard_data + params->shard_parity),
+				errhint("Bodies stay whole until there are enough."));
 	ftc_leave(&scope);
 	PG_RETURN_DATUM(ftc_hash_datum(&id));
 }

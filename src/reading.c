@@ -361,6 +361,7 @@ typedef struct Output
 	Datum		origin;
 	int64		incarnation;
 	int32		position;
+	uint64		left;			/* of the bundle */
 } Output;
 
 static bool
@@ -370,6 +371,7 @@ put_entry(void *arg, int64 id, FtcEntry *entry)
 	Datum		values[8];
 	bool		nulls[8] = {false};
 
+	out->left--;
 	values[0] = Int32GetDatum(++out->position);
 	values[1] = out->origin;
 	values[2] = Int64GetDatum(out->incarnation);
@@ -380,6 +382,15 @@ put_entry(void *arg, int64 id, FtcEntry *entry)
 	values[7] = PointerGetDatum(ftc_slice_text(entry->payload));
 	tuplestore_putvalues(out->rsinfo->setResult, out->rsinfo->setDesc, values, nulls);
 	return true;
+}
+
+pg_noreturn static void
+refuse_damaged(const FtcHash *block)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			errmsg("block %s is damaged: %s", ftc_hash_hex(block), "a bundle"),
+			errhint("See ftchain.verify() and ftchain.repair()."));
 }
 
 /* False if it has gone again. */
@@ -398,13 +409,13 @@ put_entries(const FtcChain *chain, const FtcHash *block, ReturnSetInfo *rsinfo)
 		if (!bundles[i].held)
 			return false;
 		if (!ftc_ids_read(bundles[i].ids, &ids) || ftc_bundle_leaf_decode(&bundle, bundles[i].head) != FTC_OK)
-			ereport(ERROR,
-					errcode(ERRCODE_DATA_CORRUPTED),
-					errmsg("block %s is damaged: %s", ftc_hash_hex(block), "a bundle"),
-					errhint("See ftchain.verify() and ftchain.repair()."));
+			refuse_damaged(block);
+		out.left = bundle.count;
 		out.origin = ftc_hash_datum(&bundle.origin);
 		out.incarnation = (int64) bundle.incarnation;
 		ftc_store_scan(chain->id, &ids, put_entry, &out);
+		if (out.left != 0)
+			refuse_damaged(block);
 	}
 	return true;
 }

@@ -217,7 +217,7 @@ static FtcStmt wanted_count = {
 
 /* To be kept, and the body that they are made from has come. */
 static FtcStmt wanted_with_body = {
-	.sql = "SELECT DISTINCT w.block, w.height FROM ftchain.wanted_shard w JOIN ftchain.main_chain m ON m.block = w.block"
+	.sql = "SELECT DISTINCT w.height, w.block FROM ftchain.wanted_shard w JOIN ftchain.main_chain m ON m.block = w.block"
 	" WHERE w.chain = $1 AND w.kept AND NOT EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
 	" WHERE b.block = w.block AND u.ids IS NULL) LIMIT " CppAsString2(MADE_AT_ONCE),
 	.nargs = 1,

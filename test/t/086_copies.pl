@@ -138,6 +138,7 @@ push @acked, $alpha->append("\"more $_\"") foreach 1 .. 3;
 my $surplus = <<'END';
 SELECT count(*) FROM ftchain.blocks b WHERE held AND entries > 0 AND b.height < (SELECT height - 5 FROM ftchain.status)
    AND (SELECT member FROM ftchain.identity) NOT IN (SELECT member FROM ftchain.place('main', b.id))
+   AND id NOT IN (SELECT block FROM ftchain.cached_body)
 END
 foreach my $node (@nodes)
 {
