@@ -131,6 +131,7 @@ count_body(void *arg, const FtcKeptBody *body)
 	Counting   *c = arg;
 	const FtcParams *params = &c->state->params;
 	uint32		owners[FTC_SHARDS_MAX];
+
 	/* which shards are enough: it is not whole where it is owned (relief.c) */
 	bool		cut = params->shard_data > 0 && body->nsharding > params->shard_data;
 	int64		shard = params->shard_data > 0 ? (body->bytes + params->shard_data - 1) / params->shard_data : 0;

@@ -160,8 +160,7 @@ typedef struct Listing
 	FtcHash    *linked;			/* members that are told of blocks */
 	int64	   *acked;			/* up to where they were */
 	uint64		nlinked;
-	Announced  *announced;		/* blocks that somebody may not know, in
-								 * order */
+	Announced  *announced;		/* blocks that somebody may not know, in order */
 	uint64		nannounced;
 } Listing;
 

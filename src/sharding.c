@@ -47,7 +47,7 @@ PG_FUNCTION_INFO_V1(ftchain_peer_shard);
 #define WANTED_AT_ONCE 20
 #define RESTORED_AT_ONCE 10
 #define UNDER_WAY_MOST 100		/* shards that a chain waits for */
-#define BYTES_AT_ONCE (8 * 1024 * 1024)	/* of bodies that are cut */
+#define BYTES_AT_ONCE (8 * 1024 * 1024) /* of bodies that are cut */
 #define STAYS_US (30 * USECS_PER_SEC)	/* at the same heights, while answers
 										 * come */
 #define NO_BODY "its shards make no body of the block"
@@ -1123,7 +1123,10 @@ ftc_shards_turn(const FtcChain *chain)
 	int64		to;
 
 	if (last->chain != chain->id)
-		*last = (Looked) {.chain = chain->id};
+		*last = (Looked)
+	{
+		.chain = chain->id
+	};
 	if (last->since == 0)
 		last->since = now;
 	if (!begin_turn(&t, chain))

@@ -285,7 +285,10 @@ ftc_trim(const FtcChain *chain)
 	int64		end;
 
 	if (last->chain != chain->id)
-		*last = (Looked) {.chain = chain->id};
+		*last = (Looked)
+	{
+		.chain = chain->id
+	};
 	if (last->since == 0)
 		last->since = now;
 	ftc_chain_lock(chain->id);
@@ -305,8 +308,8 @@ ftc_trim(const FtcChain *chain)
 		return true;
 
 	/*
-	 * proofs do not count for long: answers are waited for here, and not until
-	 * all other heights were looked at
+	 * proofs do not count for long: answers are waited for here, and not
+	 * until all other heights were looked at
 	 */
 	if (t.asking.waits && now - last->since < STAYS_US)
 		return true;

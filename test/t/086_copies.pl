@@ -142,9 +142,10 @@ SELECT count(*) FROM ftchain.blocks b WHERE held AND entries > 0 AND b.height < 
 END
 foreach my $node (@nodes)
 {
-	ok( FtchainCluster::wait_until(
+	ok( FtchainCluster::wait_while(
 			'the end of copies too many', 90,
-			sub { push @acked, $alpha->append('"goes on"'); $node->query($surplus) eq '0' }),
+			sub { push @acked, $alpha->append('"goes on"') },
+			sub { return $node->query($surplus) eq '0' }),
 		$node->name . ' keeps no body that belongs elsewhere');
 }
 FtchainCluster::converge('all agree in the end', 60, @nodes);

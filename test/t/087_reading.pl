@@ -26,9 +26,10 @@ my $elsewhere = q(SELECT b.height FROM ftchain.blocks b WHERE entries > 0 AND NO
 
 foreach my $node (@nodes)
 {
-	ok( FtchainCluster::wait_until(
+	ok( FtchainCluster::wait_while(
 			'bodies to go', 60,
-			sub { push @acked, $alpha->append('"goes on"'); 3 <= split(/\n/, $node->query($elsewhere)) }),
+			sub { push @acked, $alpha->append('"goes on"') },
+			sub { return 3 <= split(/\n/, $node->query($elsewhere)) }),
 		$node->name . ' keeps its share only');
 }
 FtchainCluster::converge('all agree, still', 60, @nodes);
@@ -55,10 +56,10 @@ foreach my $node (@nodes)
 # The cache has its bounds, and a snapshot of long ago is no hindrance.
 $gamma->configure('ftchain.body_cache' => 0);
 # what could still give way is not let go: the chain goes on
-ok( FtchainCluster::wait_until(
+ok( FtchainCluster::wait_while(
 		'the end of the cache', 60,
+		sub { push @acked, $alpha->append('"goes on"') },
 		sub {
-			push @acked, $alpha->append('"goes on"');
 			return $gamma->query('SELECT count(*) FROM ftchain.cached_body c JOIN ftchain.blocks b ON b.id = c.block WHERE b.held') eq '0';
 		}),
 	'without a cache nothing of it stays');

@@ -31,13 +31,11 @@ sub comes
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return ok(
-		FtchainCluster::wait_until(
+		FtchainCluster::wait_while(
 			$what,
 			$seconds // 90,
-			sub {
-				push @acked, $alpha->append('"goes on"');
-				return $node->query($query) eq $wanted;
-			}),
+			sub { push @acked, $alpha->append('"goes on"') },
+			sub { return $node->query($query) eq $wanted }),
 		$what);
 }
 

@@ -33,13 +33,11 @@ sub comes
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return ok(
-		FtchainCluster::wait_until(
+		FtchainCluster::wait_while(
 			$what,
 			$seconds // 120,
-			sub {
-				push @acked, $alpha->append('"goes on"');
-				return $node->query($query) eq $wanted;
-			}),
+			sub { push @acked, $alpha->append('"goes on"') },
+			sub { return $node->query($query) eq $wanted }),
 		$what);
 }
 
@@ -123,7 +121,7 @@ comes($delta, incomplete(3, 1), '0', 'delta knows three new shards of each body'
 comes($delta, $old, '0', 'delta has no old shard any more');
 foreach my $node (@nodes)
 {
-	$node->gives("SELECT count(*) FROM ftchain.incident WHERE kind = 'copy lost' AND id > $seen{ $node->name }", '0',
+	$node->gives("SELECT count(*) FROM ftchain.incident WHERE kind = 'copy lost' AND block IN $bodies AND id > $seen{ $node->name }", '0',
 		$node->name . ' accuses nobody because of the new cut');
 }
 

@@ -34,10 +34,10 @@ my $bodies = "(SELECT id FROM ftchain.blocks WHERE entries > 0 AND height BETWEE
 ok($top > $fork, 'which have entries');
 foreach my $node (@left)
 {
-	ok( FtchainCluster::wait_until(
+	ok( FtchainCluster::wait_while(
 			'bodies to go', 120,
+			sub { push @acked, $alpha->append('"goes on"') },
 			sub {
-				push @acked, $alpha->append('"goes on"');
 				return $node->query("SELECT count(*) FROM ftchain.blocks WHERE held AND id IN $bodies") eq '0';
 			}),
 		$node->name . ' has none of their bodies whole');
