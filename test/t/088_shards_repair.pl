@@ -125,6 +125,26 @@ foreach my $node (@nodes)
 		$node->name . ' accuses nobody because of the new cut');
 }
 
+# ---- a shard that nobody else can keep
+
+$alpha->query(q(SELECT ftchain.alter_chain('main', shard_data => 3, shard_parity => 1)));
+my $two = "SELECT count(*) FROM ftchain.shard WHERE kept AND get_byte(head, 2) = 2 AND block IN $bodies";
+
+comes($_, $two, '0', $_->name . ' has one of four shards of each body') foreach @nodes;
+comes($_, "SELECT count(*) FROM ftchain.blocks WHERE held AND id IN $bodies", '0', $_->name . ' has no whole body again')
+  foreach @nodes;
+FtchainCluster::converge('all agree before one goes again', 60, @nodes);
+$delta->stop;
+$alpha->comes_to("SELECT state FROM ftchain.health WHERE server = 'delta'", 'delta is out again', 'out');
+comes($alpha,
+	"SELECT count(*) FROM unnest(ARRAY$bodies) b (id) WHERE NOT EXISTS"
+	  . " (SELECT FROM ftchain.replica r WHERE r.block = b.id AND r.member <> '$delta_id')",
+	'0', 'three of four shards bear no other loss: owners have the bodies whole as well');
+$delta->start;
+$alpha->comes_to("SELECT state FROM ftchain.health WHERE server = 'delta'", 'delta comes back again', 'up');
+comes($_, "SELECT count(*) FROM ftchain.blocks WHERE held AND id IN $bodies", '0', $_->name . ' lets go of them when it is back')
+  foreach @nodes;
+
 # ---- all of it can be read
 
 $_->configure('ftchain.body_cache' => undef) foreach @nodes;
