@@ -246,10 +246,10 @@ static FtcStmt wanted_get = {
 	.argtypes = {BYTEAOID, INT4OID, BYTEAOID},
 };
 
-/* For long: whoever is there and may have it was asked. */
+/* For long, and nobody who is there says to have it; or for very long. */
 static FtcStmt wanted_long = {
-	.sql = "SELECT FROM ftchain.wanted_shard WHERE block = $1 AND number = $2 AND cut = $3 AND since < now() - interval '10 s'"
-	" AND (tried IS NOT NULL OR NOT EXISTS (SELECT FROM ftchain.shard_copy s JOIN ftchain.peer_health h"
+	.sql = "SELECT FROM ftchain.wanted_shard WHERE block = $1 AND number = $2 AND cut = $3 AND (since < now() - interval '60 s'"
+	" OR since < now() - interval '10 s' AND NOT EXISTS (SELECT FROM ftchain.shard_copy s JOIN ftchain.peer_health h"
 	" ON h.member = s.member WHERE s.block = $1 AND s.number = $2 AND substr(s.head, 1, 4) = $3"
 	" AND h.state NOT IN ('down', 'out')))",
 	.nargs = 3,
