@@ -33,7 +33,7 @@ sub comes
 	return ok(
 		FtchainCluster::wait_while(
 			$what,
-			$seconds // 90,
+			$seconds // 120,
 			sub { push @acked, $alpha->append('"goes on"') },
 			sub { return $node->query($query) eq $wanted }),
 		$what);
@@ -153,19 +153,7 @@ foreach my $node (@nodes)
 	comes($node, "SELECT count(*) FROM ftchain.blocks b WHERE NOT held AND id IN $bodies AND (SELECT member FROM ftchain.identity) IN (SELECT member FROM ftchain.place('main', b.id))",
 		'0', $node->name . ' has the bodies that it owns whole');
 }
-foreach my $node (@nodes)
-{
-	comes($node, "SELECT count(*) FROM ftchain.shard WHERE block IN $bodies", '0', $node->name . ' has no shard any more') && next;
-	# what is missing
-	diag($node->query("SELECT $_ FROM ftchain.shard s WHERE block IN $bodies")) foreach
-	  'left(s.block::text, 8), number, kept, encode(substr(head, 1, 4), \'hex\'), now()',
-	  "left(s.block::text, 8), (SELECT string_agg(left(member::text, 8), ' ') FROM ftchain.place('main', s.block))",
-	  "(SELECT string_agg(concat_ws(' ', left(c.member::text, 8), shard, nonce IS NOT NULL, asked, proved, lost, reason), '; ') FROM ftchain.copy c WHERE c.block = s.block)",
-	  "(SELECT string_agg(concat_ws(' ', left(c.member::text, 8), 'whole'), '; ') FROM ftchain.replica c WHERE c.block = s.block)",
-	  "(SELECT string_agg(concat_ws(' ', left(c.member::text, 8), left(encode(bytes, 'hex'), 8)), '; ') FROM ftchain.word c WHERE c.block = s.block)",
-	  "(SELECT string_agg(concat_ws(' ', 'held', held, 'cached', EXISTS (SELECT FROM ftchain.cached_body c WHERE c.block = id), 'wanted', EXISTS (SELECT FROM ftchain.wanted w WHERE w.block = id)), '; ') FROM ftchain.blocks WHERE id = s.block)";
-	diag($node->query('SELECT server, state, away FROM ftchain.health JOIN ftchain.peer_health USING (member)'), $node->query('SELECT left(member::text, 8) FROM ftchain.identity'));
-}
+comes($_, "SELECT count(*) FROM ftchain.shard WHERE block IN $bodies", '0', $_->name . ' has no shard any more', 180) foreach @nodes;
 FtchainCluster::converge('all agree in the end', 60, @nodes);
 foreach my $node (@nodes)
 {
