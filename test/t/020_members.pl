@@ -134,6 +134,8 @@ $gamma->query("CALL ftchain.add_peer('epsilon')");
 FtchainCluster::converge('one that comes after that agrees', 60, $alpha, $gamma, $epsilon);
 foreach my $node ($alpha, $gamma)
 {
+	# each takes what the other knows
+	$node->query("SELECT * FROM ftchain.compare_copies('epsilon')");
 	$epsilon->comes_to(sprintf(q(SELECT sum(differences) FROM ftchain.compare_copies('%s')), $node->name),
 		'and knows of all copies that ' . $node->name . ' knows of', '0');
 }
