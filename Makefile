@@ -59,7 +59,7 @@ PG_CPPFLAGS += -DHAVE_LIBPQSRV_PROXY_OPTION
 endif
 endif
 
-SHLIB_LINK = -lcrypto $(libpq)
+SHLIB_LINK = -lcrypto -lisal $(libpq)
 
 # Warnings are about our code, not about the server's headers: hence -isystem.
 # The parameters of callbacks and of SQL functions are the server's choice, so
@@ -111,7 +111,7 @@ $(DATA_built): $(pieces) $(top)/ftchain.control
 $(TOOL_OBJS): override CPPFLAGS := -I$(top)/src/core $(CPPFLAGS)
 
 ftchain_verify: $(TOOL_OBJS) $(filter src/core/%,$(OBJS))
-	$(CC) $(CFLAGS) $^ $(LDFLAGS) -ljansson -lcrypto -o $@
+	$(CC) $(CFLAGS) $^ $(LDFLAGS) -ljansson -lcrypto -lisal -o $@
 
 .PHONY: tools
 tools: $(SCRIPTS_built)

@@ -21,7 +21,8 @@ $$;
 CREATE FUNCTION pg_temp.params(chain text, OUT consensus bigint, OUT spacing interval, OUT min_spacing interval,
         OUT half_life interval, OUT future_bound interval, OUT limit_bits text, OUT max_leaves bigint, OUT max_body bigint,
         OUT max_payload bigint, OUT reorg_limit bigint, OUT epoch_blocks bigint, OUT settle_blocks bigint,
-        OUT replicas bigint, OUT stored_quorum bigint, OUT governors bigint, OUT flags bigint, OUT name text)
+        OUT replicas bigint, OUT stored_quorum bigint, OUT governors bigint, OUT flags bigint, OUT durability bigint,
+        OUT shard_data bigint, OUT shard_parity bigint, OUT name text)
     LANGUAGE plpgsql AS $$
 DECLARE
     leaf bytea := (SELECT k.leaf FROM ftchain.control k JOIN ftchain.chain c ON c.genesis = k.block
@@ -30,7 +31,7 @@ DECLARE
     at int := 29;
     len int;
 BEGIN
-    FOREACH len IN ARRAY ARRAY[4, 8, 8, 8, 8, 4, 4, 4, 4, 4, 4, 4, 2, 2, 2, 2] LOOP
+    FOREACH len IN ARRAY ARRAY[4, 8, 8, 8, 8, 4, 4, 4, 4, 4, 4, 4, 2, 2, 2, 2, 2, 1, 1] LOOP
         n := n || ('x' || lpad(encode(substr(leaf, at, len), 'hex'), 16, '0'))::bit(64)::bigint;
         at := at + len;
     END LOOP;
@@ -40,6 +41,7 @@ BEGIN
     limit_bits := to_hex(n[6]);
     max_leaves := n[7]; max_body := n[8]; max_payload := n[9]; reorg_limit := n[10]; epoch_blocks := n[11];
     settle_blocks := n[12]; replicas := n[13]; stored_quorum := n[14]; governors := n[15]; flags := n[16];
+    durability := n[17]; shard_data := n[18]; shard_parity := n[19];
     name := convert_from(substr(leaf, at + 1, get_byte(leaf, at - 1)), 'UTF8');
 END
 $$;

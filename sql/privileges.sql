@@ -189,6 +189,8 @@ SELECT count(*) AS after_genesis FROM ftchain.peer_blocks(:'genesis', ARRAY[:'ge
 SELECT length(block) > 240 AS block, stored IS NULL AS stored FROM ftchain.peer_block(:'genesis', :'genesis');
 SELECT block IS NULL AND stored IS NULL AS none FROM ftchain.peer_block(:'genesis', sha256('x'));
 SELECT total IS NULL AND bytes IS NULL AND stored IS NULL AS none FROM ftchain.peer_body(:'genesis', sha256('x'), 1, 0, 1);
+SELECT answer IS NULL AS none, length(signature) AS signature FROM ftchain.peer_prove(:'genesis', sha256('x'), sha256('nonce'), -1, '');
+SELECT head IS NULL AND path IS NULL AND content IS NULL AS none FROM ftchain.peer_shard(:'genesis', :'genesis', 0, '');
 -- What they say is taken for what it is: bytes from outside.
 SELECT query, pg_temp.refused('SELECT * FROM ftchain.' || replace(query, 'GENESIS', quote_literal(:'genesis'))) FROM unnest(ARRAY[
     $$peer_identity(0, GENESIS)$$, $$peer_identity(-1, GENESIS)$$, $$peer_identity(1, '')$$, $$peer_identity(NULL, GENESIS)$$, $$peer_identity(1, NULL)$$,
@@ -196,6 +198,8 @@ SELECT query, pg_temp.refused('SELECT * FROM ftchain.' || replace(query, 'GENESI
     $$peer_hello(0, GENESIS, sha256('x'))$$, $$peer_hello(1, sha256('x'), sha256('x'))$$, $$peer_hello(1, GENESIS, '')$$, $$peer_hello(1, GENESIS, NULL)$$,
     $$peer_blocks(GENESIS, '{}', 0)$$, $$peer_blocks(GENESIS, '{}', 1001)$$, $$peer_blocks(GENESIS, '{}', -1)$$, $$peer_blocks('\x00', '{}', 1)$$,
     $$peer_blocks(sha256('x'), '{}', 1)$$, $$peer_blocks(GENESIS, NULL, 1)$$,
+    $$peer_prove(GENESIS, sha256('x'), '', -1, '')$$, $$peer_prove(GENESIS, '', sha256('x'), -1, '')$$, $$peer_prove(sha256('x'), sha256('x'), sha256('x'), 0, '')$$,
+    $$peer_shard(GENESIS, '', 0, '')$$, $$peer_shard(sha256('x'), sha256('x'), 0, '')$$,
     $$peer_block(GENESIS, '')$$, $$peer_block(GENESIS, NULL)$$, $$peer_block(sha256('x'), sha256('x'))$$,
     $$peer_body(GENESIS, '', 1, 0, 1)$$, $$peer_body(GENESIS, GENESIS, 1, NULL, 1)$$, $$peer_body(sha256('x'), GENESIS, 1, 0, 1)$$,
     $$peer_body(GENESIS, GENESIS, 0, 0, 1)$$, $$peer_body(GENESIS, GENESIS, 1, -1, 1)$$, $$peer_body(GENESIS, GENESIS, 1, 0, 0)$$,

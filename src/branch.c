@@ -58,8 +58,7 @@ static FtcStmt branch_controls = {
 };
 
 static FtcStmt incomplete_put = {
-	.sql = "INSERT INTO ftchain.incomplete_block (block, chain, parent, proposer, since) VALUES ($1, $2, $3, $4,"
-	" coalesce((SELECT i.since FROM ftchain.incomplete_block i WHERE i.block = $3), now()))",
+	.sql = "INSERT INTO ftchain.incomplete_block (block, chain, parent, proposer, since) VALUES ($1, $2, $3, $4, now())",
 	.nargs = 4,
 	.argtypes = {BYTEAOID, INT4OID, BYTEAOID, BYTEAOID},
 };
@@ -97,6 +96,14 @@ static FtcStmt overlooked = {
 	.argtypes = {INT4OID, BYTEAOID},
 };
 
+/* The third byte of a control says of which kind it is. */
+/* The latest first. */
+static FtcStmt controls_of_kind = {
+	.sql = "SELECT leaf FROM ftchain.control WHERE chain = $1 AND get_byte(leaf, 2) = $2 ORDER BY height DESC",
+	.nargs = 2,
+	.argtypes = {INT4OID, INT4OID},
+};
+
 static FtcStmt last_control = {
 	.sql = "SELECT FROM ftchain.control c JOIN ftchain.main_chain m ON m.block = c.block"
 	" WHERE c.chain = $1 AND c.height > $2 LIMIT 1",
@@ -104,16 +111,44 @@ static FtcStmt last_control = {
 	.argtypes = {INT4OID, INT8OID},
 };
 
+/* Also those that were taken back: it was available, and whoever needs it restores it from what is kept now. */
 static FtcStmt statements = {
-	.sql = "SELECT member FROM ftchain.replica WHERE block = $1",
+	.sql = "SELECT member FROM ftchain.replica WHERE block = $1"
+	" UNION SELECT member FROM ftchain.withdrawn WHERE block = $1",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
 
+/* Those that were let go here: our own, and whose block was deep enough that all may have been. */
+static FtcStmt gone_cached = {
+	.sql = "INSERT INTO ftchain.cached_body (block, chain) SELECT DISTINCT m.block, m.chain FROM ftchain.main_chain m"
+	" JOIN ftchain.block_bundle b ON b.block = m.block JOIN ftchain.bundle u ON u.id = b.bundle"
+	" JOIN ftchain.origin o ON o.id = u.origin WHERE m.chain = $1 AND m.height > $2 AND u.ids IS NULL"
+	" AND (o.member = $3 OR m.height <= $4) ON CONFLICT (block) DO UPDATE SET asked = now()",
+	.nargs = 4,
+	.argtypes = {INT4OID, INT8OID, BYTEAOID, INT8OID},
+};
+
+static FtcStmt gone_wanted = {
+	.sql = "INSERT INTO ftchain.wanted (block, chain, height, moved) SELECT c.block, c.chain, k.height, false"
+	" FROM ftchain.cached_body c JOIN ftchain.block k ON k.id = c.block WHERE c.chain = $1 AND c.asked = now()"
+	" ON CONFLICT DO NOTHING",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+/*
+ * A branch waits for the lowest of its blocks that are incomplete, and as long as
+ * its bodies keep coming that is another one all the time.
+ */
 static FtcStmt awaited = {
-	.sql = "SELECT DISTINCT i.proposer FROM ftchain.incomplete_block i JOIN ftchain.block b ON b.id = i.block"
-	" WHERE i.chain = $1 AND b.work > $2 AND i.since BETWEEN now() - $3 * interval '1 us' AND now()"
-	" LIMIT " CppAsString2(FTC_AWAITED_MAX),
+	.sql = "WITH RECURSIVE branch (block, proposer) AS (SELECT i.block, i.proposer FROM ftchain.incomplete_block i"
+	" WHERE i.chain = $1 AND i.since > clock_timestamp() - $3 * interval '1 us' AND i.since <= clock_timestamp()"
+	" AND NOT EXISTS (SELECT FROM ftchain.incomplete_block p WHERE p.block = i.parent)"
+	" UNION ALL SELECT i.block, i.proposer FROM branch a JOIN ftchain.incomplete_block i ON i.parent = a.block)"
+	" SELECT DISTINCT a.proposer FROM branch a JOIN ftchain.block b ON b.id = a.block"
+	" WHERE b.work > $2 LIMIT " CppAsString2(FTC_AWAITED_MAX),
+	.by_index = true,
 	.nargs = 3,
 	.argtypes = {INT4OID, BYTEAOID, FLOAT8OID},
 };
@@ -482,6 +517,75 @@ ftc_branch_is_available(const FtcHash *id)
 	return nowners > 0 && stating >= Min(state->params.stored_quorum, nowners);
 }
 
+bool
+ftc_branch_was_member(int32 chain, const FtcHash *member, FtcKey *key)
+{
+	uint64		n = ftc_run(&controls_of_kind, Int32GetDatum(chain), Int32GetDatum(FTC_CONTROL_ADD_MEMBER));
+	FtcStored	genesis;
+	const FtcMember *first;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		FtcControl	control;
+		FtcHash		id;
+
+		if (ftc_control_leaf_decode(&control, ftc_slice_value(i, 0)) != FTC_OK)
+			continue;
+		id = ftc_member_id(control.algorithm, &control.key);
+		if (!ftc_hash_equal(&id, member))
+			continue;
+		*key = control.key;
+		return true;
+	}
+	if (!ftc_store_load_main(chain, 0, &genesis) ||
+		(first = ftc_state_find(ftc_store_load_state(&genesis.header.state), member)) == NULL)
+		return false;
+	*key = first->key;
+	return true;
+}
+
+bool
+ftc_branch_knows_cut(int32 chain, uint32 data, uint32 parity)
+{
+	FtcState   *state = ftc_branch_current_state(chain);
+	uint64		n;
+
+	if (data == state->params.shard_data && parity == state->params.shard_parity)
+		return true;
+	n = ftc_run(&controls_of_kind, Int32GetDatum(chain), Int32GetDatum(FTC_CONTROL_PARAMS));
+	for (uint64 i = 0; i < n; i++)
+	{
+		FtcControl	control;
+
+		if (ftc_control_leaf_decode(&control, ftc_slice_value(i, 0)) == FTC_OK &&
+			control.params.shard_data == data && control.params.shard_parity == parity)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Bodies of blocks that give way, and that were let go: they are fetched, or restored,
+ * so that their bundles can be carried again.  What is not that deep somebody still
+ * has whole, and carries.
+ */
+static void
+want_back(int32 chain, int64 fork, int64 head)
+{
+	FtcIdentity self;
+	FtcState   *state = ftc_branch_current_state(chain);
+	uint64		n;
+
+	if (!ftc_identity_load(&self))
+		return;
+	n = ftc_run(&gone_cached, Int32GetDatum(chain), Int64GetDatum(fork), ftc_hash_datum(&self.member),
+				Int64GetDatum(head - state->params.settle_blocks));
+	if (n == 0)
+		return;
+	ftc_run(&gone_wanted, Int32GetDatum(chain));
+	ftc_wake_at_commit(FTC_WAKE_COURIER | FTC_WAKE_KEEPER);
+}
+
 static void
 switch_to(FtcTree *tree, const FtcNode *head, const FtcNode *best)
 {
@@ -491,6 +595,8 @@ switch_to(FtcTree *tree, const FtcNode *head, const FtcNode *best)
 	FtcHash		after;
 	FtcStored	stored;
 
+	if (depth > 0)
+		want_back(t->chain, (int64) walk.fork_height, (int64) head->height);
 	ftc_store_switch(t->chain, (int64) walk.fork_height, walk.side.ids, (int) walk.side.n);
 	if (depth > 0)
 		ftc_store_incident(t->chain, "reorganisation", (int64) walk.fork_height + 1,

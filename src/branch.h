@@ -50,6 +50,12 @@ extern FtcReason ftc_branch_fold(const FtcBranch *branch, FtcState *state, int64
 /* The state that the next block of the main chain builds on: who takes part now. */
 extern FtcState *ftc_branch_current_state(int32 chain);
 
+/* Was it ever one that the chain took in, or of its first?  Then its key. */
+extern bool ftc_branch_was_member(int32 chain, const FtcHash *member, FtcKey *key);
+
+/* Are bodies of the chain cut so, or were they once, or will they be, as far as it is known here? */
+extern bool ftc_branch_knows_cut(int32 chain, uint32 data, uint32 parity);
+
 /* Is the body here, or stated to be stored by enough of its owners? */
 extern bool ftc_branch_is_available(const FtcHash *id);
 

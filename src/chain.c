@@ -433,6 +433,7 @@ params_from_args(FunctionCallInfo fcinfo, FtcParams *params)
 								  Min(FTC_PAYLOAD_MAX, params->max_body / 2));
 	params->reorg_limit = int_arg(PG_GETARG_INT32(13), "reorg_limit", 1, 1000000);
 	params->settle_blocks = int_arg(PG_GETARG_INT32(14), "settle_blocks", 1, params->reorg_limit);
+	params->durability = int_arg(PG_GETARG_INT32(15), "durability", 1, params->replicas);
 	params->epoch_blocks = 1;
 	params->governors = 1;
 }

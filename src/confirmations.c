@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * confirmations.c
- *	  How deep an entry lies in the main chain, and waiting until it does.
+ *	  How deep an entry lies in the main chain and how many store it, and waiting
+ *	  until it does and they do.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,10 +13,12 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+#include "branch.h"
 #include "chain.h"
 #include "clock.h"
 #include "datum.h"
 #include "identity.h"
+#include "safety.h"
 #include "stmt.h"
 #include "wake.h"
 #include "worker.h"
@@ -28,7 +31,7 @@ PG_FUNCTION_INFO_V1(ftchain_wait_for);
 
 /* There are few bundles with a seq; see bundles_of_seq in receipt.c. */
 static FtcStmt height_of = {
-	.sql = "SELECT m.height, (SELECT max(height) FROM ftchain.main_chain WHERE chain = $1)"
+	.sql = "SELECT m.height, (SELECT max(height) FROM ftchain.main_chain WHERE chain = $1), m.block"
 	" FROM (SELECT id, chain, origin, incarnation FROM ftchain.bundle WHERE seqs @> $3 OFFSET 0) AS u"
 	" JOIN ftchain.block_bundle b ON b.bundle = u.id JOIN ftchain.main_chain m ON m.block = b.block"
 	" WHERE u.chain = $1 AND u.origin = $2 AND ($4 = 0 OR u.incarnation = $4)"
@@ -68,6 +71,7 @@ typedef struct Place
 	FtcChain	chain;
 	int64		height;			/* -1: not on the main chain */
 	int64		head;			/* height of the main chain, if it is */
+	uint32		copies;			/* stored, as far as that is asked for */
 	bool		is_known;
 	bool		is_in_progress; /* this transaction has appended it */
 } Place;
@@ -92,10 +96,11 @@ entry_args(FunctionCallInfo fcinfo, int origin, int incarnation)
 
 /* As things are now, whatever the transaction's snapshot says. */
 static void
-find_place(const EntryName *name, Place *place)
+find_place(const EntryName *name, bool copies, Place *place)
 {
 	FtcScope	scope;
 	Datum		key[4];
+	FtcHash		block;
 
 	ftc_enter(&scope);
 	ftc_chain_need(&place->chain, name->chain);
@@ -105,12 +110,16 @@ find_place(const EntryName *name, Place *place)
 	key[3] = Int64GetDatum(name->incarnation);
 	ftc_freeze_latest();
 	place->height = -1;
+	place->copies = 0;
 	place->is_in_progress = false;
 	place->is_known = ftc_stmt_run(&height_of, key, NULL) > 0;
 	if (place->is_known)
 	{
 		place->height = DatumGetInt64(ftc_value(0, 0));
 		place->head = DatumGetInt64(ftc_value(0, 1));
+		block = ftc_hash_value(0, 2);
+		if (copies)
+			place->copies = ftc_safety_copies(&place->chain, ftc_branch_current_state(place->chain.id), &block);
 	}
 	else if (ftc_stmt_run(&entry_of, key, NULL) > 0)
 	{
@@ -144,7 +153,7 @@ ftchain_confirmations(PG_FUNCTION_ARGS)
 	EntryName	name = entry_args(fcinfo, 2, 3);
 	Place		place;
 
-	find_place(&name, &place);
+	find_place(&name, false, &place);
 	if (!place.is_known)
 		fail_unknown(&name);
 	PG_RETURN_INT64(count(&place));
@@ -178,9 +187,30 @@ confirmations_arg(FunctionCallInfo fcinfo, int n)
 	return confirmations;
 }
 
+static uint32
+copies_arg(FunctionCallInfo fcinfo, int n)
+{
+	int32		copies = PG_ARGISNULL(n) ? 1 : PG_GETARG_INT32(n);
+
+	if (copies < 1 || copies > FTC_REPLICAS_MAX)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("copies is out of range: %d", copies),
+				errdetail("It may be from 1 to %d.", FTC_REPLICAS_MAX));
+	return (uint32) copies;
+}
+
+/* One copy there is, or the block would not be on the main chain. */
+static bool
+is_enough(const Place *place, int64 confirmations, uint32 copies)
+{
+	return count(place) >= confirmations && (copies == 1 || place->copies >= copies);
+}
+
 Datum
 ftchain_wait_for(PG_FUNCTION_ARGS)
 {
+	uint32		copies = copies_arg(fcinfo, 6);
 	int64		wanted = confirmations_arg(fcinfo, 2);
 	uint64		timeout = ftc_arg_timeout(fcinfo, 3);
 	EntryName	name = entry_args(fcinfo, 4, 5);
@@ -192,9 +222,9 @@ ftchain_wait_for(PG_FUNCTION_ARGS)
 	ftc_wake_expect();
 	for (;;)
 	{
-		find_place(&name, &place);
+		find_place(&name, copies > 1, &place);
 		waited = ftc_clock_steady() - start;
-		if (count(&place) >= wanted || waited >= timeout)
+		if (is_enough(&place, wanted, copies) || waited >= timeout)
 			break;
 		check_hope(&name, &place);
 		/* nobody makes empty blocks unless a writer waits for them */
@@ -203,5 +233,5 @@ ftchain_wait_for(PG_FUNCTION_ARGS)
 		ftc_wake_await((long) Min((timeout - waited) / 1000 + 1, LOOK_ANYWAY_MS));
 	}
 	ftc_wake_expected();
-	PG_RETURN_BOOL(count(&place) >= wanted);
+	PG_RETURN_BOOL(is_enough(&place, wanted, copies));
 }

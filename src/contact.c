@@ -335,6 +335,9 @@ list_contact(const char *server, const FtcHash *member)
 	{
 		/* another one is there now: nothing we know of the old one holds */
 		ftc_contact_close(c);
+		memset(&c->health, 0, sizeof(c->health));
+		c->health_told = FTC_HEALTH_UNKNOWN;
+		c->answered_at = 0;
 		c->peer.member = *member;
 		c->lines = NIL;
 		c->call.line = NULL;
@@ -502,6 +505,7 @@ ftc_contact_note_answer(FtcContact *c)
 	if (c->call.alone)
 		c->call.line->asking = false;
 	c->contact_at = ftc_clock_timestamp();
+	c->answered_at = ftc_clock_steady();
 	c->failures = 0;
 	c->round_trip = c->round_trip == 0 ? took : (7 * c->round_trip + took) / 8;
 }

@@ -14,11 +14,13 @@
 #include "area.h"
 #include "chain.h"
 #include "core/again.h"
+#include "core/health.h"
 #include "core/pace.h"
 #include "fetch.h"
 #include "inbox.h"
 #include "outbox.h"
 #include "peer.h"
+#include "proofs.h"
 #include "shared.h"
 
 typedef enum FtcAskedKind
@@ -28,7 +30,9 @@ typedef enum FtcAskedKind
 	FTC_ASKED_PRESENCE,
 	FTC_ASKED_BLOCKS,
 	FTC_ASKED_RECEIVE,
-	FTC_ASKED_BODY
+	FTC_ASKED_BODY,
+	FTC_ASKED_PROOF,
+	FTC_ASKED_SHARD
 } FtcAskedKind;
 
 /*
@@ -58,6 +62,9 @@ typedef struct FtcLine
 	FtcLineSlot *shown;			/* in shared memory; NULL: not yet */
 	FtcLineCounts counts;		/* in part: others are counted in out */
 	uint64		resets;			/* those of shown that were heeded */
+
+	uint64		proof_at;		/* next time to look for a challenge */
+	uint64		shard_at;		/* and for a shard to fetch */
 
 	bool		bodies_turn;	/* bodies come before announcements */
 	bool		bodies_last;	/* the last call was for a body */
@@ -91,6 +98,9 @@ typedef struct FtcAsked
 	int64		counted;		/* bytes, in the budget for what moves */
 	uint64		sent;			/* bytes of the segment sent */
 	uint64		order;			/* of it */
+	FtcChallenge challenge;		/* to prove a body */
+	FtcHash		block;			/* of which a shard is asked for */
+	int32		shard;
 } FtcAsked;
 
 /* A peer, as the courier keeps it. */
@@ -128,6 +138,10 @@ typedef struct FtcContact
 	FtcPace		up;				/* of messages that are sent */
 	FtcLacks	lacks[FTC_LACKS_MANY];
 	TimestampTz contact_at;
+	uint64		answered_at;	/* the same by the steady clock */
+
+	FtcHealth	health;			/* whether it is there */
+	FtcHealthState health_told; /* as it was last written down */
 } FtcContact;
 
 extern FtcContact *ftc_contacts[FTC_SHARED_PEERS];	/* NULL: nobody */

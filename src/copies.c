@@ -3,10 +3,11 @@
  * copies.c
  *	  Who stores what, by height: digests of it, and comparing it with a peer.
  *
- * Statements may get lost on their way: a link that restarts does not replay,
- * and a table may be damaged.  So members compare now and then what they know:
- * for each height of the main chain, who has signed that he stores the body.
- * Each takes what it lacks; nothing is dropped on somebody's word.
+ * Statements and words may get lost on their way: a link that restarts does not
+ * replay, a table may be damaged, and not all members are peers.  So members compare
+ * now and then what they know: for each height of the main chain, who has signed that
+ * he stores the body, and his last word since.  Each takes what it lacks; a statement
+ * gives way to a later word of the same member only.
  *
  * A digest over 256 heights that change no more is kept in a table, so that
  * comparing ten million takes no longer than the three questions; what changes
@@ -31,6 +32,7 @@
 #include "receive.h"
 #include "stmt.h"
 #include "store.h"
+#include "words.h"
 
 PG_FUNCTION_INFO_V1(ftchain_peer_copies);
 PG_FUNCTION_INFO_V1(ftchain_compare_copies);
@@ -42,16 +44,17 @@ PG_FUNCTION_INFO_V1(ftchain_compare_copies);
 								 * itself */
 #define DIFFERENCES_MAX 10000	/* that one comparison goes into */
 #define STATEMENTS_BYTES (4 * 1024 * 1024)	/* of statements, taken at a time */
-#define STATEMENT_LEN (FTC_HASH_LEN + FTC_SIGNATURE_LEN)
 #define IN_VAIN_MAX 100			/* heights in a row of which it says to know
 								 * more, and does not */
 
-/* Of blocks that somebody stores: the block and who, which is what digests are over. */
+/* Of blocks that somebody stores, or once did: the block, who, and their words since, which is what digests are over. */
 static FtcStmt leaves_of = {
-	.sql = "SELECT m.height, sha256(m.block || (SELECT string_agg(r.member, '' ORDER BY r.member)"
-	" FROM ftchain.replica r WHERE r.block = m.block)) FROM ftchain.main_chain m"
-	" WHERE m.chain = $1 AND m.height BETWEEN $2 AND $3"
-	" AND EXISTS (SELECT FROM ftchain.replica r WHERE r.block = m.block) ORDER BY m.height",
+	.sql = "SELECT m.height, sha256(m.block || coalesce(s.said, '') || coalesce(w.said, '')) FROM ftchain.main_chain m,"
+	" LATERAL (SELECT string_agg(r.member, '' ORDER BY r.member) AS said FROM"
+	" (SELECT member FROM ftchain.replica WHERE block = m.block"
+	" UNION ALL SELECT member FROM ftchain.withdrawn WHERE block = m.block) r) s,"
+	" LATERAL (SELECT string_agg(bytes, '' ORDER BY member) AS said FROM ftchain.word WHERE block = m.block) w"
+	" WHERE m.chain = $1 AND m.height BETWEEN $2 AND $3 AND (s.said IS NOT NULL OR w.said IS NOT NULL) ORDER BY m.height",
 	.nargs = 3,
 	.argtypes = {INT4OID, INT8OID, INT8OID},
 	.by_index = true,
@@ -90,8 +93,8 @@ static FtcStmt first_missing = {
 	.argtypes = {INT4OID, INT8OID, INT8OID},
 };
 
-static FtcStmt statements_count = {
-	.sql = "SELECT count(*) FROM ftchain.replica WHERE block = $1",
+static FtcStmt said_of = {
+	.sql = FTC_SAID_OF("$1"),
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };
@@ -361,11 +364,22 @@ ask_nodes(FtcComparison *asked, FtcRangeSearch *search, const FtcRangeNode *node
 		ftc_refuse(reason, "answer about what members store");
 }
 
-static int64
-count_statements(const FtcHash *block)
+/* What members have said about a block, as it is known here. */
+static FtcSlice
+known_of(const FtcHash *block)
 {
-	ftc_run(&statements_count, ftc_hash_datum(block));
-	return DatumGetInt64(ftc_value(0, 0));
+	bool		isnull;
+	Datum		said;
+
+	ftc_run(&said_of, ftc_hash_datum(block));
+	said = ftc_column(0, 0, &isnull);
+	return isnull ? ftc_slice(NULL, 0) : ftc_datum_slice(said);
+}
+
+static bool
+is_same(FtcSlice a, FtcSlice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
 /* What the peer knows of one block that is on both main chains. */
@@ -459,15 +473,15 @@ ftc_copies_take(const FtcCopiesFound *found)
 	{
 		MemoryContext outer = ftc_nest();
 		const FtcCopiesKnown *known = &found->known[i];
-		int64		before = count_statements(&known->block);
+		FtcSlice	before = known_of(&known->block);
 
 		(void) ftc_inbox_statements(found->chain, &known->block, known->statements);
-		if (count_statements(&known->block) > before)
+		if (!is_same(known_of(&known->block), before))
 		{
 			taken++;
 			in_vain = 0;
 		}
-		else if (known->statements.len > (size_t) before * STATEMENT_LEN)
+		else if (known->statements.len > before.len)
 			in_vain++;
 		ftc_unnest(outer);
 	}

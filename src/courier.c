@@ -39,9 +39,11 @@
 #include "linkstat.h"
 #include "message.h"
 #include "peer.h"
+#include "reading.h"
 #include "step.h"
 #include "stmt.h"
 #include "wake.h"
+#include "watch.h"
 #include "worker.h"
 
 PG_FUNCTION_INFO_V1(ftchain_sync);
@@ -270,16 +272,37 @@ time_to_wait(void)
 	return due <= now ? 0 : (long) Min((due - now + 999) / 1000, 250);
 }
 
+/* What sessions want to read goes on the list of what is wanted. */
+static bool
+take_reads(void *arg)
+{
+	FtcScope	scope;
+	bool		more;
+
+	if (!ftc_step_begin("taking what is to be read"))
+		return false;
+	ftc_enter(&scope);
+	more = ftc_reading_take();
+	ftc_leave(&scope);
+	ftc_step_end();
+	return more;
+}
+
 long
 ftc_courier_turn(void)
 {
 	FtcPeer    *peers[FTC_SHARED_PEERS];
 	bool		busy = false;
+	bool		more;
 
 	if (!ftc_contact_list())
 		return 1000;
 	ftc_bodies_heed_budget();
 	number_if_due();
+	/* a chain at a time: their locks have no order */
+	more = ftc_reading_is_asked();
+	while (more && ftc_step_try(take_reads, NULL, &more))
+		;
 	for (int i = 0; i < FTC_SHARED_PEERS && !ftc_worker_must_leave(); i++)
 		if (ftc_contacts[i] != NULL)
 		{
@@ -288,6 +311,7 @@ ftc_courier_turn(void)
 		}
 	ftc_bodies_settle();
 	ftc_bodies_finish();
+	ftc_watch_turn();
 	ftc_linkstat_show(!busy);
 	ftc_worker_progress(busy ? "exchanging" : "idle");
 	/* no lock and no snapshot is held while the network is waited for */
@@ -375,6 +399,8 @@ ftc_courier_sync(const char *server)
 	(void) ftc_contact_list();
 	(void) number_messages(NULL);
 	ftc_bodies_whole();
+	while (take_reads(NULL))
+		;
 	if (server != NULL && ftc_contact_find(server) == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_UNDEFINED_OBJECT),

@@ -22,6 +22,7 @@
 #include "message.h"
 #include "outbox.h"
 #include "peer.h"
+#include "sharding.h"
 #include "step.h"
 #include "stmt.h"
 #include "store.h"
@@ -439,8 +440,9 @@ take_failure(FtcContact *c)
 	bool		is_receive = c->call.kind == FTC_ASKED_RECEIVE;
 	bool		not_taken = is_receive && !ftc_sending_failed(&c->call.line->out, c->call.order);
 
-	/* it does not know us yet, or the call */
-	if (c->call.kind == FTC_ASKED_PRESENCE)
+	/* it does not know us yet, or the call; and no answer proves nothing */
+	if (c->call.kind == FTC_ASKED_PRESENCE || c->call.kind == FTC_ASKED_PROOF ||
+		c->call.kind == FTC_ASKED_SHARD)
 		return;
 	if (!is_receive || !ftc_peer_is_transient(c->answer))
 	{
@@ -481,6 +483,26 @@ take_presence(FtcContact *c, struct pg_result *result, const FtcIdentity *self)
 	return true;
 }
 
+static void
+take_proof(FtcContact *c, struct pg_result *result)
+{
+	ftc_proofs_take(&c->call.chain, &c->peer.member, &c->call.challenge, ftc_peer_bytes(result, 0, 0),
+					ftc_peer_bytes(result, 0, 1), ftc_peer_bytes(result, 0, 2));
+}
+
+static void
+take_shard(FtcContact *c, struct pg_result *result)
+{
+	FtcReason	reason;
+
+	if (ftc_peer_is_null(result, 0, 0))
+		return;					/* it does not have it: somebody else may */
+	reason = ftc_shards_take(&c->call.chain, &c->call.block, c->call.shard, ftc_peer_bytes(result, 0, 0),
+							 ftc_peer_bytes(result, 0, 1), ftc_peer_bytes(result, 0, 2));
+	if (reason != FTC_OK)
+		ftc_line_note_failure(c, psprintf("shard refused: %s", ftc_reason_text(reason)));
+}
+
 bool
 ftc_courier_take_answer(void *arg)
 {
@@ -516,6 +538,12 @@ ftc_courier_take_answer(void *arg)
 				break;
 			case FTC_ASKED_BODY:
 				take_body(c, c->answer);
+				break;
+			case FTC_ASKED_PROOF:
+				take_proof(c, c->answer);
+				break;
+			case FTC_ASKED_SHARD:
+				take_shard(c, c->answer);
 				break;
 		}
 	ftc_leave(&scope);

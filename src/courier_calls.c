@@ -25,11 +25,14 @@
 #include "keys.h"
 #include "message.h"
 #include "outbox.h"
+#include "sharding.h"
 #include "stmt.h"
 #include "step.h"
 #include "store.h"
 
 #define BODIES_US (1 * USECS_PER_SEC)
+#define PROOFS_US (200 * 1000)	/* between two looks for a challenge */
+#define SHARDS_MAX 4			/* asked for at a time, of one peer */
 
 static FtcStmt behind_take = {
 	.sql = "UPDATE ftchain.link_in SET behind = false WHERE chain = $1 AND behind",
@@ -155,6 +158,55 @@ call_body(FtcContact *c)
 }
 
 /*
+ * That it stores what it says is asked when there is nothing else to ask: a
+ * challenge waits.  A body that is hashed for it takes its time.
+ */
+static bool
+call_prove(FtcContact *c)
+{
+	FtcPeerArgs args = {0};
+
+	if (c->call.line->proof_at > ftc_clock_steady() || ftc_contact_count(c, FTC_ASKED_PROOF) > 0)
+		return false;
+	if (!ftc_proofs_next(&c->call.chain, &c->peer.member, &c->call.challenge))
+	{
+		c->call.line->proof_at = ftc_clock_steady() + PROOFS_US;
+		return false;
+	}
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.challenge.block.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.challenge.nonce, FTC_NONCE_LEN));
+	ftc_peer_arg_int(&args, c->call.challenge.shard);
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.challenge.head, c->call.challenge.head_len));
+	(void) send_call(c, FTC_ASKED_PROOF, FTC_CALL_PROVE, &args);
+	return true;
+}
+
+/* A shard that this peer may have. */
+static bool
+call_shard(FtcContact *c)
+{
+	FtcPeerArgs args = {0};
+	uint64		now = ftc_clock_steady();
+	FtcSlice	cut;
+
+	if (c->call.line->shard_at > now || ftc_contact_count(c, FTC_ASKED_SHARD) >= SHARDS_MAX)
+		return false;
+	if (!ftc_shards_next_wanted(&c->call.chain, &c->peer.member, &c->call.block, &c->call.shard, &cut))
+	{
+		/* there may be many that this peer has not */
+		c->call.line->shard_at = ftc_clock_steady() + Max(PROOFS_US, 10 * (ftc_clock_steady() - now));
+		return false;
+	}
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.chain.genesis.b, FTC_HASH_LEN));
+	ftc_peer_arg_bytes(&args, ftc_slice(c->call.block.b, FTC_HASH_LEN));
+	ftc_peer_arg_int(&args, c->call.shard);
+	ftc_peer_arg_bytes(&args, cut);
+	(void) send_call(c, FTC_ASKED_SHARD, FTC_CALL_SHARD, &args);
+	return true;
+}
+
+/*
  * Has a body just come?  The next one is asked for before anything else, for a
  * while, so that neither end is idle.
  */
@@ -216,7 +268,9 @@ call_for(FtcContact *c, const FtcIdentity *self)
 		line->caught_up_at = now;
 	if (call_in_turn(c, self))
 		return true;
-	if (!line->behind || !line->passed)
+	if (!line->behind)
+		return call_shard(c) || call_prove(c);
+	if (!line->passed)
 		return false;
 	call_blocks(c);
 	return true;

@@ -36,7 +36,8 @@ PG_FUNCTION_INFO_V1(ftchain_export);
 PG_FUNCTION_INFO_V1(ftchain_export_file);
 
 static FtcStmt statements_of = {
-	.sql = "SELECT member, signature FROM ftchain.replica WHERE block = $1 ORDER BY member",
+	.sql = "SELECT member, signature FROM ftchain.replica WHERE block = $1"
+	" UNION SELECT member, signature FROM ftchain.withdrawn WHERE block = $1 ORDER BY member",
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };

@@ -17,10 +17,12 @@
 #include "mining.h"
 #include "shared.h"
 
+int			ftc_guc_body_cache = 65536;
 int			ftc_guc_call_timeout = 10000;
 int			ftc_guc_compare_interval = 3600;
 char	   *ftc_guc_databases = NULL;
 int			ftc_guc_deep_scrub_interval = 7 * SECS_PER_DAY;
+int			ftc_guc_down_after = 10000;
 bool		ftc_guc_enabled = true;
 int			ftc_guc_fetch_limit = 256;
 int			ftc_guc_heartbeat = 2000;
@@ -33,13 +35,17 @@ int			ftc_guc_mining_nice = 10;
 int			ftc_guc_mining_workers = 0;
 int			ftc_guc_move_budget = 51200;
 bool		ftc_guc_note_damage = true;
+int			ftc_guc_out_after = 600;
 int			ftc_guc_outbox_limit = 1000000;
+int			ftc_guc_proof_interval = 10000;
 int			ftc_guc_repair_limit = 5;
 int			ftc_guc_scrub_interval = 3600;
 int			ftc_guc_scrub_rate = 10240;
 int			ftc_guc_seal_bytes = 4096;
 int			ftc_guc_seal_delay = 1000;
 int			ftc_guc_seal_entries = 10000;
+int			ftc_guc_shard_after = SECS_PER_DAY;
+int			ftc_guc_trim_after = SECS_PER_DAY;
 char	   *ftc_guc_worker_role = NULL;
 
 #ifdef FTC_FAILPOINTS
@@ -159,6 +165,37 @@ define_healing(void)
 							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 }
 
+static void
+define_copies(void)
+{
+	DefineCustomIntVariable("ftchain.body_cache",
+							"Bytes of bodies that are kept here after they were fetched to be read.",
+							NULL, &ftc_guc_body_cache, 65536, 0, INT_MAX / 1024,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.down_after",
+							"Silence after which a peer is taken to be down.",
+							NULL, &ftc_guc_down_after, 10000, 100, 3600000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.out_after",
+							"How long a peer is down before its copies are made anew elsewhere.",
+							"Longer than a restart or an upgrade takes. -1 turns that off.",
+							&ftc_guc_out_after, 600, -1, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.proof_interval",
+							"Time between two challenges to a peer to prove that it stores a body; 0 turns them off.",
+							NULL, &ftc_guc_proof_interval, 10000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.shard_after",
+							"How old a body is when it is cut into shards, in chains that have them.",
+							NULL, &ftc_guc_shard_after, SECS_PER_DAY, 0, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("ftchain.trim_after",
+							"How long a body stays here that belongs elsewhere, and is proved to be there.",
+							"-1 keeps it for ever.",
+							&ftc_guc_trim_after, SECS_PER_DAY, -1, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+}
+
 #ifdef FTC_FAILPOINTS
 static void
 define_for_tests(void)
@@ -223,6 +260,7 @@ ftc_guc_init(void)
 	define_mining();
 	define_links();
 	define_healing();
+	define_copies();
 #ifdef FTC_FAILPOINTS
 	define_for_tests();
 #endif

@@ -27,10 +27,14 @@
 #include "keys.h"
 #include "outbox.h"
 #include "place.h"
+#include "reading.h"
+#include "relief.h"
 #include "stmt.h"
 #include "wake.h"
+#include "words.h"
 
 #define HEIGHTS_AT_ONCE 500
+#define LOST_AT_ONCE 200
 
 static FtcStmt wanted_put = {
 	.sql = "INSERT INTO ftchain.wanted (block, chain, height, moved) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
@@ -70,6 +74,18 @@ static FtcStmt main_without_body = {
 	.argtypes = {INT4OID},
 };
 
+/* Bodies that somebody has lost, and that are not here. */
+static FtcStmt lost_without_body = {
+	.sql = "SELECT m.block, m.height FROM (SELECT block FROM ftchain.copy WHERE chain = $1 AND lost IS NOT NULL"
+	" UNION SELECT block FROM ftchain.loss WHERE chain = $1) l JOIN ftchain.main_chain m ON m.block = l.block"
+	" WHERE EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.bundle u ON u.id = b.bundle"
+	" WHERE b.block = m.block AND u.ids IS NULL)"
+	" AND NOT EXISTS (SELECT FROM ftchain.wanted w WHERE w.block = m.block)"
+	" ORDER BY random() LIMIT " CppAsString2(LOST_AT_ONCE),
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
 /* Bodies that are here and that this database has never said to store. */
 static FtcStmt held_unstated = {
 	.sql = "SELECT m.block FROM ftchain.main_chain m WHERE m.chain = $1 AND m.height BETWEEN $2 AND $3"
@@ -89,7 +105,8 @@ static FtcStmt incomplete_siblings = {
 };
 
 static FtcStmt replica_known = {
-	.sql = "SELECT FROM ftchain.replica WHERE block = $1 AND member = $2 AND signature = $3",
+	.sql = "SELECT FROM ftchain.replica WHERE block = $1 AND member = $2 AND signature = $3"
+	" UNION ALL SELECT FROM ftchain.withdrawn WHERE block = $1 AND member = $2 AND signature = $3",
 	.nargs = 3,
 	.argtypes = {BYTEAOID, BYTEAOID, BYTEAOID},
 };
@@ -98,6 +115,18 @@ static FtcStmt replica_put = {
 	.sql = "INSERT INTO ftchain.replica (block, member, signature) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
 	.nargs = 3,
 	.argtypes = {BYTEAOID, BYTEAOID, BYTEAOID},
+};
+
+static FtcStmt withdrawn_put = {
+	.sql = "INSERT INTO ftchain.withdrawn (block, member, chain, signature) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+	.nargs = 4,
+	.argtypes = {BYTEAOID, BYTEAOID, INT4OID, BYTEAOID},
+};
+
+static FtcStmt withdrawn_drop = {
+	.sql = "DELETE FROM ftchain.withdrawn WHERE block = $1 AND member = $2",
+	.nargs = 2,
+	.argtypes = {BYTEAOID, BYTEAOID},
 };
 
 static FtcStmt own_bundle_known = {
@@ -377,11 +406,11 @@ refuse(const Arrival *a, FtcReason reason)
 }
 
 static bool
-am_holder(const FtcState *current, const FtcHash *block)
+am_holder(const FtcChain *chain, const FtcState *current, const FtcHash *block)
 {
 	FtcIdentity self;
 
-	return ftc_identity_load(&self) && ftc_place_is_holder(current, block, &self.member);
+	return ftc_identity_load(&self) && ftc_relief_is_holder(chain, current, block, &self.member);
 }
 
 static void
@@ -396,11 +425,15 @@ state_stored(const FtcChain *chain, const FtcHash *block)
 	digest = ftc_rules_statement_digest(block, &self.member);
 	ftc_keys_sign(FTC_DOMAIN_STORED, &chain->genesis, &digest, &signature);
 	if (ftc_run(&replica_put, ftc_hash_datum(block), ftc_hash_datum(&self.member),
-				ftc_signature_datum(&signature)) > 0)
-	{
-		ftc_copies_changed(chain->id, block);
-		ftc_outbox_stored(chain->id, block, &self.member);
-	}
+				ftc_signature_datum(&signature)) == 0)
+		return;
+	ftc_run(&withdrawn_drop, ftc_hash_datum(block), ftc_hash_datum(&self.member));
+	ftc_copies_changed(chain->id, block);
+	ftc_outbox_stored(chain->id, block, &self.member);
+	/* it has said since that it does not store it any more */
+	if (ftc_words_is_gone(block, &self.member))
+		ftc_words_say(chain, block);
+	ftc_wake_new_copy();
 }
 
 /*
@@ -424,11 +457,12 @@ static void
 take_body(const Arrival *a)
 {
 	ftc_store_put_body(a->chain->id, &a->id, a->block->body, a->hashes);
+	ftc_wake_new_copy();
 	FTC_FAILPOINT("receive-body-stored");
 	if (!a->asked_for)
 	{
 		ftc_run(&wanted_drop, ftc_hash_datum(&a->id));
-		if (am_holder(a->current, &a->id))
+		if (am_holder(a->chain, a->current, &a->id))
 			state_stored(a->chain, &a->id);
 	}
 	reconsider_siblings(a->chain, &a->id);
@@ -446,7 +480,7 @@ static void
 store_arrival(Arrival *a)
 {
 	FtcTip		tip;
-	bool		holder = am_holder(a->current, &a->id);
+	bool		holder = am_holder(a->chain, a->current, &a->id);
 
 	/* it is on no list that would remind us */
 	a->asked_for = false;
@@ -550,19 +584,35 @@ ftc_inbox_body(const FtcChain *chain, const FtcStored *stored, FtcSlice body, co
 }
 
 /*
- * The member that a statement is of: as things stand now, or as they stood for
- * the block.  A statement may come before the block does, by another link, and
- * must not be lost for that.
+ * A statement may come before the block does, by another link, and must not be lost
+ * for that.
  */
-static const FtcMember *
-find_stating(const FtcChain *chain, const FtcHash *block, const FtcHash *member)
+bool
+ftc_inbox_stating(const FtcChain *chain, const FtcHash *block, const FtcHash *member, FtcKey *key)
 {
 	const FtcMember *found = ftc_state_find(ftc_branch_current_state(chain->id), member);
 	FtcStored	stored;
 
 	if (found == NULL && ftc_store_load(block, &stored) && stored.chain == chain->id)
 		found = ftc_state_find(ftc_store_load_state(&stored.header.state), member);
-	return found;
+	if (found == NULL)
+		return ftc_branch_was_member(chain->id, member, key);
+	*key = found->key;
+	return true;
+}
+
+/* One that was taken back shows that the body was stored once, and no more. */
+static uint64
+put_statement(const FtcChain *chain, const FtcHash *block, const FtcHash *member, const FtcSignature *signature)
+{
+	uint64		n;
+
+	if (ftc_words_is_gone(block, member))
+		return ftc_run(&withdrawn_put, ftc_hash_datum(block), ftc_hash_datum(member), Int32GetDatum(chain->id),
+					   ftc_signature_datum(signature));
+	n = ftc_run(&replica_put, ftc_hash_datum(block), ftc_hash_datum(member), ftc_signature_datum(signature));
+	ftc_run(&withdrawn_drop, ftc_hash_datum(block), ftc_hash_datum(member));
+	return n;
 }
 
 FtcReason
@@ -573,7 +623,7 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 	FtcHash		member = ftc_get_hash(&reader);
 	FtcSignature signed_by;
 	FtcHash		digest;
-	const FtcMember *owner;
+	FtcKey		key;
 
 	if (!ftc_reader_is_done(&reader) || signature.len != FTC_SIGNATURE_LEN)
 		return FTC_BAD_LENGTH;
@@ -581,19 +631,24 @@ ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature)
 	/* much comes more than once, and a signature is dear to verify */
 	if (ftc_run(&replica_known, ftc_hash_datum(&block), ftc_hash_datum(&member), ftc_signature_datum(&signed_by)) > 0)
 		return FTC_OK;
-	owner = find_stating(chain, &block, &member);
-	if (owner == NULL)
+	if (!ftc_inbox_stating(chain, &block, &member, &key))
 		return FTC_NOT_A_MEMBER;
 	digest = ftc_rules_statement_digest(&block, &member);
-	if (ftc_verify(&owner->key, FTC_DOMAIN_STORED, &chain->genesis, &digest, &signed_by) != FTC_OK)
+	if (ftc_verify(&key, FTC_DOMAIN_STORED, &chain->genesis, &digest, &signed_by) != FTC_OK)
 		return FTC_BAD_SIGNATURE;
-	if (ftc_run(&replica_put, ftc_hash_datum(&block), ftc_hash_datum(&member),
-				ftc_signature_datum(&signed_by)) > 0)
-	{
-		ftc_copies_changed(chain->id, &block);
-		(void) ftc_branch_reconsider(chain->id, &block);
-	}
+	if (put_statement(chain, &block, &member, &signed_by) == 0)
+		return FTC_OK;
+	ftc_copies_changed(chain->id, &block);
+	ftc_wake_new_copy();
+	(void) ftc_branch_reconsider(chain->id, &block);
 	return FTC_OK;
+}
+
+/* No member is zero: what follows it are words. */
+static bool
+is_end(FtcSlice member)
+{
+	return member.len == FTC_HASH_LEN && memcmp(member.data, ftc_hash_zero.b, FTC_HASH_LEN) == 0;
 }
 
 bool
@@ -605,9 +660,12 @@ ftc_inbox_statements(const FtcChain *chain, const FtcHash *block, FtcSlice state
 	while (at.left > 0)
 	{
 		FtcSlice	member = ftc_get_slice(&at, FTC_HASH_LEN);
-		FtcSlice	signature = ftc_get_slice(&at, FTC_SIGNATURE_LEN);
+		FtcSlice	signature;
 		uint8		reference[2 * FTC_HASH_LEN];
 
+		if (is_end(member))
+			return ftc_words_take_all(chain, ftc_slice(at.at, at.left)) && known;
+		signature = ftc_get_slice(&at, FTC_SIGNATURE_LEN);
 		if (at.bad)
 			break;
 		memcpy(reference, block->b, FTC_HASH_LEN);
@@ -622,11 +680,26 @@ ftc_inbox_statements(const FtcChain *chain, const FtcHash *block, FtcSlice state
  * bundles?  Or do enough others hold it?
  */
 static bool
-is_settled(const FtcState *current, const FtcHash *block, bool *holder, bool *has)
+is_settled(const FtcChain *chain, const FtcState *current, const FtcHash *block, bool *holder, bool *has)
 {
 	*has = ftc_store_has_body(block);
-	*holder = am_holder(current, block);
+	*holder = am_holder(chain, current, block);
+	/* one that is to be read is fetched as if we should hold it */
+	if (!*has && !*holder && ftc_branch_is_available(block))
+		*holder = ftc_reading_wants(block);
 	return *has || (!*holder && ftc_branch_is_available(block));
+}
+
+void
+ftc_inbox_want(const FtcChain *chain, const FtcHash *block)
+{
+	FtcStored	stored;
+
+	if (!ftc_store_load(block, &stored) || stored.chain != chain->id)
+		return;
+	ftc_run(&wanted_put, ftc_hash_datum(block), Int32GetDatum(chain->id),
+			Int64GetDatum((int64) stored.header.height), BoolGetDatum(false));
+	ftc_wake_at_commit(FTC_WAKE_COURIER);
 }
 
 void
@@ -641,7 +714,7 @@ ftc_inbox_settle(const FtcChain *chain, const FtcHash *blocks, int n)
 		bool		holder;
 		bool		has;
 
-		if (!is_settled(current, &blocks[i], &holder, &has))
+		if (!is_settled(chain, current, &blocks[i], &holder, &has))
 			continue;
 		ftc_run(&wanted_drop, ftc_hash_datum(&blocks[i]));
 		if (has && holder)
@@ -682,7 +755,7 @@ ftc_inbox_next_wanted(const FtcChain *chain, const FtcHash *member, bool moved, 
 		bool		has;
 
 		*at = rows[i];
-		if (is_settled(current, &at->block, &holder, &has))
+		if (is_settled(chain, current, &at->block, &holder, &has))
 			settle[(*nsettle)++] = at->block;
 		else if (holder || !patient[i])
 			return true;
@@ -695,10 +768,46 @@ typedef struct Looked
 {
 	int32		chain;
 	FtcHash		state;
+	uint64		relief;			/* who was out then */
 	int64		height;			/* up to which it was said what is here */
 } Looked;
 
 static Looked looked[64];
+
+/* There may be millions. */
+static uint64
+want_if_holder(const FtcChain *chain, const FtcState *current, const FtcHash *block, int64 height)
+{
+	MemoryContext outer = ftc_nest();
+	uint64		wanted = 0;
+
+	if (am_holder(chain, current, block))
+		wanted = ftc_run(&wanted_put, ftc_hash_datum(block), Int32GetDatum(chain->id), Int64GetDatum(height),
+						 BoolGetDatum(true));
+	ftc_unnest(outer);
+	return wanted;
+}
+
+/* Where another one has lost its copy, it may be for us to have one. */
+static int64
+want_lost(const FtcChain *chain, const FtcState *current)
+{
+	uint64		n = ftc_run(&lost_without_body, Int32GetDatum(chain->id));
+	FtcHash    *blocks = palloc_extended(Max(n, 1) * sizeof(FtcHash), MCXT_ALLOC_HUGE);
+	int64	   *heights = palloc_extended(Max(n, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
+	int64		wanted = 0;
+
+	for (uint64 i = 0; i < n; i++)
+	{
+		blocks[i] = ftc_hash_value(i, 0);
+		heights[i] = DatumGetInt64(ftc_value(i, 1));
+	}
+	if (n > 0)
+		ftc_chain_lock(chain->id);
+	for (uint64 i = 0; i < n; i++)
+		wanted += want_if_holder(chain, current, &blocks[i], heights[i]);
+	return wanted;
+}
 
 int64
 ftc_inbox_want_missing(const FtcChain *chain)
@@ -706,14 +815,18 @@ ftc_inbox_want_missing(const FtcChain *chain)
 	FtcState   *current = ftc_branch_current_state(chain->id);
 	FtcHash		root = ftc_state_root(current);
 	Looked	   *last = &looked[chain->id % lengthof(looked)];
+	uint64		relief = ftc_relief_version(chain, current);
 	uint64		n;
 	FtcHash    *blocks;
 	int64	   *heights;
 	int64		wanted = 0;
 
-	/* only a change of the members changes what should be here */
-	if (last->chain == chain->id && ftc_hash_equal(&last->state, &root))
-		return 0;
+	/*
+	 * only a change of the members, or one that is out, changes what should
+	 * be here
+	 */
+	if (last->chain == chain->id && ftc_hash_equal(&last->state, &root) && last->relief == relief)
+		return want_lost(chain, current);
 	n = ftc_run(&main_without_body, Int32GetDatum(chain->id));
 	blocks = palloc_extended(Max(n, 1) * sizeof(FtcHash), MCXT_ALLOC_HUGE);
 	heights = palloc_extended(Max(n, 1) * sizeof(int64), MCXT_ALLOC_HUGE);
@@ -723,13 +836,12 @@ ftc_inbox_want_missing(const FtcChain *chain)
 		heights[i] = DatumGetInt64(ftc_value(i, 1));
 	}
 	for (uint64 i = 0; i < n; i++)
-		if (am_holder(current, &blocks[i]))
-			wanted += ftc_run(&wanted_put, ftc_hash_datum(&blocks[i]), Int32GetDatum(chain->id),
-							  Int64GetDatum(heights[i]), BoolGetDatum(true));
+		wanted += want_if_holder(chain, current, &blocks[i], heights[i]);
 	last->chain = chain->id;
 	last->state = root;
+	last->relief = relief;
 	last->height = 0;
-	return wanted;
+	return wanted + want_lost(chain, current);
 }
 
 bool
@@ -751,7 +863,7 @@ ftc_inbox_state_held(const FtcChain *chain)
 	for (uint64 i = 0; i < n; i++)
 		blocks[i] = ftc_hash_value(i, 0);
 	for (uint64 i = 0; i < n; i++)
-		if (am_holder(current, &blocks[i]))
+		if (am_holder(chain, current, &blocks[i]))
 			state_stored(chain, &blocks[i]);
 	last->height += HEIGHTS_AT_ONCE;
 	return true;

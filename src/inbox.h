@@ -24,10 +24,18 @@ extern FtcReason ftc_inbox_block(const FtcChain *chain, const FtcBlock *block,
 extern FtcReason ftc_inbox_stored(const FtcChain *chain, FtcSlice reference, FtcSlice signature);
 
 /*
- * Statements about a block: member and signature, one after another.  One that is
+ * Statements about a block: member and signature, one after another; and behind the
+ * member zero the words that were said since (words.h).  One that is
  * no good is as good as none.  False if some are of nobody that is known here.
  */
 extern bool ftc_inbox_statements(const FtcChain *chain, const FtcHash *block, FtcSlice statements);
+
+/*
+ * The key of the member that a statement, or a word, is of: as things stand now, as
+ * they stood for the block, or as they once did: whoever has been removed may have
+ * stored what is older than itself.  False if it is of none.
+ */
+extern bool ftc_inbox_stating(const FtcChain *chain, const FtcHash *block, const FtcHash *member, FtcKey *key);
 
 /*
  * A whole body of a block that is known, with its manifest.  Checked before the
@@ -44,6 +52,9 @@ extern FtcReason ftc_inbox_body(const FtcChain *chain, const FtcStored *stored, 
  * they are stored, if they should be.
  */
 extern void ftc_inbox_settle(const FtcChain *chain, const FtcHash *blocks, int n);
+
+/* Put a body on the list that is to be read, whoever should hold it. */
+extern void ftc_inbox_want(const FtcChain *chain, const FtcHash *block);
 
 /* A place in the list of bodies that this database should fetch. */
 typedef struct FtcWanted

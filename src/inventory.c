@@ -11,6 +11,8 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 
+#include "branch.h"
+#include "core/shards.h"
 #include "datum.h"
 #include "inventory.h"
 #include "place.h"
@@ -31,12 +33,14 @@ static FtcStmt bytes_of_entry = {
 static FtcStmt bodies = {
 	.sql = "SELECT m.block, (SELECT b.header FROM ftchain.block b WHERE b.id = m.block),"
 	" sum(CASE WHEN u.ids IS NULL THEN u.count * $4 ELSE u.bytes END)::bigint,"
-	" ARRAY(SELECT r.member FROM ftchain.replica r WHERE r.block = m.block)"
+	" ARRAY(SELECT r.member FROM ftchain.replica r WHERE r.block = m.block),"
+	" ARRAY(SELECT DISTINCT s.member FROM ftchain.shard_copy s WHERE s.block = m.block"
+	" AND get_byte(s.head, 2) = $5 AND get_byte(s.head, 3) = $6)"
 	" FROM ftchain.main_chain m JOIN ftchain.block_bundle b ON b.block = m.block"
 	" JOIN ftchain.bundle u ON u.id = b.bundle"
 	" WHERE m.chain = $1 AND m.height BETWEEN $2 AND $3 GROUP BY m.height, m.block ORDER BY m.height",
-	.nargs = 4,
-	.argtypes = {INT4OID, INT8OID, INT8OID, FLOAT8OID},
+	.nargs = 6,
+	.argtypes = {INT4OID, INT8OID, INT8OID, FLOAT8OID, INT4OID, INT4OID},
 };
 
 static void
@@ -45,14 +49,18 @@ visit(uint64 row, FtcInventoryCallback callback, void *arg)
 	FtcKeptBody body = {.block = ftc_hash_value(row, 0),.bytes = DatumGetInt64(ftc_value(row, 2))};
 	FtcSlice	header = ftc_slice_value(row, 1);
 	FtcHeader	decoded;
-	FtcHash    *stating;
+	FtcHash    *members;
 
 	if (ftc_header_decode(&decoded, header) == FTC_OK)
 		body.proposer = decoded.proposer;
-	if (ftc_array_hashes(DatumGetArrayTypeP(ftc_value(row, 3)), &stating, &body.nstating))
-		body.stating = stating;
+	if (ftc_array_hashes(DatumGetArrayTypeP(ftc_value(row, 3)), &members, &body.nstating))
+		body.stating = members;
 	else
 		body.nstating = 0;
+	if (ftc_array_hashes(DatumGetArrayTypeP(ftc_value(row, 4)), &members, &body.nsharding))
+		body.sharding = members;
+	else
+		body.nsharding = 0;
 	callback(arg, &body);
 }
 
@@ -60,6 +68,7 @@ void
 ftc_inventory_each(const FtcChain *chain, FtcInventoryCallback callback, void *arg)
 {
 	int64		head = ftc_store_main_height(chain->id);
+	FtcState   *state = ftc_branch_current_state(chain->id);
 	Datum		guess;
 
 	ftc_run(&bytes_of_entry, Int32GetDatum(chain->id));
@@ -68,7 +77,8 @@ ftc_inventory_each(const FtcChain *chain, FtcInventoryCallback callback, void *a
 	{
 		MemoryContext outer = ftc_nest();
 		uint64		n = ftc_run(&bodies, Int32GetDatum(chain->id), Int64GetDatum(from),
-								Int64GetDatum(from + HEIGHTS_AT_ONCE - 1), guess);
+								Int64GetDatum(from + HEIGHTS_AT_ONCE - 1), guess,
+								Int32GetDatum(state->params.shard_data), Int32GetDatum(state->params.shard_parity));
 
 		for (uint64 i = 0; i < n; i++)
 			visit(i, callback, arg);
@@ -77,13 +87,19 @@ ftc_inventory_each(const FtcChain *chain, FtcInventoryCallback callback, void *a
 	}
 }
 
+static bool
+is_among(const FtcHash *members, int n, const FtcHash *member)
+{
+	for (int i = 0; i < n; i++)
+		if (ftc_hash_equal(&members[i], member))
+			return true;
+	return false;
+}
+
 bool
 ftc_inventory_states(const FtcKeptBody *body, const FtcHash *member)
 {
-	for (int i = 0; i < body->nstating; i++)
-		if (ftc_hash_equal(&body->stating[i], member))
-			return true;
-	return false;
+	return is_among(body->stating, body->nstating, member);
 }
 
 /* ----------------------------------------------------------------
@@ -99,29 +115,43 @@ typedef struct Counting
 } Counting;
 
 static void
+add_held(Counting *c, const FtcHash *id, int64 bytes)
+{
+	const FtcMember *member = ftc_state_find(c->state, id);
+
+	if (member == NULL)
+		return;
+	c->load[member - c->state->members].held++;
+	c->load[member - c->state->members].held_bytes += bytes;
+}
+
+static void
 count_body(void *arg, const FtcKeptBody *body)
 {
 	Counting   *c = arg;
-	uint32		owners[FTC_REPLICAS_MAX];
-	uint32		n = ftc_ring_owners(c->ring, ftc_ring_key(&body->block), c->state->params.replicas, owners);
+	const FtcParams *params = &c->state->params;
+	uint32		owners[FTC_SHARDS_MAX];
+
+	/* which shards are enough: it is not whole where it is owned (relief.c) */
+	bool		cut = params->shard_data > 0 && body->nsharding > params->shard_data;
+	int64		shard = params->shard_data > 0 ? (body->bytes + params->shard_data - 1) / params->shard_data : 0;
+	uint32		n = ftc_ring_owners(c->ring, ftc_ring_key(&body->block),
+									cut ? params->shard_data + params->shard_parity : params->replicas, owners);
 
 	for (uint32 i = 0; i < n; i++)
 	{
 		FtcLoad    *load = &c->load[owners[i]];
+		const FtcHash *owner = &c->state->members[owners[i]].id;
 
 		load->owned++;
-		load->owned_bytes += body->bytes;
-		load->missing += !ftc_inventory_states(body, &c->state->members[owners[i]].id);
+		load->owned_bytes += cut ? shard : body->bytes;
+		load->missing += !(cut ? is_among(body->sharding, body->nsharding, owner) : ftc_inventory_states(body, owner));
 	}
 	for (int i = 0; i < body->nstating; i++)
-	{
-		const FtcMember *member = ftc_state_find(c->state, &body->stating[i]);
-
-		if (member == NULL)
-			continue;
-		c->load[member - c->state->members].held++;
-		c->load[member - c->state->members].held_bytes += body->bytes;
-	}
+		add_held(c, &body->stating[i], body->bytes);
+	for (int i = 0; i < body->nsharding; i++)
+		if (!ftc_inventory_states(body, &body->sharding[i]))
+			add_held(c, &body->sharding[i], shard);
 }
 
 FtcLoad *

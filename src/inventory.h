@@ -20,6 +20,8 @@ typedef struct FtcKeptBody
 	int64		bytes;
 	const FtcHash *stating;		/* members that have signed that they store it */
 	int			nstating;
+	const FtcHash *sharding;	/* that keep a shard of it, as it is cut now */
+	int			nsharding;
 } FtcKeptBody;
 
 /*
@@ -32,7 +34,7 @@ extern void ftc_inventory_each(const FtcChain *chain, FtcInventoryCallback callb
 /* Has a member signed for it? */
 extern bool ftc_inventory_states(const FtcKeptBody *body, const FtcHash *member);
 
-/* What a member owns and holds. */
+/* What a member owns and holds, whole or a shard of it. */
 typedef struct FtcLoad
 {
 	double		fair;			/* of the circle, if all went by weights */

@@ -1,8 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * keeper.c
- *	  The worker that scrubs and repairs, a slice at a time, and takes what others
- *	  have no time for.
+ *	  The worker that scrubs and repairs, and sees that bodies are where they should be
+ *	  and nowhere else, a slice at a time; it takes what others have
+ *	  no time for.
  *
  *-------------------------------------------------------------------------
  */
@@ -12,6 +13,7 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
+#include "alarm.h"
 #include "branch.h"
 #include "chain.h"
 #include "clock.h"
@@ -25,12 +27,16 @@
 #include "message.h"
 #include "keeper.h"
 #include "outbox.h"
+#include "proofs.h"
+#include "reading.h"
 #include "repair.h"
 #include "scrub.h"
+#include "sharding.h"
 #include "step.h"
 #include "stmt.h"
 #include "store.h"
 #include "topic.h"
+#include "trim.h"
 #include "wake.h"
 #include "worker.h"
 
@@ -40,6 +46,9 @@
 #define COMPARE_LOOK_US (1 * USECS_PER_SEC)
 #define SUMS_EVERY_US (60 * USECS_PER_SEC)
 #define MOVES_EVERY_US (2 * USECS_PER_SEC)
+#define TRIM_LEAST_US (1 * USECS_PER_SEC)
+#define TRIM_MOST_US (600 * USECS_PER_SEC)
+#define TRIM_AGAIN_US (100 * 1000)
 #define TIDY_FIRST_US (1 * USECS_PER_SEC)	/* peers may not have been heard
 											 * of yet */
 #define TIDY_EVERY_US (60 * USECS_PER_SEC)
@@ -72,6 +81,9 @@ static uint64 notes_at = 0;
 static uint64 compare_at = 0;
 static uint64 sums_at = 0;
 static uint64 moves_at = 0;
+static uint64 proofs_at = 0;
+static uint64 trimmed_at = 0;
+static bool trims_on = false;	/* there is more to look at */
 static uint64 tidy_at = 0;
 static uint64 tidy_wait = TIDY_FIRST_US;
 
@@ -325,31 +337,149 @@ sum_up_copies(void *arg)
 	return more;
 }
 
+/* Chains are looked at one after another, each in a transaction of its own: their locks have no order. */
+typedef struct Round
+{
+	int32		chain;			/* the one that comes next, or a later one */
+} Round;
+
+static FtcStmt next_chain = {
+	.sql = "SELECT id FROM ftchain.chain WHERE id >= $1 ORDER BY id LIMIT 1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static bool
+next_of_round(Round *round, FtcChain *chain)
+{
+	if (!is_somebody() || ftc_run(&next_chain, Int32GetDatum(round->chain)) == 0)
+	{
+		round->chain = -1;
+		return false;
+	}
+	round->chain = DatumGetInt32(ftc_value(0, 0));
+	return ftc_chain_by_id(chain, round->chain++);
+}
+
+/* True if one of them has more to do at once. */
+static bool
+go_round(bool (*step) (void *arg))
+{
+	Round		round = {0};
+	bool		any = false;
+
+	while (round.chain >= 0 && !ftc_worker_must_leave())
+	{
+		bool		more = false;
+		int32		before = round.chain;
+
+		if (ftc_step_try(step, &round, &more))
+			any |= more;
+		/* what has failed comes again, the others must not wait for it */
+		if (round.chain == before)
+			break;
+	}
+	return any;
+}
+
+/* Nothing goes while an operator has to look. */
+static bool
+may_let_go(const FtcChain *chain)
+{
+	return !ftc_alarm_stops(chain->id) && !ftc_alarm_holds(chain->id, FTC_ALARM_DAMAGE);
+}
+
 /* True if there is more of it at once. */
 static bool
 look_for_moves(void *arg)
 {
 	FtcScope	scope;
-	ListCell   *cell;
+	FtcChain	chain;
 	bool		more = false;
 
 	if (!ftc_step_begin("looking for bodies that should be here"))
 		return false;
 	ftc_enter(&scope);
-	foreach(cell, is_somebody() ? ftc_chain_list() : NIL)
+	if (next_of_round(arg, &chain))
 	{
-		FtcChain   *chain = lfirst(cell);
-
-		if (ftc_inbox_want_missing(chain) > 0)
+		if (ftc_inbox_want_missing(&chain) > 0)
 			ftc_wake_at_commit(FTC_WAKE_COURIER);
-		more |= ftc_inbox_state_held(chain);
+		more = ftc_inbox_state_held(&chain);
+		ftc_shards_restore_wanted(&chain);
+		if (may_let_go(&chain))
+		{
+			ftc_shards_make_wanted(&chain);
+			ftc_reading_trim(&chain);
+		}
+		(void) ftc_proofs_look_at_own(&chain);
 	}
+	ftc_leave(&scope);
+	ftc_step_end();
+	return more;
+}
 
-	/*
-	 * a body may have come by another way, as when two blocks hold the same
-	 * bundles
-	 */
+/*
+ * a body may have come by another way, as when two blocks hold the same
+ * bundles
+ */
+static bool
+prune_fetches(void *arg)
+{
+	FtcScope	scope;
+
+	if (!ftc_step_begin("looking for bodies that have come"))
+		return false;
+	ftc_enter(&scope);
 	ftc_fetch_prune();
+	ftc_leave(&scope);
+	ftc_step_end();
+	return false;
+}
+
+/* One challenge to each peer of each chain waits to be asked. */
+static bool
+draw_challenges(void *arg)
+{
+	FtcScope	scope;
+	ListCell   *cell;
+
+	if (!ftc_step_begin("drawing challenges"))
+		return false;
+	ftc_enter(&scope);
+	foreach(cell, is_somebody() ? ftc_chain_list() : NIL)
+		(void) ftc_proofs_draw(lfirst(cell), 1);
+	ftc_leave(&scope);
+	ftc_step_end();
+	return false;
+}
+
+/* Between two looks through all chains: what is too much for a day can wait. */
+static uint64
+trim_pause(void)
+{
+	uint64		after = (uint64) Min(ftc_guc_shard_after, ftc_guc_trim_after < 0 ? INT_MAX : ftc_guc_trim_after);
+	uint64		tenth = after * USECS_PER_SEC / 10;
+
+	return Min(Max(tenth, TRIM_LEAST_US), TRIM_MOST_US);
+}
+
+/* True if there is more to look at. */
+static bool
+trim(void *arg)
+{
+	FtcScope	scope;
+	FtcChain	chain;
+	bool		more = false;
+
+	if (!ftc_step_begin("looking for bodies that belong elsewhere"))
+		return false;
+	ftc_enter(&scope);
+	if (next_of_round(arg, &chain) && may_let_go(&chain))
+	{
+		more = ftc_shards_turn(&chain);
+		if (ftc_guc_trim_after >= 0)
+			more |= ftc_trim(&chain);
+	}
 	ftc_leave(&scope);
 	ftc_step_end();
 	return more;
@@ -364,6 +494,7 @@ typedef enum Tidying
 	TIDY_SENT,
 	TIDY_APPLIED,
 	TIDY_EARLY,
+	TIDY_PROOFS,
 	TIDY_OUTBOX
 } Tidying;
 
@@ -388,6 +519,10 @@ tidy_part(void *arg)
 				break;
 			case TIDY_EARLY:
 				ftc_early_prune();
+				break;
+			case TIDY_PROOFS:
+				ftc_proofs_prune();
+				ftc_shards_prune();
 				break;
 			case TIDY_OUTBOX:
 				foreach(cell, ftc_chain_list())
@@ -433,6 +568,7 @@ ftc_keeper_turn(void)
 	uint64		now = ftc_clock_steady();
 	bool		more = false;
 	bool		moves = false;	/* there are more to look for */
+	uint64		next;
 
 	take_bodies();
 	scrub_some(true, now, &light_pace);
@@ -443,9 +579,20 @@ ftc_keeper_turn(void)
 		notes_at = ftc_step_try(note_damage, NULL, &more) && more ? 0 : now + NOTES_EVERY_US;
 	if (now >= moves_at)
 	{
-		more = false;
-		moves = ftc_step_try(look_for_moves, NULL, &more) && more;
+		moves = go_round(look_for_moves);
+		(void) ftc_step_try(prune_fetches, NULL, &more);
 		moves_at = moves ? 0 : now + MOVES_EVERY_US;
+	}
+	if (ftc_guc_proof_interval > 0 && now >= proofs_at)
+	{
+		(void) ftc_step_try(draw_challenges, NULL, &more);
+		proofs_at = now + (uint64) ftc_guc_proof_interval * 1000;
+	}
+	/* the settings may have changed meanwhile */
+	if (trimmed_at == 0 || now - trimmed_at >= (trims_on ? TRIM_AGAIN_US : trim_pause()))
+	{
+		trims_on = go_round(trim);
+		trimmed_at = now;
 	}
 	if (now >= compare_at)
 	{
@@ -461,5 +608,10 @@ ftc_keeper_turn(void)
 		tidy_wait = Min(2 * tidy_wait, TIDY_EVERY_US);
 	}
 	ftc_worker_progress(light_pace.going || deep_pace.going ? "scrubbing" : "idle");
-	return moves ? 1 : time_to(Min(repair_at, Min(light_pace.at, deep_pace.at)));
+	next = Min(repair_at, Min(light_pace.at, deep_pace.at));
+	if (ftc_guc_proof_interval > 0)
+		next = Min(next, proofs_at);
+	if (trims_on)
+		next = Min(next, trimmed_at + TRIM_AGAIN_US);
+	return moves ? 1 : time_to(next);
 }

@@ -25,6 +25,7 @@ PG_FUNCTION_INFO_V1(ftchain_leave);
 PG_FUNCTION_INFO_V1(ftchain_remove_member);
 PG_FUNCTION_INFO_V1(ftchain_reweight);
 PG_FUNCTION_INFO_V1(ftchain_set_zone);
+PG_FUNCTION_INFO_V1(ftchain_alter_chain);
 
 static FtcStmt control_queue = {
 	.sql = "INSERT INTO ftchain.pending_control (id, chain, leaf) VALUES ($1, $2, $3)",
@@ -498,4 +499,73 @@ Datum
 ftchain_set_zone(PG_FUNCTION_ARGS)
 {
 	return set_member(fcinfo, set_zone);
+}
+
+/* ----------------------------------------------------------------
+ *		Parameters
+ * ----------------------------------------------------------------
+ */
+
+static uint32
+param_arg(FunctionCallInfo fcinfo, int i, const char *name, uint32 now, int32 least, int32 most)
+{
+	int32		value = PG_ARGISNULL(i) ? (int32) now : PG_GETARG_INT32(i);
+
+	if (value < least || value > most)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("\"%s\" is out of range: %d", name, value),
+				errdetail("It may be from %d to %d.", least, most));
+	return (uint32) value;
+}
+
+/* Members that blocks are placed on. */
+static uint32
+count_keepers(const FtcState *state)
+{
+	uint32		n = 0;
+
+	for (uint32 i = 0; i < state->nmembers; i++)
+		n += state->members[i].weight > 0;
+	return n;
+}
+
+/* Like members, they are changed from what is under way. */
+Datum
+ftchain_alter_chain(PG_FUNCTION_ARGS)
+{
+	char	   *name = ftc_place_chain_arg(fcinfo);
+	FtcControl	control = {.kind = FTC_CONTROL_PARAMS};
+	FtcParams  *params = &control.params;
+	FtcScope	scope;
+	FtcChain	chain;
+	FtcIdentity self;
+	FtcState   *state;
+	FtcState   *next;
+	FtcHash		id;
+
+	ftc_enter(&scope);
+	state = ftc_place_state(&chain, name);
+	ftc_identity_need(&self);
+	ftc_membership_need_governor(&chain, state, &self);
+	next = ftc_membership_next(&chain, state);
+	*params = next->params;
+	params->durability = (uint16) param_arg(fcinfo, 1, "durability", params->durability, 1, params->replicas);
+	params->shard_data = (uint8) param_arg(fcinfo, 2, "shard_data", params->shard_data, 0, FTC_REPLICAS_MAX - 1);
+	params->shard_parity = (uint8) param_arg(fcinfo, 3, "shard_parity", params->shard_parity, 0, FTC_REPLICAS_MAX - 1);
+	if (ftc_params_check(params) != FTC_OK)
+		ereport(ERROR,
+				errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				errmsg("the parameters do not fit together"),
+				errdetail("Shards are some of data and some of parity, %d at most, or none of both; and as many may be lost as durability says.",
+						  FTC_REPLICAS_MAX));
+	need_effect(&chain, next, &control);
+	id = ftc_membership_queue(&chain, &self, &control);
+	if (count_keepers(next) < (uint32) params->shard_data + params->shard_parity)
+		ereport(NOTICE,
+				errmsg("chain \"%s\" has %u members that can keep shards, and needs %d",
+					   chain.name, count_keepers(next), params->shard_data + params->shard_parity),
+				errhint("Bodies stay whole until there are enough."));
+	ftc_leave(&scope);
+	PG_RETURN_DATUM(ftc_hash_datum(&id));
 }

@@ -20,6 +20,7 @@
 #include "stmt.h"
 #include "store.h"
 #include "wake.h"
+#include "words.h"
 
 /*
  * Whoever has more blocks than these to take is catching up, and fetches the
@@ -89,8 +90,10 @@ static FtcStmt link_set = {
 	.argtypes = {INT4OID, BYTEAOID, INT8OID, INT8OID, INT8OID, BYTEAOID},
 };
 
+/* One that was taken back since is as good: a word follows it. */
 static FtcStmt statement_get = {
-	.sql = "SELECT signature FROM ftchain.replica WHERE block = $1 AND member = $2",
+	.sql = "SELECT signature FROM ftchain.replica WHERE block = $1 AND member = $2"
+	" UNION ALL SELECT signature FROM ftchain.withdrawn WHERE block = $1 AND member = $2",
 	.nargs = 2,
 	.argtypes = {BYTEAOID, BYTEAOID},
 };
@@ -117,14 +120,38 @@ ftc_outbox_block(int32 chain, const FtcHash *block)
 	announce(chain, FTC_MESSAGE_BLOCK, ftc_slice(block->b, FTC_HASH_LEN));
 }
 
-void
-ftc_outbox_stored(int32 chain, const FtcHash *block, const FtcHash *member)
+/* What a member has said about a block: as it is when it is sent. */
+static void
+announce_said(int32 chain, FtcMessageKind kind, const FtcHash *block, const FtcHash *member)
 {
 	uint8		reference[2 * FTC_HASH_LEN];
 
 	memcpy(reference, block->b, FTC_HASH_LEN);
 	memcpy(reference + FTC_HASH_LEN, member->b, FTC_HASH_LEN);
-	announce(chain, FTC_MESSAGE_STORED, ftc_slice(reference, sizeof(reference)));
+	announce(chain, kind, ftc_slice(reference, sizeof(reference)));
+}
+
+void
+ftc_outbox_stored(int32 chain, const FtcHash *block, const FtcHash *member)
+{
+	announce_said(chain, FTC_MESSAGE_STORED, block, member);
+}
+
+void
+ftc_outbox_kept(int32 chain, const FtcHash *block, const FtcHash *member)
+{
+	announce_said(chain, FTC_MESSAGE_KEPT, block, member);
+}
+
+void
+ftc_outbox_lost(int32 chain, const FtcHash *block, const FtcHash *member, bool lost)
+{
+	uint8		reference[2 * FTC_HASH_LEN + 1];
+
+	memcpy(reference, block->b, FTC_HASH_LEN);
+	memcpy(reference + FTC_HASH_LEN, member->b, FTC_HASH_LEN);
+	reference[2 * FTC_HASH_LEN] = lost ? 1 : 0;
+	announce(chain, FTC_MESSAGE_LOST, ftc_slice(reference, sizeof(reference)));
 }
 
 #define PARTING_STEPS 100		/* blocks of a branch that are gone back */
@@ -269,9 +296,23 @@ outbox_attach(const FtcRoute *route, FtcMessage *messages, int n)
 		blocks += messages[i].kind == FTC_MESSAGE_BLOCK;
 	room = blocks > BODIES_PUSHED ? 0 : Min(BODY_PUSHED_MAX, route->most / 2);
 	for (int i = 0; i < n; i++)
-		messages[i].attachment = messages[i].kind == FTC_MESSAGE_BLOCK
-			? block_attachment((const FtcHash *) messages[i].reference.data, &route->member, room)
-			: stored_attachment(messages[i].reference);
+		switch (messages[i].kind)
+		{
+			case FTC_MESSAGE_BLOCK:
+				messages[i].attachment = block_attachment((const FtcHash *) messages[i].reference.data,
+														  &route->member, room);
+				break;
+			case FTC_MESSAGE_STORED:
+				messages[i].attachment = stored_attachment(messages[i].reference);
+				break;
+			case FTC_MESSAGE_KEPT:
+				messages[i].attachment = ftc_words_get((const FtcHash *) messages[i].reference.data,
+													   (const FtcHash *) (messages[i].reference.data + FTC_HASH_LEN));
+				break;
+			default:
+				messages[i].attachment = ftc_slice(NULL, 0);
+				break;
+		}
 }
 
 /* An epoch starts empty: what went before is for the receiver to reconcile. */

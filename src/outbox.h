@@ -18,6 +18,12 @@
 extern void ftc_outbox_block(int32 chain, const FtcHash *block);
 extern void ftc_outbox_stored(int32 chain, const FtcHash *block, const FtcHash *member);
 
+/* A member's word on what it keeps of a body. */
+extern void ftc_outbox_kept(int32 chain, const FtcHash *block, const FtcHash *member);
+
+/* A member's copy is lost, or was found. */
+extern void ftc_outbox_lost(int32 chain, const FtcHash *block, const FtcHash *member, bool lost);
+
 /*
  * Announce blocks again that somebody may lack whose head is that one: some of the
  * main chain from where it leaves his, and the head.  Not known is one that is not

@@ -115,6 +115,16 @@ const FtcCall ftc_call_body = {
 	.most = FTC_ANSWER_STATEMENTS,
 };
 
+const FtcCall ftc_call_prove = {
+	.sql = "SELECT answer, signature, kept FROM ftchain.peer_prove($1::bytea, $2::bytea, $3::bytea, $4::int4, $5::bytea)",
+	.most = FTC_ANSWER_SHORT,
+};
+
+const FtcCall ftc_call_shard = {
+	.sql = "SELECT * FROM ftchain.peer_shard($1::bytea, $2::bytea, $3::int4, $4::bytea)",
+	.most = FTC_ANSWER_LONG,
+};
+
 /* ----------------------------------------------------------------
  *		Options
  * ----------------------------------------------------------------

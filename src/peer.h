@@ -145,6 +145,8 @@ extern const FtcCall ftc_call_blocks;
 extern const FtcCall ftc_call_block;
 extern const FtcCall ftc_call_copies;
 extern const FtcCall ftc_call_body; /* and the bytes asked for */
+extern const FtcCall ftc_call_prove;
+extern const FtcCall ftc_call_shard;
 
 #define FTC_CALL_IDENTITY	(&ftc_call_identity)
 #define FTC_CALL_GENESIS	(&ftc_call_genesis)
@@ -156,5 +158,7 @@ extern const FtcCall ftc_call_body; /* and the bytes asked for */
 #define FTC_CALL_BLOCK		(&ftc_call_block)
 #define FTC_CALL_COPIES		(&ftc_call_copies)
 #define FTC_CALL_BODY		(&ftc_call_body)
+#define FTC_CALL_PROVE		(&ftc_call_prove)
+#define FTC_CALL_SHARD		(&ftc_call_shard)
 
 #endif							/* FTC_PEER_H */

@@ -25,6 +25,7 @@
 #include "core/state.h"
 #include "datum.h"
 #include "identity.h"
+#include "safety.h"
 #include "stmt.h"
 #include "store.h"
 
@@ -478,7 +479,10 @@ ftchain_receipt(PG_FUNCTION_ARGS)
 	ftc_freeze();
 	if (find_entry(&chain, origin, seq, PG_ARGISNULL(3) ? 0 : PG_GETARG_INT64(3), &place))
 	{
-		char	   *json = make_receipt(&chain, &place, seq);
+		char	   *json;
+
+		ftc_safety_need(&chain, &place.block, seq);
+		json = make_receipt(&chain, &place, seq);
 
 		MemoryContextSwitchTo(scope.caller);
 		result = cstring_to_text(json);

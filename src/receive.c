@@ -22,11 +22,13 @@
 #include "early.h"
 #include "failpoint.h"
 #include "inbox.h"
+#include "proofs.h"
 #include "protocol.h"
 #include "receive.h"
 #include "stmt.h"
 #include "store.h"
 #include "wake.h"
+#include "words.h"
 
 PG_FUNCTION_INFO_V1(ftchain_peer_receive);
 
@@ -142,6 +144,10 @@ take_message(FtcIntake *r, const FtcMessage *message)
 			return reason == FTC_OK ? ftc_inbox_block(&r->chain, &block, &r->sender) : reason;
 		case FTC_MESSAGE_STORED:
 			return ftc_inbox_stored(&r->chain, message->reference, message->attachment);
+		case FTC_MESSAGE_KEPT:
+			return ftc_words_take(&r->chain, message->attachment);
+		case FTC_MESSAGE_LOST:
+			return ftc_proofs_said(&r->chain, &r->sender, message->reference);
 		default:
 			return FTC_BAD_KIND;
 	}

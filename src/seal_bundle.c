@@ -100,12 +100,13 @@ static FtcStmt number_made = {
 	.argtypes = {INT4OID},
 };
 
-/* They wait, or the main chain has them: one look at both. */
+/* They wait, or the main chain has them, or they are fetched back (branch.c): one look at all. */
 static FtcStmt numbers_there = {
 	.sql = "SELECT count(DISTINCT u.number) FROM ftchain.bundle u"
 	" WHERE u.chain = $1 AND u.origin = $2 AND u.incarnation = $3 AND u.number > $4 AND u.number <= $5"
 	" AND (EXISTS (SELECT FROM ftchain.pending_bundle p WHERE p.bundle = u.id)"
-	" OR EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.main_chain m ON m.block = b.block WHERE b.bundle = u.id))",
+	" OR EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.main_chain m ON m.block = b.block WHERE b.bundle = u.id)"
+	" OR EXISTS (SELECT FROM ftchain.block_bundle b JOIN ftchain.cached_body c ON c.block = b.block WHERE b.bundle = u.id))",
 	.nargs = 5,
 	.argtypes = {INT4OID, INT4OID, INT8OID, INT8OID, INT8OID},
 };

@@ -26,6 +26,7 @@
 #include "receive.h"
 #include "stmt.h"
 #include "store.h"
+#include "words.h"
 
 PG_FUNCTION_INFO_V1(ftchain_peer_identity);
 PG_FUNCTION_INFO_V1(ftchain_peer_genesis);
@@ -40,7 +41,7 @@ static FtcStmt locate = {
 };
 
 static FtcStmt statements_of = {
-	.sql = "SELECT string_agg(member || signature, '') FROM ftchain.replica WHERE block = $1",
+	.sql = FTC_SAID_OF("$1"),
 	.nargs = 1,
 	.argtypes = {BYTEAOID},
 };

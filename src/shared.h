@@ -25,6 +25,7 @@
 #define FTC_SHARED_PEERS		16
 #define FTC_SHARED_MINERS		16
 #define FTC_SHARED_CANDIDATES	8
+#define FTC_SHARED_READS		16
 #define FTC_SHARED_TEXT			120
 
 /* A background process that the launcher keeps running. */
@@ -81,6 +82,15 @@ typedef struct FtcWantedSlot
 	uint64		said_at;		/* by ftc_clock_steady() */
 } FtcWantedSlot;
 
+/* Somebody waits for a body, to read it. */
+typedef struct FtcReadSlot
+{
+	int32		chain;			/* 0: not used */
+	FtcHash		block;
+	uint64		said_at;		/* by ftc_clock_steady() */
+	bool		taken;			/* the courier knows */
+} FtcReadSlot;
+
 /* A connection of the courier, shown by ftchain.peer_status(). */
 typedef struct FtcPeerSlot
 {
@@ -121,6 +131,7 @@ typedef struct FtcDatabaseSlot
 	uint64		candidates;		/* posted so far */
 	FtcCandidateSlot candidate[FTC_SHARED_CANDIDATES];
 	FtcWantedSlot wanted_height[FTC_SHARED_CANDIDATES];
+	FtcReadSlot reading[FTC_SHARED_READS];
 	FtcPeerSlot peer[FTC_SHARED_PEERS];
 	dsm_handle	area;			/* see area.h; 0: none */
 } FtcDatabaseSlot;

@@ -139,6 +139,12 @@ static FtcStmt bundle_hold = {
 	.argtypes = {INT8OID, INT8MULTIRANGEOID, BYTEAOID, INT8OID},
 };
 
+static FtcStmt bundle_release = {
+	.sql = "UPDATE ftchain.bundle SET ids = NULL, leaves = NULL WHERE id = $1",
+	.nargs = 1,
+	.argtypes = {INT8OID},
+};
+
 static FtcStmt pending_put = {
 	.sql = "INSERT INTO ftchain.pending_bundle (bundle, chain) VALUES ($1, $2)",
 	.nargs = 2,
@@ -852,6 +858,23 @@ ftc_store_delete_entries(const FtcIds *ids)
 		n += ftc_store_write(&entries_delete, FTC_ARGS(Int64GetDatum(ids->ranges[i].first),
 													   Int64GetDatum(ids->ranges[i].last)), NULL);
 	return n;
+}
+
+void
+ftc_store_drop_body(const FtcHash *block)
+{
+	FtcStoredBundle *bundles;
+	int			n = ftc_store_bundles(block, &bundles);
+
+	for (int i = 0; i < n; i++)
+	{
+		FtcIds		ids;
+
+		if (!bundles[i].held || !ftc_ids_read(bundles[i].ids, &ids) || !is_own_list(&bundles[i], &ids))
+			continue;
+		ftc_store_delete_entries(&ids);
+		ftc_store_write(&bundle_release, FTC_ARGS(Int64GetDatum(bundles[i].id)), NULL);
+	}
 }
 
 /* A body under construction. */

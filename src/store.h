@@ -105,6 +105,9 @@ extern void ftc_store_put_controls(int32 chain, const FtcHash *block, const FtcH
 extern void ftc_store_put_bundles(int32 chain, const FtcHash *block, const FtcManifest *manifest);
 extern int64 ftc_store_delete_entries(const FtcIds *ids);
 
+/* The body of a block is here no more, but for bundles that are pending. */
+extern void ftc_store_drop_body(const FtcHash *block);
+
 /* Bundles. */
 extern int	ftc_store_bundles(const FtcHash *block, FtcStoredBundle **bundles);
 extern int64 ftc_store_put_bundle(int32 chain, int32 origin, const FtcBundle *bundle, FtcSlice head,

@@ -106,6 +106,22 @@ hear(const FtcHash *member, const FtcHere *here, uint64 token, uint64 *other)
 	return twins;
 }
 
+uint64
+ftc_twin_heard_at(const FtcHash *member)
+{
+	FtcArea    *area = ftc_area(false);
+	uint64		at = 0;
+
+	if (area == NULL)
+		return 0;
+	LWLockAcquire(&area->lock, LW_SHARED);
+	for (int i = 0; i < FTC_AREA_MEMBERS; i++)
+		if (area->member[i].heard_at != 0 && ftc_hash_equal(&area->member[i].member, member))
+			at = area->member[i].heard_at;
+	LWLockRelease(&area->lock);
+	return at;
+}
+
 /* Only who has signed leaves anything in memory. */
 static void
 check_signature(const FtcHash *sender, const FtcHash *receiver, const FtcHere *here, Datum signature)

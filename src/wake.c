@@ -18,6 +18,7 @@
 /* Of this transaction. */
 static int	wake_at_commit = 0; /* whom, whatever is counted */
 static uint64 new_heads = 0;	/* bits, by the number of the chain */
+static bool new_copy = false;
 static int64 appended_entries = 0;
 static int64 appended_bytes = 0;
 static int64 sent_messages = 0;
@@ -44,6 +45,13 @@ ftc_wake_new_head(int32 chain)
 {
 	ftc_wake_at_commit(FTC_WAKE_ALL);
 	new_heads |= UINT64CONST(1) << (chain % FTC_SHARED_HEADS);
+}
+
+void
+ftc_wake_new_copy(void)
+{
+	ftc_wake_at_commit(0);
+	new_copy = true;
 }
 
 void
@@ -158,14 +166,14 @@ wake(void)
 		wake_at_commit |= FTC_WAKE_SEALER;
 	if (sent_messages > 0 && is_courier_concerned(database))
 		wake_at_commit |= FTC_WAKE_COURIER;
-	if (wake_at_commit == 0)
+	if (wake_at_commit == 0 && !new_copy)
 		return;
 	if (wants_body)
 		pg_atomic_fetch_add_u64(&database->wants, 1);
 	for (int i = 0; i < FTC_SHARED_HEADS; i++)
 		if (new_heads & (UINT64CONST(1) << i))
 			pg_atomic_fetch_add_u64(&database->heads[i], 1);
-	if (new_heads != 0)
+	if (new_heads != 0 || new_copy)
 		ConditionVariableBroadcast(&database->new_head);
 	LWLockAcquire(&s->lock, LW_SHARED);
 	for (int i = 0; i < FTC_WORKER_KINDS; i++)
@@ -205,12 +213,13 @@ static void
 at_end_of_transaction(XactEvent event, void *arg)
 {
 	note_haste(event);
-	if (event == XACT_EVENT_COMMIT && (wake_at_commit != 0 || appended_entries > 0 || sent_messages > 0))
+	if (event == XACT_EVENT_COMMIT && (wake_at_commit != 0 || new_copy || appended_entries > 0 || sent_messages > 0))
 		wake();
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 	{
 		wake_at_commit = 0;
 		new_heads = 0;
+		new_copy = false;
 		appended_entries = appended_bytes = 0;
 		sent_messages = 0;
 		wants_body = false;

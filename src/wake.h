@@ -29,6 +29,9 @@ extern void ftc_wake_appended(int64 *entries, int64 *bytes, bool take);
 /* When this transaction has committed a chain has another head: everybody looks up. */
 extern void ftc_wake_new_head(int32 chain);
 
+/* ... who wait, at least, as another copy is stored. */
+extern void ftc_wake_new_copy(void);
+
 /* Rises whenever the head of a chain changes. */
 extern uint64 ftc_wake_heads(int32 chain);
 

@@ -297,7 +297,7 @@ ftc_package_offered()
 
 ftc_package_list()
 {
-	printf '%s\n' gcc make libc6-dev libjansson-dev libssl-dev libpq-dev perl procps \
+	printf '%s\n' gcc make libc6-dev libisal-dev libjansson-dev libssl-dev libpq-dev perl procps \
 		"postgresql-$FTC_PG_VERSION" "postgresql-server-dev-$FTC_PG_VERSION"
 	case $1 in
 		demo) ;;

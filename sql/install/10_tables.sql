@@ -183,7 +183,7 @@ COMMENT ON COLUMN ftchain.incomplete_block.block IS 'block id';
 COMMENT ON COLUMN ftchain.incomplete_block.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.incomplete_block.parent IS 'id of the block before it';
 COMMENT ON COLUMN ftchain.incomplete_block.proposer IS 'member that proposed it';
-COMMENT ON COLUMN ftchain.incomplete_block.since IS 'since when its branch has waited for a body';
+COMMENT ON COLUMN ftchain.incomplete_block.since IS 'since when it has waited: for its body, if the block before it is complete';
 
 CREATE TABLE ftchain.main_chain (
     chain integer NOT NULL,
@@ -235,6 +235,229 @@ COMMENT ON COLUMN ftchain.replica.block IS 'block id';
 COMMENT ON COLUMN ftchain.replica.member IS 'member id';
 COMMENT ON COLUMN ftchain.replica.signature IS 'its statement';
 COMMENT ON COLUMN ftchain.replica.stated IS 'when the statement came';
+
+CREATE TABLE ftchain.withdrawn (
+    block bytea NOT NULL,
+    member bytea NOT NULL,
+    chain integer NOT NULL,
+    signature bytea NOT NULL,
+    said timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (block, member)
+);
+COMMENT ON TABLE ftchain.withdrawn IS 'statements that were taken back: they show that a body was stored once';
+COMMENT ON COLUMN ftchain.withdrawn.block IS 'block id';
+COMMENT ON COLUMN ftchain.withdrawn.member IS 'member id';
+COMMENT ON COLUMN ftchain.withdrawn.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.withdrawn.signature IS 'its statement';
+COMMENT ON COLUMN ftchain.withdrawn.said IS 'when it took it back';
+
+CREATE TABLE ftchain.word (
+    block bytea NOT NULL,
+    member bytea NOT NULL,
+    chain integer NOT NULL,
+    number bigint NOT NULL,
+    bytes bytea NOT NULL,
+    signature bytea NOT NULL,
+    said timestamptz NOT NULL DEFAULT now(),
+    passed timestamptz,
+    PRIMARY KEY (block, member)
+);
+COMMENT ON TABLE ftchain.word IS 'the last words of members on what they keep of a body, after their statements';
+COMMENT ON COLUMN ftchain.word.block IS 'block id';
+COMMENT ON COLUMN ftchain.word.member IS 'member id';
+COMMENT ON COLUMN ftchain.word.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.word.number IS 'which rises with each word of the member on the body';
+COMMENT ON COLUMN ftchain.word.bytes IS 'the word';
+COMMENT ON COLUMN ftchain.word.signature IS 'of the member';
+COMMENT ON COLUMN ftchain.word.said IS 'when it came';
+COMMENT ON COLUMN ftchain.word.passed IS 'when it was passed on to all, before a shard was given up for it';
+
+CREATE TABLE ftchain.copy (
+    block bytea NOT NULL,
+    member bytea NOT NULL,
+    chain integer NOT NULL,
+    height bigint NOT NULL,
+    shard integer NOT NULL DEFAULT -1,
+    head bytea NOT NULL DEFAULT '',
+    nonce bytea,
+    answer bytea,
+    wrong integer NOT NULL DEFAULT 0,
+    asked timestamptz,
+    proved timestamptz,
+    lost timestamptz,
+    reason text,
+    PRIMARY KEY (block, member, shard, head)
+);
+CREATE INDEX copy_asked ON ftchain.copy (chain, member) WHERE nonce IS NOT NULL;
+CREATE INDEX copy_lost ON ftchain.copy (chain) WHERE lost IS NOT NULL;
+COMMENT ON TABLE ftchain.copy IS 'whether other members could prove to this database that they store what they signed for';
+COMMENT ON COLUMN ftchain.copy.block IS 'block id';
+COMMENT ON COLUMN ftchain.copy.member IS 'member that has signed that it stores the body';
+COMMENT ON COLUMN ftchain.copy.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.copy.height IS 'height of the block';
+COMMENT ON COLUMN ftchain.copy.shard IS 'number of the shard that it is to prove; -1 for the whole body';
+COMMENT ON COLUMN ftchain.copy.head IS 'how the body is cut, and the root over the digests of its shards; empty for the whole body';
+COMMENT ON COLUMN ftchain.copy.nonce IS 'the challenge that it is to answer; null if there is none';
+COMMENT ON COLUMN ftchain.copy.answer IS 'the right answer: SHA-256 of the nonce, the member and the body';
+COMMENT ON COLUMN ftchain.copy.wrong IS 'how often it has answered this one wrongly';
+COMMENT ON COLUMN ftchain.copy.asked IS 'when it was last asked';
+COMMENT ON COLUMN ftchain.copy.proved IS 'when it last answered rightly';
+COMMENT ON COLUMN ftchain.copy.lost IS 'since when the copy counts as lost; null if it does not';
+COMMENT ON COLUMN ftchain.copy.reason IS 'why it does';
+
+CREATE TABLE ftchain.challenge (
+    block bytea NOT NULL,
+    shard integer NOT NULL DEFAULT -1,
+    head bytea NOT NULL DEFAULT '',
+    member bytea NOT NULL,
+    nonce bytea NOT NULL,
+    answer bytea NOT NULL,
+    PRIMARY KEY (block, nonce)
+);
+COMMENT ON TABLE ftchain.challenge IS 'challenges for bodies that are no longer here, made while they were; each is used once';
+COMMENT ON COLUMN ftchain.challenge.block IS 'block id';
+COMMENT ON COLUMN ftchain.challenge.shard IS 'number of the shard; -1 for the whole body';
+COMMENT ON COLUMN ftchain.challenge.head IS 'how the body is cut, and the root over the digests of its shards; empty for the whole body';
+COMMENT ON COLUMN ftchain.challenge.member IS 'the member that it is for';
+COMMENT ON COLUMN ftchain.challenge.nonce IS '32 random bytes';
+COMMENT ON COLUMN ftchain.challenge.answer IS 'SHA-256 of the nonce, the member and the body, or the shard';
+
+CREATE TABLE ftchain.loss_looked (
+    block bytea PRIMARY KEY,
+    looked timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE ftchain.loss_looked IS 'copies of this database that others missed: looked at once an hour';
+COMMENT ON COLUMN ftchain.loss_looked.block IS 'block id';
+COMMENT ON COLUMN ftchain.loss_looked.looked IS 'when';
+
+CREATE TABLE ftchain.loss (
+    block bytea NOT NULL,
+    member bytea NOT NULL,
+    sayer bytea NOT NULL,
+    chain integer NOT NULL,
+    said timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (block, member, sayer)
+);
+CREATE INDEX loss_said ON ftchain.loss (chain, said);
+COMMENT ON TABLE ftchain.loss IS 'copies that other members have found lost: a reason to make another one, never to drop any';
+COMMENT ON COLUMN ftchain.loss.block IS 'block id';
+COMMENT ON COLUMN ftchain.loss.member IS 'member whose copy it is';
+COMMENT ON COLUMN ftchain.loss.sayer IS 'member that says so';
+COMMENT ON COLUMN ftchain.loss.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.loss.said IS 'when it last did';
+
+CREATE TABLE ftchain.cached_body (
+    block bytea PRIMARY KEY,
+    chain integer NOT NULL,
+    asked timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE ftchain.cached_body IS 'bodies that are here only because somebody has read them, or wants to';
+COMMENT ON COLUMN ftchain.cached_body.block IS 'block id';
+COMMENT ON COLUMN ftchain.cached_body.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.cached_body.asked IS 'when it was last asked for';
+
+CREATE TABLE ftchain.shard (
+    block bytea NOT NULL,
+    number integer NOT NULL,
+    chain integer NOT NULL,
+    height bigint NOT NULL,
+    kept boolean NOT NULL,
+    head bytea NOT NULL,
+    path bytea NOT NULL,
+    content bytea NOT NULL,
+    stored timestamptz NOT NULL DEFAULT now(),
+    checked timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (block, head, number)
+);
+CREATE INDEX shard_kept ON ftchain.shard (chain) WHERE kept;
+COMMENT ON TABLE ftchain.shard IS 'shards of bodies that this database keeps, and parts of bodies that are being restored';
+COMMENT ON COLUMN ftchain.shard.block IS 'block id';
+COMMENT ON COLUMN ftchain.shard.number IS 'number of the shard, from 0';
+COMMENT ON COLUMN ftchain.shard.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.shard.height IS 'height of the block';
+COMMENT ON COLUMN ftchain.shard.kept IS 'whether it is kept, and not here only to restore the body';
+COMMENT ON COLUMN ftchain.shard.head IS 'how the body is cut, and the root over the digests of its shards';
+COMMENT ON COLUMN ftchain.shard.path IS 'of the shard in the tree of digests';
+COMMENT ON COLUMN ftchain.shard.content IS 'the shard';
+COMMENT ON COLUMN ftchain.shard.stored IS 'when it was stored';
+COMMENT ON COLUMN ftchain.shard.checked IS 'when it was last compared with its root';
+
+CREATE TABLE ftchain.shard_copy (
+    block bytea NOT NULL,
+    member bytea NOT NULL,
+    number integer NOT NULL,
+    chain integer NOT NULL,
+    head bytea NOT NULL,
+    stated timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (block, member, head)
+);
+COMMENT ON TABLE ftchain.shard_copy IS 'members that say that they keep a shard of a body';
+COMMENT ON COLUMN ftchain.shard_copy.block IS 'block id';
+COMMENT ON COLUMN ftchain.shard_copy.member IS 'member id';
+COMMENT ON COLUMN ftchain.shard_copy.number IS 'number of the shard, from 0';
+COMMENT ON COLUMN ftchain.shard_copy.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.shard_copy.head IS 'how the body is cut, and the root over the digests of its shards';
+COMMENT ON COLUMN ftchain.shard_copy.stated IS 'when it said so';
+
+CREATE TABLE ftchain.wanted_shard (
+    block bytea NOT NULL,
+    number integer NOT NULL,
+    cut bytea NOT NULL,
+    chain integer NOT NULL,
+    height bigint NOT NULL,
+    kept boolean NOT NULL,
+    tried timestamptz,
+    since timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (block, number, cut)
+);
+CREATE INDEX wanted_shard_chain ON ftchain.wanted_shard (chain, tried NULLS FIRST, height);
+COMMENT ON TABLE ftchain.wanted_shard IS 'shards that this database is to fetch';
+COMMENT ON COLUMN ftchain.wanted_shard.block IS 'block id';
+COMMENT ON COLUMN ftchain.wanted_shard.number IS 'number of the shard, from 0';
+COMMENT ON COLUMN ftchain.wanted_shard.cut IS 'how the body is cut: the head of the shards, or its first 4 bytes if the root does not matter';
+COMMENT ON COLUMN ftchain.wanted_shard.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.wanted_shard.height IS 'height of the block';
+COMMENT ON COLUMN ftchain.wanted_shard.kept IS 'whether it is to be kept, and not only to restore the body';
+COMMENT ON COLUMN ftchain.wanted_shard.tried IS 'when it was last asked for';
+COMMENT ON COLUMN ftchain.wanted_shard.since IS 'since when it is wanted';
+
+CREATE TABLE ftchain.traffic (
+    chain integer NOT NULL,
+    what text NOT NULL,
+    count bigint NOT NULL,
+    bytes bigint NOT NULL,
+    PRIMARY KEY (chain, what)
+);
+COMMENT ON TABLE ftchain.traffic IS 'what this database has fetched to have copies where they belong';
+COMMENT ON COLUMN ftchain.traffic.chain IS 'local number of the chain';
+COMMENT ON COLUMN ftchain.traffic.what IS 'shards to keep, or parts to restore bodies';
+COMMENT ON COLUMN ftchain.traffic.count IS 'how many';
+COMMENT ON COLUMN ftchain.traffic.bytes IS 'bytes of them';
+
+-- What the server compresses it does as fast as it can.  Shards are cut from what
+-- is hashed: compressing is the storage's business.
+DO $$
+BEGIN
+    ALTER TABLE ftchain.shard ALTER COLUMN content SET COMPRESSION lz4;
+    ALTER TABLE ftchain.entry ALTER COLUMN payload SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;
+END
+$$;
+
+CREATE TABLE ftchain.peer_health (
+    member bytea PRIMARY KEY,
+    state text NOT NULL,
+    since timestamptz NOT NULL DEFAULT now(),
+    heard timestamptz,
+    away timestamptz
+);
+COMMENT ON TABLE ftchain.peer_health IS 'whether the members that this database reaches are there, as it was last written down';
+COMMENT ON COLUMN ftchain.peer_health.member IS 'member id';
+COMMENT ON COLUMN ftchain.peer_health.state IS 'unknown, up, suspect, down, out or returned';
+COMMENT ON COLUMN ftchain.peer_health.since IS 'since when';
+COMMENT ON COLUMN ftchain.peer_health.heard IS 'the last sign of life before that';
+COMMENT ON COLUMN ftchain.peer_health.away IS 'when it was last down, or was heard again after that: what it proved before counts no more';
 
 CREATE TABLE ftchain.rejected (
     block bytea PRIMARY KEY,
@@ -330,7 +553,7 @@ CREATE TABLE ftchain.outbox (
 COMMENT ON TABLE ftchain.outbox IS 'what this database announces to the other members of a chain, in order';
 COMMENT ON COLUMN ftchain.outbox.chain IS 'local number of the chain';
 COMMENT ON COLUMN ftchain.outbox.seq IS 'order of the announcements, gapless';
-COMMENT ON COLUMN ftchain.outbox.kind IS '1 block, 2 stored';
+COMMENT ON COLUMN ftchain.outbox.kind IS '1 block, 2 stored, 5 lost, 6 kept';
 COMMENT ON COLUMN ftchain.outbox.reference IS 'what it is about';
 COMMENT ON COLUMN ftchain.outbox.queued IS 'when';
 
@@ -651,7 +874,7 @@ DECLARE
     t name;
 BEGIN
     FOREACH t IN ARRAY ARRAY['entry', 'bundle', 'block', 'block_bundle', 'main_chain', 'control',
-                             'epoch_state', 'chain', 'origin', 'identity', 'incident', 'quarantine', 'replica']::name[]
+                             'epoch_state', 'chain', 'origin', 'identity', 'incident', 'quarantine', 'replica', 'shard']::name[]
     LOOP
         EXECUTE format('CREATE TRIGGER guard BEFORE UPDATE OR DELETE OR TRUNCATE ON ftchain.%I'
                        ' FOR EACH STATEMENT EXECUTE FUNCTION ftchain.refuse_change()', t);
@@ -671,11 +894,14 @@ BEGIN
         'ftchain.entry', 'ftchain.entry_id', 'ftchain.copy_id', 'ftchain.bundle', 'ftchain.bundle_id_seq',
         'ftchain.block', 'ftchain.block_arrival_seq', 'ftchain.block_bundle', 'ftchain.incomplete_block',
         'ftchain.main_chain',
-        'ftchain.control', 'ftchain.epoch_state', 'ftchain.replica', 'ftchain.peer',
+        'ftchain.control', 'ftchain.epoch_state', 'ftchain.replica', 'ftchain.withdrawn', 'ftchain.word', 'ftchain.peer',
         'ftchain.incident', 'ftchain.incident_id_seq',
         'ftchain.quarantine', 'ftchain.quarantine_id_seq']::regclass[]
     LOOP
         PERFORM pg_extension_config_dump(t, '');
     END LOOP;
+    -- Of bodies that are kept in shards nothing else is here.
+    PERFORM pg_extension_config_dump('ftchain.shard', 'WHERE kept');
+    PERFORM pg_extension_config_dump('ftchain.shard_copy', '');
 END
 $$;

@@ -23,10 +23,11 @@ CREATE FUNCTION ftchain.create_chain(
         max_body integer DEFAULT 16777216,
         max_payload integer DEFAULT 1048576,
         reorg_limit integer DEFAULT 10000,
-        settle_blocks integer DEFAULT 6)
+        settle_blocks integer DEFAULT 6,
+        durability integer DEFAULT 1)
     RETURNS bytea
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_create_chain';
-COMMENT ON FUNCTION ftchain.create_chain(text, text, text, integer, integer, integer, bigint, interval, interval, interval, integer, integer, integer, integer, integer) IS
+COMMENT ON FUNCTION ftchain.create_chain(text, text, text, integer, integer, integer, bigint, interval, interval, interval, integer, integer, integer, integer, integer, integer) IS
     'create a chain with this database as its first member and governor; gives the id of its genesis block, which others pin when they join';
 
 CREATE FUNCTION ftchain.append(chain text, payload json, kind text DEFAULT 'entry',
@@ -53,6 +54,12 @@ CREATE FUNCTION ftchain.receipt(chain text, seq bigint, origin bytea DEFAULT NUL
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_receipt';
 COMMENT ON FUNCTION ftchain.receipt(text, bigint, bytea, bigint) IS 'proof that an entry is in a block of the chain; null while it is not sealed';
 
+CREATE FUNCTION ftchain.block_entries(chain text, height bigint, timeout interval DEFAULT '10 s')
+    RETURNS TABLE ("position" integer, origin bytea, incarnation bigint, seq bigint, "time" timestamptz,
+                   author text, kind text, payload json)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_block_entries';
+COMMENT ON FUNCTION ftchain.block_entries(text, bigint, interval) IS 'the entries of the block at a height, wherever they are: a body that is not here is fetched from an owner and verified';
+
 CREATE FUNCTION ftchain.confirmations(chain text, seq bigint, origin bytea DEFAULT NULL, incarnation bigint DEFAULT NULL)
     RETURNS bigint
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_confirmations';
@@ -60,11 +67,11 @@ COMMENT ON FUNCTION ftchain.confirmations(text, bigint, bytea, bigint) IS
     'how many blocks of the main chain hold an entry or stand on the one that does; 0 while it is not sealed';
 
 CREATE FUNCTION ftchain.wait_for(chain text, seq bigint, confirmations integer DEFAULT 1, timeout interval DEFAULT NULL,
-        origin bytea DEFAULT NULL, incarnation bigint DEFAULT NULL)
+        origin bytea DEFAULT NULL, incarnation bigint DEFAULT NULL, copies integer DEFAULT 1)
     RETURNS boolean
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_wait_for';
-COMMENT ON FUNCTION ftchain.wait_for(text, bigint, integer, interval, bytea, bigint) IS
-    'wait until an entry has so many confirmations; false if it has not when the time is over';
+COMMENT ON FUNCTION ftchain.wait_for(text, bigint, integer, interval, bytea, bigint, integer) IS
+    'wait until an entry has so many confirmations and so many members store it; false if it has not when the time is over';
 
 CREATE FUNCTION ftchain.check_receipt(receipt json, genesis bytea DEFAULT NULL, head bytea DEFAULT NULL,
         OUT valid boolean, OUT reason text, OUT genesis_id bytea, OUT block bytea, OUT height bigint,
@@ -105,6 +112,12 @@ CREATE FUNCTION ftchain.place(chain text, key bytea DEFAULT NULL, height bigint 
     RETURNS TABLE ("position" integer, member bytea, name text, zone text)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_place';
 COMMENT ON FUNCTION ftchain.place(text, bytea, bigint) IS 'the owners of a key, such as a block id, or of the block at a height, in their order on the ring';
+
+CREATE FUNCTION ftchain.copies_of(chain text, from_height bigint DEFAULT 0, to_height bigint DEFAULT NULL)
+    RETURNS TABLE (height bigint, block bytea, member bytea, name text, owner boolean, state text,
+                   stated timestamptz, proved timestamptz, lost timestamptz, reason text, shard integer)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_copies';
+COMMENT ON FUNCTION ftchain.copies_of(text, bigint, bigint) IS 'the copies of the bodies of a chain, or of some heights of it: who should have each, and how surely it has';
 
 CREATE FUNCTION ftchain.ring(chain text)
     RETURNS TABLE (member bytea, name text, zone text, weight integer, points integer, share double precision)

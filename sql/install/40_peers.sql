@@ -41,6 +41,11 @@ CREATE FUNCTION ftchain.set_zone(chain text, member bytea, zone text) RETURNS by
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_set_zone';
 COMMENT ON FUNCTION ftchain.set_zone(text, bytea, text) IS 'the same for the member of that id';
 
+CREATE FUNCTION ftchain.alter_chain(chain text, durability integer DEFAULT NULL, shard_data integer DEFAULT NULL, shard_parity integer DEFAULT NULL)
+    RETURNS bytea
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_alter_chain';
+COMMENT ON FUNCTION ftchain.alter_chain(text, integer, integer, integer) IS 'change parameters of a chain, those that are not null, by a control entry signed by this governor; gives its id';
+
 CREATE PROCEDURE ftchain.join_chain(server text, chain text, genesis bytea DEFAULT NULL)
     LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_join_chain';
 COMMENT ON PROCEDURE ftchain.join_chain(text, text, bytea) IS 'take part in a chain that the database behind a foreign server knows; pass the genesis id that you were told, or it is taken on trust and shown';
@@ -52,6 +57,10 @@ COMMENT ON PROCEDURE ftchain.recover_member(text, text, bytea, text) IS 'rebuild
 CREATE PROCEDURE ftchain.sync(server text DEFAULT NULL)
     LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_sync';
 COMMENT ON PROCEDURE ftchain.sync(text) IS 'exchange with one peer or with all what there is to exchange now; what the courier does by itself';
+
+CREATE PROCEDURE ftchain.prove(chain text DEFAULT NULL, bodies integer DEFAULT 1)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'ftchain_prove';
+COMMENT ON PROCEDURE ftchain.prove(text, integer) IS 'challenge every peer to prove that it stores so many bodies, drawn by lot, of one chain or of each; what the keeper does by itself, one by one';
 
 CREATE FUNCTION ftchain.clear_twins(member bytea DEFAULT NULL) RETURNS bigint
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_clear_twins';
@@ -101,3 +110,12 @@ CREATE FUNCTION ftchain.peer_body(genesis bytea, id bytea, encoding integer, "at
         OUT total bigint, OUT bytes bytea, OUT stored bytea)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_body';
 COMMENT ON FUNCTION ftchain.peer_body(bytea, bytea, integer, bigint, integer) IS 'for peers: a chunk of the body of a block, and how many bytes there are in all, nulls if it is not held here; with the first one the statements of those who store it';
+
+CREATE FUNCTION ftchain.peer_prove(genesis bytea, id bytea, nonce bytea, shard integer, head bytea, OUT answer bytea, OUT signature bytea,
+    OUT kept bytea)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_prove';
+COMMENT ON FUNCTION ftchain.peer_prove(bytea, bytea, bytea, integer, bytea) IS 'for peers: SHA-256 of the nonce and the body of a block, or of that shard of it if it is not -1, cut as the head says; null if it is not held here; this member''s signature of that; and its last word on what it keeps of the body';
+
+CREATE FUNCTION ftchain.peer_shard(genesis bytea, id bytea, number integer, cut bytea, OUT head bytea, OUT path bytea, OUT content bytea)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'ftchain_peer_shard';
+COMMENT ON FUNCTION ftchain.peer_shard(bytea, bytea, integer, bytea) IS 'for peers: a shard of the body of a block, cut so (a head of shards, or how it begins), with how the body is cut and the path of the shard to the root; nulls if it is not kept here, nor the body held';

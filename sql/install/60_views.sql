@@ -64,6 +64,68 @@ COMMENT ON COLUMN ftchain.entries.height IS 'height of its block; null while it 
 COMMENT ON COLUMN ftchain.entries.block IS 'id of its block; null while it is pending';
 COMMENT ON COLUMN ftchain.entries.id IS 'local number';
 
+CREATE VIEW ftchain.copies AS
+    SELECT c.name AS chain, o.height, o.block, o.member, o.name, o.owner, o.state, o.stated, o.proved, o.lost, o.reason, o.shard
+      FROM ftchain.chain c, LATERAL ftchain.copies_of(c.name) o;
+COMMENT ON VIEW ftchain.copies IS 'the copies of all bodies: who should have each, and how surely it has';
+COMMENT ON COLUMN ftchain.copies.chain IS 'name of the chain';
+COMMENT ON COLUMN ftchain.copies.height IS 'height of the block';
+COMMENT ON COLUMN ftchain.copies.block IS 'block id';
+COMMENT ON COLUMN ftchain.copies.member IS 'member whose copy it is, or should be';
+COMMENT ON COLUMN ftchain.copies.name IS 'its name; null if it is a member no longer';
+COMMENT ON COLUMN ftchain.copies.owner IS 'whether the ring or its flag says that it should have one';
+COMMENT ON COLUMN ftchain.copies.state IS 'none, wanted, sent, stored, proved or lost';
+COMMENT ON COLUMN ftchain.copies.stated IS 'when its statement came that it stores the body';
+COMMENT ON COLUMN ftchain.copies.proved IS 'when it last proved that to this database';
+COMMENT ON COLUMN ftchain.copies.lost IS 'since when the copy counts as lost';
+COMMENT ON COLUMN ftchain.copies.reason IS 'why it does';
+COMMENT ON COLUMN ftchain.copies.shard IS 'number of the shard, if it is one and not the whole body';
+
+CREATE VIEW ftchain.health AS
+    SELECT p.server, p.member, coalesce(h.state, 'unknown') AS state, h.since, greatest(s.last_contact, h.heard) AS heard
+      FROM ftchain.peer p
+      LEFT JOIN ftchain.peer_health h ON h.member OPERATOR(pg_catalog.=) p.member
+      LEFT JOIN ftchain.peer_status() s ON s.server OPERATOR(pg_catalog.=) p.server;
+COMMENT ON VIEW ftchain.health IS 'whether the members that this database reaches are there';
+COMMENT ON COLUMN ftchain.health.server IS 'foreign server through which it is reached';
+COMMENT ON COLUMN ftchain.health.member IS 'member id';
+COMMENT ON COLUMN ftchain.health.state IS 'unknown, up, suspect, down, out (its copies are made anew elsewhere) or returned';
+COMMENT ON COLUMN ftchain.health.since IS 'since when';
+COMMENT ON COLUMN ftchain.health.heard IS 'the last sign of life';
+
+CREATE VIEW ftchain.storage AS
+    SELECT c.name AS chain, s.bodies, s.bytes, s.whole_copies, s.shards, s.shard_bytes,
+           CASE WHEN s.bytes OPERATOR(pg_catalog.>) 0 THEN
+               (s.whole_bytes OPERATOR(pg_catalog.+) s.shard_bytes)::double precision OPERATOR(pg_catalog./) s.bytes::double precision END AS overhead,
+           coalesce(k.bytes, 0) AS shards_fetched, coalesce(p.bytes, 0) AS parts_fetched
+      FROM ftchain.chain c
+      JOIN LATERAL (
+           SELECT count(*) AS bodies, coalesce(sum(b.bytes), 0)::bigint AS bytes,
+                  coalesce(sum(b.whole), 0)::bigint AS whole_copies, coalesce(sum(b.whole OPERATOR(pg_catalog.*) b.bytes), 0)::bigint AS whole_bytes,
+                  coalesce(sum(b.shards), 0)::bigint AS shards,
+                  coalesce(sum(b.shards OPERATOR(pg_catalog.*) b.bytes OPERATOR(pg_catalog./) greatest(b.data, 1)), 0)::bigint AS shard_bytes
+             FROM (SELECT sum(u.bytes)::bigint AS bytes,
+                          (SELECT count(*) FROM ftchain.replica r WHERE r.block OPERATOR(pg_catalog.=) m.block) AS whole,
+                          (SELECT count(*) FROM ftchain.shard_copy h WHERE h.block OPERATOR(pg_catalog.=) m.block) AS shards,
+                          (SELECT max(get_byte(h.head, 2)) FROM ftchain.shard_copy h WHERE h.block OPERATOR(pg_catalog.=) m.block) AS data
+                     FROM ftchain.main_chain m
+                     JOIN ftchain.block_bundle bb ON bb.block OPERATOR(pg_catalog.=) m.block
+                     JOIN ftchain.bundle u ON u.id OPERATOR(pg_catalog.=) bb.bundle
+                    WHERE m.chain OPERATOR(pg_catalog.=) c.id
+                    GROUP BY m.block) b) s ON true
+      LEFT JOIN ftchain.traffic k ON k.chain OPERATOR(pg_catalog.=) c.id AND k.what OPERATOR(pg_catalog.=) 'shards'
+      LEFT JOIN ftchain.traffic p ON p.chain OPERATOR(pg_catalog.=) c.id AND p.what OPERATOR(pg_catalog.=) 'parts';
+COMMENT ON VIEW ftchain.storage IS 'what the copies of the bodies of each chain take, among all members, and what this one has fetched for them';
+COMMENT ON COLUMN ftchain.storage.chain IS 'name of the chain';
+COMMENT ON COLUMN ftchain.storage.bodies IS 'bodies of the main chain that have entries';
+COMMENT ON COLUMN ftchain.storage.bytes IS 'bytes of their entries, as far as they were ever here';
+COMMENT ON COLUMN ftchain.storage.whole_copies IS 'whole copies that members have signed for';
+COMMENT ON COLUMN ftchain.storage.shards IS 'shards that members say to keep';
+COMMENT ON COLUMN ftchain.storage.shard_bytes IS 'bytes of these';
+COMMENT ON COLUMN ftchain.storage.overhead IS 'bytes of all copies and shards for each byte of bodies';
+COMMENT ON COLUMN ftchain.storage.shards_fetched IS 'bytes of shards that this database has fetched to keep them';
+COMMENT ON COLUMN ftchain.storage.parts_fetched IS 'bytes of shards that it has fetched to restore bodies';
+
 CREATE VIEW ftchain.links AS
     SELECT c.name AS chain, l.member, p.server,
            CASE WHEN p.server IS NOT NULL THEN coalesce(t.state, 'closed') END AS state,

@@ -63,8 +63,9 @@ typedef struct FtcWalk
 /*
  * The blocks of one chain.  Each callback gets the tree itself, which is best
  * the first member of the caller's own structure.  Incomplete blocks are on a
- * list, each with its parent, its proposer, and since when its branch has waited
- * for a body.
+ * list, each with its parent, its proposer, and since when it has waited: for its
+ * body, if the block before it is complete.  A branch has waited for as long as
+ * the lowest of its incomplete blocks.
  */
 typedef struct FtcTree FtcTree;
 
@@ -88,10 +89,7 @@ struct FtcTree
 	/* The list of incomplete blocks; parent may be NULL. */
 	bool		(*is_incomplete) (FtcTree *tree, const FtcHash *id, FtcHash *parent);
 
-	/*
-	 * If the parent is on the list, the block has waited for as long as that;
-	 * else from now on.
-	 */
+	/* It waits from now on. */
 	void		(*put_incomplete) (FtcTree *tree, const FtcNode *node);
 	void		(*drop_incomplete) (FtcTree *tree, const FtcHash *id);
 
@@ -103,9 +101,9 @@ struct FtcTree
 	void		(*restart_children) (FtcTree *tree, const FtcHash *parent);
 
 	/*
-	 * Proposers of incomplete blocks with more work than that, which have
-	 * waited for less than patience: up to FTC_AWAITED_MAX, each once.  Gives
-	 * their number.
+	 * Proposers of incomplete blocks with more work than that, whose branch
+	 * has waited for less than patience: up to FTC_AWAITED_MAX, each once.
+	 * Gives their number.
 	 */
 	int			(*awaited) (FtcTree *tree, const FtcU256 *work, uint64_t patience, FtcHash *proposers);
 
@@ -166,8 +164,9 @@ extern bool ftc_choice_reconsider(FtcTree *tree, const FtcHash *id);
 
 /*
  * Is a branch with more work known whose bodies are still on their way?  Then
- * work on the head would be wasted.  Only for a while: if they never come the
- * chain goes on without that branch; and a member that holds back one body is
+ * work on the head would be wasted.  As long as one comes after the other, and
+ * only so long: if the next one does not come the chain goes on without that
+ * branch; and a member that holds back one body is
  * not waited for again, as long as it does.
  */
 extern bool ftc_choice_is_catching_up(FtcTree *tree, const FtcNode *head);

@@ -36,6 +36,9 @@ put_params(FtcWriter *writer, const FtcParams *params)
 	ftc_put_u16(writer, params->stored_quorum);
 	ftc_put_u16(writer, params->governors);
 	ftc_put_u16(writer, params->flags);
+	ftc_put_u16(writer, params->durability);
+	ftc_put_u8(writer, params->shard_data);
+	ftc_put_u8(writer, params->shard_parity);
 	ftc_put_name(writer, params->name);
 }
 
@@ -58,6 +61,9 @@ get_params(FtcReader *reader, FtcParams *params)
 	params->stored_quorum = ftc_get_u16(reader);
 	params->governors = ftc_get_u16(reader);
 	params->flags = ftc_get_u16(reader);
+	params->durability = ftc_get_u16(reader);
+	params->shard_data = ftc_get_u8(reader);
+	params->shard_parity = ftc_get_u8(reader);
 	params->name = ftc_get_name(reader);
 }
 
@@ -85,6 +91,19 @@ is_interval(uint64_t us)
 	return us >= 1 && us <= (uint64_t) FTC_INTERVAL_MAX;
 }
 
+/* Whole copies, or shards; in either form as many may be lost as durability says. */
+static bool
+are_copies(const FtcParams *params)
+{
+	if (params->replicas < 1 || params->replicas > FTC_REPLICAS_MAX ||
+		params->stored_quorum < 1 || params->stored_quorum > params->replicas ||
+		params->durability < 1 || params->durability > params->replicas)
+		return false;
+	return params->shard_data == 0 ? params->shard_parity == 0
+		: params->shard_parity >= 1 && params->shard_data + params->shard_parity <= FTC_REPLICAS_MAX &&
+		params->durability <= params->shard_parity + 1;
+}
+
 static FtcReason
 check_name(FtcSlice name)
 {
@@ -108,8 +127,7 @@ ftc_params_check(const FtcParams *params)
 		params->reorg_limit < 1 || params->reorg_limit > 1000000 ||
 		params->epoch_blocks < 1 || params->epoch_blocks > 1000000 ||
 		params->settle_blocks < 1 || params->settle_blocks > params->reorg_limit ||
-		params->replicas < 1 || params->replicas > FTC_REPLICAS_MAX ||
-		params->stored_quorum < 1 || params->stored_quorum > params->replicas ||
+		!are_copies(params) ||
 		params->governors < 1 || params->governors > FTC_SIGNERS_MAX ||
 		params->flags != 0 || params->name.len == 0)
 		return FTC_OUT_OF_RANGE;

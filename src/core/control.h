@@ -83,6 +83,10 @@ typedef struct FtcParams
 								 * available */
 	uint16_t	governors;		/* signatures a control needs */
 	uint16_t	flags;			/* none yet: 0 */
+	uint16_t	durability;		/* copies that make an entry safe */
+	uint8_t		shard_data;		/* shards that restore an old body; 0: whole
+								 * copies */
+	uint8_t		shard_parity;	/* more of them, that may be lost */
 	FtcSlice	name;			/* of the chain, for people */
 } FtcParams;
 

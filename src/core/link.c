@@ -46,7 +46,7 @@ ftc_message_decode(FtcMessage *message, FtcSlice bytes)
 		return FTC_BAD_LENGTH;
 	if (version != FTC_MESSAGE_VERSION)
 		return FTC_BAD_VERSION;
-	if (message->kind < FTC_MESSAGE_BLOCK || message->kind > FTC_MESSAGE_TOPIC)
+	if (message->kind < FTC_MESSAGE_BLOCK || message->kind > FTC_MESSAGE_KEPT)
 		return FTC_BAD_KIND;
 	if ((message->stream == FTC_STREAM_LEDGER) != (message->kind != FTC_MESSAGE_TOPIC))
 		return FTC_WRONG_LINK;

@@ -48,7 +48,11 @@ typedef enum FtcMessageKind
 								 * the owner's signature 64 */
 	FTC_MESSAGE_BUNDLE = 3,		/* reference: bundle digest; attachment: a
 								 * body of one bundle */
-	FTC_MESSAGE_TOPIC = 4		/* reference: topic.h; attachment: json */
+	FTC_MESSAGE_TOPIC = 4,		/* reference: topic.h; attachment: json */
+	FTC_MESSAGE_LOST = 5,		/* reference: block id || member || lost 1:
+								 * the sender's word on a copy; no attachment */
+	FTC_MESSAGE_KEPT = 6		/* reference: block id || member; attachment:
+								 * its word (word.h) and signature 64 */
 } FtcMessageKind;
 
 typedef struct FtcMessage

@@ -59,6 +59,7 @@
 	X(NO_QUORUM, "votes of no quorum") \
 	X(NO_OFFENCE, "no evidence of an offence") \
 	X(CONFLICTS_FINAL, "conflicts with a final block") \
+	X(TOO_FEW, "too few shards") \
 	/* links */ \
 	X(WRONG_LINK, "belongs to another link") \
 	X(WRONG_EPOCH, "wrong link epoch") \

@@ -247,3 +247,45 @@ ftc_ring_owners(const FtcRing *ring, uint64_t key, uint32_t r, uint32_t *owners)
 {
 	return ring->npoints == 0 ? 0 : ftc_ring_owners_at(ring, ftc_ring_lookup(ring, key), r, owners);
 }
+
+/* How many members and zones are left, counted up to r. */
+static void
+count_left(const FtcRing *ring, const uint8_t *gone, uint32_t r, uint32_t *members, uint32_t *zones)
+{
+	uint16_t	seen[FTC_REPLICAS_MAX];
+
+	*members = *zones = 0;
+	for (uint32_t i = 0; i < ring->nmembers && *zones < r; i++)
+	{
+		bool		is_new = true;
+
+		if (ring->members[i].weight == 0 || gone[i] != 0)
+			continue;
+		*members += *members < r;
+		for (uint32_t z = 0; z < *zones && is_new; z++)
+			is_new = seen[z] != ring->zone[i];
+		if (is_new)
+			seen[(*zones)++] = ring->zone[i];
+	}
+}
+
+uint32_t
+ftc_ring_owners_without(const FtcRing *ring, uint64_t key, uint32_t r, const uint8_t *gone, uint32_t *owners)
+{
+	uint32_t	point;
+	uint32_t	wanted;
+	uint32_t	zoned;
+	uint32_t	n = 0;
+
+	count_left(ring, gone, r < FTC_REPLICAS_MAX ? r : FTC_REPLICAS_MAX, &wanted, &zoned);
+	if (wanted == 0)
+		return 0;
+	point = ftc_ring_lookup(ring, key);
+	for (uint32_t at = point; n < zoned; at = at + 1 < ring->npoints ? at + 1 : 0)
+		if (gone[ring->owner[at]] == 0 && !is_taken(ring, owners, n, ring->owner[at], true))
+			owners[n++] = ring->owner[at];
+	for (uint32_t at = point; n < wanted; at = at + 1 < ring->npoints ? at + 1 : 0)
+		if (gone[ring->owner[at]] == 0 && !is_taken(ring, owners, n, ring->owner[at], false))
+			owners[n++] = ring->owner[at];
+	return n;
+}

@@ -75,6 +75,13 @@ extern uint32_t ftc_ring_lookup(const FtcRing *ring, uint64_t key);
  */
 extern uint32_t ftc_ring_owners(const FtcRing *ring, uint64_t key, uint32_t r, uint32_t *owners);
 
+/*
+ * The same as if some members had no weight: gone has a byte for each member, and
+ * another one than 0 for those.  What the others own they keep.
+ */
+extern uint32_t ftc_ring_owners_without(const FtcRing *ring, uint64_t key, uint32_t r, const uint8_t *gone,
+										uint32_t *owners);
+
 /* The same for the keys of the arc that ends in a point. */
 extern uint32_t ftc_ring_owners_at(const FtcRing *ring, uint32_t point, uint32_t r, uint32_t *owners);
 

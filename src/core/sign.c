@@ -26,6 +26,8 @@ static const char *const domain_tags[] = {
 	[FTC_DOMAIN_ACCOUNT] = "ftchain link account v1",
 	[FTC_DOMAIN_PRESENCE] = "ftchain presence v1",
 	[FTC_DOMAIN_VOTE] = "ftchain vote v1",
+	[FTC_DOMAIN_PROOF] = "ftchain proof v1",
+	[FTC_DOMAIN_KEPT] = "ftchain kept v1",
 };
 
 void

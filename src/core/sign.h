@@ -35,7 +35,9 @@ typedef enum FtcDomain
 	FTC_DOMAIN_STORED,			/* digest: the block id */
 	FTC_DOMAIN_ACCOUNT,			/* digest: a link's chain value */
 	FTC_DOMAIN_PRESENCE,		/* digest: see presence.h */
-	FTC_DOMAIN_VOTE				/* digest: see vote.h */
+	FTC_DOMAIN_VOTE,			/* digest: see vote.h */
+	FTC_DOMAIN_PROOF,			/* digest: see copy.h */
+	FTC_DOMAIN_KEPT				/* digest: SHA-256 of a word, see word.h */
 } FtcDomain;
 
 /* Feed the 32 bytes of a domain into bytes. */

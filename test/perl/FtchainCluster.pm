@@ -194,6 +194,26 @@ sub wait_until
 	return 0;
 }
 
+# The same, while the chain goes on: something is done twice a second meanwhile.
+# More often there would be more blocks than what is waited for can bear.
+sub wait_while
+{
+	my ($what, $seconds, $goes_on, $code) = @_;
+	my $last = 0;
+
+	return wait_until(
+		$what,
+		$seconds,
+		sub {
+			if (time() - $last >= 0.5)
+			{
+				$goes_on->();
+				$last = time();
+			}
+			return $code->();
+		});
+}
+
 # $node->wait_for(dbname, query, description [, wanted [, seconds]])
 #
 # A test: the query gives what is wanted ('t') within some seconds (60).  A
@@ -638,7 +658,7 @@ END
 sub tamper
 {
 	my ($self, @statements) = @_;
-	my @guarded = qw(entry bundle block block_bundle main_chain control epoch_state origin);
+	my @guarded = qw(entry bundle block block_bundle main_chain control epoch_state origin shard);
 	my $sql = join(
 		";\n",
 		'BEGIN',

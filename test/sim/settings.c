@@ -73,6 +73,7 @@ draw_chain(Settings *s, Random *r)
 	p->replicas = (uint16_t) random_between(r, 1, 5);
 	p->stored_quorum = p->replicas / 2 + 1;
 	p->governors = 1;
+	p->durability = 1;
 	p->name = ftc_slice("sim", 3);
 	s->hash_rate = (double) (UINT64_C(1) << effort) * (double) random_between(r, 5, 40) / 10 /
 		((double) p->spacing / (double) SECOND);

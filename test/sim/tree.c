@@ -107,13 +107,10 @@ put_incomplete(FtcTree *tree, const FtcNode *node)
 {
 	Member	   *m = member_of(tree);
 	uint32_t	block = known(m, &node->id);
-	uint32_t	parent = known(m, &node->prev);
 	Record	   *r = record_of(m, block);
 
 	r->incomplete = true;
 	r->since = m->world->now;
-	if (parent != NONE && record_of(m, parent)->incomplete)
-		r->since = record_of(m, parent)->since;
 	list_add(m->world, &m->incomplete, block);
 	see(m->world, SIGHT_INCOMPLETE);
 }
@@ -160,6 +157,20 @@ add_awaited(FtcHash *proposers, int n, const FtcHash *proposer)
 	return n + 1;
 }
 
+/* Since when it has waited for the body of its lowest incomplete block. */
+static uint64_t
+branch_since(Member *m, uint32_t block)
+{
+	uint32_t	parent = m->world->blocks[block].parent;
+
+	while (record_of(m, parent)->incomplete)
+	{
+		block = parent;
+		parent = m->world->blocks[block].parent;
+	}
+	return record_of(m, block)->since;
+}
+
 static int
 awaited(FtcTree *tree, const FtcU256 *work, uint64_t patience, FtcHash *proposers)
 {
@@ -173,7 +184,7 @@ awaited(FtcTree *tree, const FtcU256 *work, uint64_t patience, FtcHash *proposer
 	{
 		const Block *b = &w->blocks[m->incomplete.at[i]];
 
-		if (w->now - record_of(m, m->incomplete.at[i])->since < patience &&
+		if (w->now - branch_since(m, m->incomplete.at[i]) < patience &&
 			ftc_u256_compare(&b->tip.work, work) > 0)
 			n = add_awaited(proposers, n, &b->header.proposer);
 	}

@@ -84,6 +84,7 @@ foreach my $node (@nodes)
 	$delta->add_server($node);
 }
 $alpha->take_in($delta);
+my $late_from = $alpha->query('SELECT height FROM ftchain.status');
 $delta->query("CALL ftchain.add_peer('" . $_->name . "')") foreach $beta, $gamma;
 $_->query("CALL ftchain.add_peer('delta')") foreach $beta, $gamma;
 push @nodes, $delta;
@@ -109,5 +110,37 @@ $delta->append('2');
 FtchainCluster::converge('the rest goes on', 60, $alpha, $gamma, $delta);
 $_->holds_its_share($_->name . ' takes over its share', 90) foreach $alpha, $gamma, $delta;
 $_->is_clean foreach @nodes;
+
+# So does the one that came late; who comes after that hears of what it stored, older than itself as that was
+
+my $late = $delta->member;
+
+cmp_ok($alpha->query("SELECT count(*) FROM ftchain.replica r JOIN ftchain.blocks b ON b.id = r.block WHERE r.member = '$late' AND b.height < $late_from"),
+	'>', 0, 'the latecomer has stored what is older than itself');
+$alpha->query("SELECT ftchain.remove_member('main', '$late')");
+$_->comes_to('SELECT members = 2 FROM ftchain.status', 'the latecomer has left, says ' . $_->name) foreach $alpha, $gamma;
+
+my $epsilon = FtchainCluster->new_node('epsilon',
+	conf => [ "ftchain.databases = 'postgres'", "ftchain.seal_delay = '50ms'", "ftchain.heartbeat = '300ms'" ]);
+$epsilon->query('CREATE EXTENSION ftchain; SELECT ftchain.create_identity()');
+foreach my $node ($alpha, $gamma)
+{
+	$node->add_server($epsilon);
+	$epsilon->add_server($node);
+}
+$alpha->take_in($epsilon);
+$epsilon->query("CALL ftchain.add_peer('gamma')");
+$gamma->query("CALL ftchain.add_peer('epsilon')");
+FtchainCluster::converge('one that comes after that agrees', 60, $alpha, $gamma, $epsilon);
+foreach my $node ($alpha, $gamma)
+{
+	# each takes what the other knows
+	$node->query("SELECT * FROM ftchain.compare_copies('epsilon')");
+	$epsilon->comes_to(sprintf(q(SELECT sum(differences) FROM ftchain.compare_copies('%s')), $node->name),
+		'and knows of all copies that ' . $node->name . ' knows of', '0');
+}
+is( $epsilon->query("SELECT count(*) FROM ftchain.replica WHERE member = '$late'"),
+	$alpha->query("SELECT count(*) FROM ftchain.replica WHERE member = '$late'"),
+	'also of those of the one that has left');
 
 done_testing();

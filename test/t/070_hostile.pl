@@ -230,7 +230,7 @@ foreach my $case (
 		do { my $m = $good->{bytes}; substr($m, 84, 4) = pack('N', 0xffffffff); $m } ],
 	[ 'an unknown version', 'unknown version', next_message(version => 2)->{bytes} ],
 	[ 'kind 0', 'unknown kind', next_message(kind => 0)->{bytes} ],
-	[ 'kind 5', 'unknown kind', next_message(kind => 5)->{bytes} ],
+	[ 'kind 7', 'unknown kind', next_message(kind => 7)->{bytes} ],
 	[ 'a kind of another stream', 'belongs to another link', next_message(kind => 4)->{bytes} ],
 	[ 'another stream', 'belongs to another link', next_message(stream => 1)->{bytes} ],
 	[ 'epoch 0', 'value out of range', next_message(epoch => 0)->{bytes} ],

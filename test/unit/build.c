@@ -54,6 +54,7 @@ easy_params(void)
 	params.replicas = 3;
 	params.stored_quorum = 2;
 	params.governors = 2;
+	params.durability = 2;
 	params.name = text ("easy");
 
 	return params;

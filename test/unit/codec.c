@@ -19,6 +19,8 @@
 #include "ranges.h"
 #include "rules.h"
 #include "sha256.h"
+#include "shards.h"
+#include "word.h"
 #include "source.h"
 #include "topic.h"
 
@@ -772,6 +774,39 @@ file_decode(FtcSlice bytes, FtcWriter *again)
 	return faults == 0 ? FTC_OK : FTC_BAD_BODY;
 }
 
+static FtcReason
+shards_decode(FtcSlice bytes, FtcWriter *again)
+{
+	FtcShardsHead head;
+	uint8_t		written[FTC_SHARDS_HEAD_LEN];
+	FtcReason	reason = ftc_shards_head_decode(&head, bytes);
+
+	if (reason != FTC_OK)
+		return reason;
+	require(ftc_cut_check(&head.cut) == FTC_OK);
+	require(ftc_shard_len(&head.cut) * head.cut.data >= head.cut.len);
+	ftc_shards_head_encode(&head, written);
+	ftc_put_bytes(again, written, sizeof(written));
+	return FTC_OK;
+}
+
+static FtcReason
+word_decode(FtcSlice bytes, FtcWriter *again)
+{
+	FtcWord		word;
+	uint8_t		written[FTC_WORD_MAX];
+	FtcReason	reason = ftc_word_decode(&word, bytes);
+	FtcSlice	encoded;
+
+	if (reason != FTC_OK)
+		return reason;
+	require(word.number > 0 && word.shard < FTC_SHARDS_MAX);
+	require(word.shard < 0 ? word.head.len == 0 : word.head.len == FTC_SHARDS_HEAD_LEN);
+	encoded = ftc_word_encode(&word, written);
+	ftc_put_bytes(again, encoded.data, encoded.len);
+	return FTC_OK;
+}
+
 const TestCodec codec_header = {"header", header_decode};
 const TestCodec codec_entry = {"entry", entry_decode};
 const TestCodec codec_bundle = {"bundle", bundle_decode};
@@ -788,6 +823,8 @@ const TestCodec codec_topic = {"topic", topic_decode};
 const TestCodec codec_chunks = {"chunks", chunks_decode};
 const TestCodec codec_sacks = {"sacks", sacks_decode};
 const TestCodec codec_ranges = {"ranges", ranges_decode};
+const TestCodec codec_shards = {"shards", shards_decode};
+const TestCodec codec_word = {"word", word_decode};
 const TestCodec codec_frontier = {"frontier", frontier_decode};
 const TestCodec codec_tip = {"tip", tip_decode};
 const TestCodec codec_genesis = {"genesis", genesis_decode};

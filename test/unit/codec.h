@@ -48,6 +48,12 @@ extern const TestCodec codec_sacks;
 
 /* An answer about who stores what of node 0 of level 1. */
 extern const TestCodec codec_ranges;
+
+/* How a body is cut. */
+extern const TestCodec codec_shards;
+
+/* What a member keeps of it. */
+extern const TestCodec codec_word;
 extern const TestCodec codec_frontier;
 extern const TestCodec codec_tip;
 

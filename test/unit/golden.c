@@ -14,6 +14,8 @@
 #include "link.h"
 #include "ranges.h"
 #include "sha256.h"
+#include "shards.h"
+#include "word.h"
 #include "topic.h"
 #include "test_util.h"
 
@@ -237,6 +239,40 @@ give_message(const Golden *golden, const char *name, FtcMessageKind kind, uint64
 	return message;
 }
 
+/* All is gone; and a shard is kept beside the whole body. */
+static void
+give_words(const Golden *golden, const FtcHash *block, FtcSlice head)
+{
+	FtcWord		word = {.block = *block,.member = *block,.number = 1700000012000001,.shard = -1,.other = -1};
+	uint8_t		bytes[FTC_WORD_MAX];
+
+	give(golden, "word_gone", &codec_word, ftc_word_encode(&word, bytes));
+	word.number++;
+	word.whole = true;
+	word.shard = 5;
+	word.head = head;
+	give(golden, "word_kept", &codec_word, ftc_word_encode(&word, bytes));
+}
+
+static void
+give_shards(const Golden *golden, const FtcHash *block)
+{
+	FtcShardsHead head = {.cut = {.data = 4,.parity = 2,.len = golden->body->full.len},.block = *block};
+	uint8_t    *parity = keep(ftc_parity_len(&head.cut));
+	FtcSlice	shards[6];
+	FtcHash		digests[6];
+	uint8_t		bytes[FTC_SHARDS_HEAD_LEN];
+
+	ftc_shards_encode(&head.cut, golden->body->full.data, parity, keep(ftc_shards_scratch(&head.cut)), shards);
+	for (int i = 0; i < 6; i++)
+		digests[i] = ftc_shard_digest(shards[i]);
+	head.root = ftc_shards_root(&head.cut, digests);
+	ftc_shards_head_encode(&head, bytes);
+	give(golden, "shards", &codec_shards, ftc_slice(bytes, sizeof(bytes)));
+	give_hash(golden, "shard_last", digests[5]);
+	give_words(golden, block, ftc_slice(bytes, sizeof(bytes)));
+}
+
 static void
 give_sacks(const Golden *golden)
 {
@@ -306,6 +342,7 @@ give_link(const Golden *golden)
 	give_topic(golden);
 	give_sacks(golden);
 	give_ranges(golden);
+	give_shards(golden, &id);
 	give_hash(golden, "link_start", value);
 	message = give_message(golden, "message_block", FTC_MESSAGE_BLOCK, 1, of_hash(&id),
 						   block_bytes(&golden->block));

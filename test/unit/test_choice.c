@@ -117,10 +117,9 @@ put_incomplete(FtcTree *tree, const FtcNode *node)
 {
 	Forest	   *f = forest_of(tree);
 	Block	   *b = &f->blocks[find(f, &node->id)];
-	int			parent = find(f, &node->prev);
 
 	b->incomplete = true;
-	b->since = f->blocks[parent].incomplete ? f->blocks[parent].since : f->now;
+	b->since = f->now;
 }
 
 static void
@@ -149,6 +148,15 @@ restart_children(FtcTree *tree, const FtcHash *parent)
 			f->blocks[i].since = f->now;
 }
 
+/* Since when it has waited for the body of its lowest incomplete block. */
+static uint64_t
+branch_since(const Forest *f, int i)
+{
+	int			parent = find((Forest *) f, &f->blocks[i].node.prev);
+
+	return f->blocks[parent].incomplete ? branch_since(f, parent) : f->blocks[i].since;
+}
+
 static int
 awaited(FtcTree *tree, const FtcU256 *work, uint64_t patience, FtcHash *proposers)
 {
@@ -156,7 +164,7 @@ awaited(FtcTree *tree, const FtcU256 *work, uint64_t patience, FtcHash *proposer
 	int			n = 0;
 
 	for (int i = 0; i < f->n && n < FTC_AWAITED_MAX; i++)
-		if (f->blocks[i].incomplete && f->now - f->blocks[i].since < patience &&
+		if (f->blocks[i].incomplete && f->now - branch_since(f, i) < patience &&
 			ftc_u256_compare(&f->blocks[i].node.work, work) > 0)
 			proposers[n++] = f->blocks[i].node.proposer;
 	return n;
@@ -420,6 +428,33 @@ test_restart(void **state)
 	done(f);
 }
 
+/* As long as the bodies of a long branch come, one after the other, its end is waited for. */
+static void
+test_bodies_come(void **state)
+{
+	Forest	   *f = forest();
+	int			head = add(f, 0, 9, true);
+	int			first = add(f, 0, 1, false);
+	int			end = first;
+
+	(void) state;
+	while (f->n <= first + 4)
+		end = add(f, end, 3, false);
+	assert_int_equal(f->head, head);
+	for (int i = first; i < end; i++)
+	{
+		f->now += FTC_PATIENCE_US - 1;
+		assert_true(ftc_choice_is_catching_up(&f->tree, &f->blocks[f->head].node));
+		body_comes(f, i);
+		assert_true(ftc_choice_is_catching_up(&f->tree, &f->blocks[f->head].node));
+	}
+	f->now += FTC_PATIENCE_US;
+	assert_false(ftc_choice_is_catching_up(&f->tree, &f->blocks[f->head].node));
+	assert_true(body_comes(f, end));
+	assert_int_equal(f->head, end);
+	done(f);
+}
+
 static void
 test_limit(void **state)
 {
@@ -600,6 +635,7 @@ main(void)
 		test(test_withheld),
 		test(test_patience),
 		test(test_restart),
+		test(test_bodies_come),
 		test(test_limit),
 		test(test_walk_is_remembered),
 		test(test_broken),

@@ -163,13 +163,13 @@ test_layout_params(void **state)
 	FtcSlice	leaf = leaf_of(&control);
 
 	(void) state;
-	assert_int_equal(bytes.len, 72 + 5);
+	assert_int_equal(bytes.len, 76 + 5);
 	assert_memory_equal(bytes.data, "\0\0\0\1", 4);
 	assert_memory_equal(bytes.data + 4, "\0\0\0\0\0\x98\x96\x80\0\0\0\0\0\x0f\x42\x40", 16);
 	assert_memory_equal(bytes.data + 20, "\0\0\0\0\xd6\x93\xa4\0\0\0\0\0\x03\x93\x87\0", 16);
 	assert_memory_equal(bytes.data + 36, "\x20\x7f\xff\xff\0\0\0\x40\0\x10\0\0\0\1\0\0", 16);
 	assert_memory_equal(bytes.data + 52, "\0\0\0\x64\0\0\0\x0a\0\0\0\x05", 12);
-	assert_memory_equal(bytes.data + 64, "\0\3\0\2\0\2\0\0\4easy", 13);
+	assert_memory_equal(bytes.data + 64, "\0\3\0\2\0\2\0\0\0\2\0\0\4easy", 17);
 	assert_slice_equal(ftc_slice(leaf.data + HEAD, leaf.len - HEAD - 1), bytes);
 }
 
@@ -232,6 +232,9 @@ test_params_decode(void **state)
 	assert_int_equal(found.stored_quorum, params.stored_quorum);
 	assert_int_equal(found.governors, params.governors);
 	assert_int_equal(found.flags, params.flags);
+	assert_int_equal(found.durability, params.durability);
+	assert_int_equal(found.shard_data, params.shard_data);
+	assert_int_equal(found.shard_parity, params.shard_parity);
 	assert_slice_equal(found.name, params.name);
 }
 
@@ -559,6 +562,9 @@ static const Bounds param_bounds[] = {
 	{66, 2, 1, 3},				/* stored_quorum, up to replicas */
 	{68, 2, 1, FTC_SIGNERS_MAX},	/* governors */
 	{70, 2, 0, 0},				/* flags */
+	{72, 2, 1, 3},				/* durability, up to replicas */
+	{74, 1, 0, 0},				/* shard_data: none without shard_parity */
+	{75, 1, 0, 0},				/* shard_parity: none without shard_data */
 };
 
 static void
@@ -615,12 +621,40 @@ test_params_free_bounds(void **state)
 	check_params(&params, FTC_OK);
 	params.settle_blocks = params.reorg_limit = 1000000;
 	check_params(&params, FTC_OK);
-	params.stored_quorum = params.replicas = 1;
+	params.stored_quorum = params.replicas = params.durability = 1;
 	check_params(&params, FTC_OK);
 	params.stored_quorum = params.replicas = 100;
 	check_params(&params, FTC_OK);
 	params.stored_quorum = params.replicas = 101;
 	check_params(&params, FTC_OUT_OF_RANGE);
+}
+
+/* Shards: some of each, as many as there are owners at most, and safe enough. */
+static void
+test_params_shards(void **state)
+{
+	static const struct
+	{
+		uint8_t		data;
+		uint8_t		parity;
+		uint16_t	durability;
+		FtcReason	reason;
+	}			cases[] = {
+		{0, 0, 3, FTC_OK}, {1, 1, 2, FTC_OK}, {4, 2, 3, FTC_OK}, {4, 2, 4, FTC_OUT_OF_RANGE},
+		{4, 1, 3, FTC_OUT_OF_RANGE}, {0, 1, 1, FTC_OUT_OF_RANGE}, {4, 0, 1, FTC_OUT_OF_RANGE},
+		{98, 2, 3, FTC_OK}, {99, 2, 3, FTC_OUT_OF_RANGE}, {255, 255, 1, FTC_OUT_OF_RANGE},
+	};
+
+	(void) state;
+	for (size_t i = 0; i < lengthof(cases); i++)
+	{
+		FtcParams	params = easy_params();
+
+		params.shard_data = cases[i].data;
+		params.shard_parity = cases[i].parity;
+		params.durability = cases[i].durability;
+		check_params(&params, cases[i].durability <= params.replicas ? cases[i].reason : FTC_OUT_OF_RANGE);
+	}
 }
 
 static void
@@ -694,6 +728,7 @@ main(void)
 		test(test_digest),
 		test(test_params_bounds),
 		test(test_params_free_bounds),
+		test(test_params_shards),
 		test(test_params_consensus),
 		test(test_params_name),
 	};

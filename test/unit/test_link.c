@@ -81,7 +81,7 @@ test_decode(void **state)
 static void
 test_mutations(void **state)
 {
-	for (int kind = FTC_MESSAGE_BLOCK; kind <= FTC_MESSAGE_TOPIC; kind++)
+	for (int kind = FTC_MESSAGE_BLOCK; kind <= FTC_MESSAGE_KEPT; kind++)
 	{
 		FtcMessage	message = some_message((FtcMessageKind) kind);
 		FtcSlice	bytes = encoded(&message);
@@ -111,7 +111,7 @@ test_refused(void **state)
 	check_reason(&codec_message, with_byte(bytes, 0, 0), FTC_BAD_VERSION);
 	check_reason(&codec_message, with_byte(bytes, 0, 2), FTC_BAD_VERSION);
 	check_reason(&codec_message, with_byte(bytes, 1, 0), FTC_BAD_KIND);
-	for (int kind = FTC_MESSAGE_TOPIC + 1; kind < 256; kind++)
+	for (int kind = FTC_MESSAGE_KEPT + 1; kind < 256; kind++)
 		check_reason(&codec_message, with_byte(bytes, 1, (uint8_t) kind), FTC_BAD_KIND);
 	check_reason(&codec_message, with_be(bytes, 2, 1, 2), FTC_WRONG_LINK);
 	check_reason(&codec_message, with_be(bytes, 2, 0x100, 2), FTC_WRONG_LINK);

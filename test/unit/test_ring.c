@@ -422,6 +422,56 @@ test_fewer_members(void **state)
 	assert_in_range(moved, 20000 / 11, 20000 / 6);
 }
 
+/*
+ * Members that are gone for a while: as if they had no weight; and who is left
+ * keeps what it owns, where zones do not force anything else.
+ */
+static void
+test_without(void **state)
+{
+	TestRandom	random = random_from(9);
+
+	(void) state;
+	for (int i = 0; i < 60; i++)
+	{
+		uint32_t	n = 1 + (uint32_t) random_below(&random, 12);
+		uint32_t	r = (uint32_t) random_below(&random, 6);
+		FtcRingMember *members = random_members(&random, n, 3, 1 + (uint32_t) random_below(&random, 5));
+		FtcRingMember *others = keep((n + 1) * sizeof(*others));
+		uint8_t    *gone = keep(n);
+		FtcRing    *ring = ring_of(members, n);
+		FtcRing    *rest;
+
+		memcpy(others, members, n * sizeof(*others));
+		for (uint32_t j = 0; j < n; j++)
+		{
+			gone[j] = (uint8_t) (random_below(&random, 3) == 0);
+			others[j].weight = gone[j] != 0 ? 0 : others[j].weight;
+		}
+		rest = ring_of(others, n);
+		for (int j = 0; j < 50; j++)
+		{
+			uint64_t	key = random_u64(&random);
+			uint32_t	all[16];
+			uint32_t	expected[16];
+			uint32_t	found[16];
+			uint32_t	nall = ftc_ring_owners(ring, key, r, all);
+			uint32_t	nexpected = ftc_ring_owners(rest, key, r, expected);
+
+			assert_int_equal(ftc_ring_owners_without(ring, key, r, gone, found), nexpected);
+			assert_memory_equal(found, expected, nexpected * sizeof(*found));
+			for (uint32_t k = 0; k < nall && rest->nzones >= r; k++)
+			{
+				bool		kept = gone[all[k]] != 0;
+
+				for (uint32_t m = 0; m < nexpected && !kept; m++)
+					kept = found[m] == all[k];
+				assert_true(kept);
+			}
+		}
+	}
+}
+
 /* Shares are as the weights, within a sixth. */
 static void
 test_shares(void **state)
@@ -584,6 +634,7 @@ main(void)
 		test(test_owners_few),
 		test(test_more_weight),
 		test(test_fewer_members),
+		test(test_without),
 		test(test_shares),
 		test(test_table),
 		test(test_large),

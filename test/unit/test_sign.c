@@ -14,7 +14,7 @@
 #include "sha256.h"
 #include "sign.h"
 
-#define DOMAINS (FTC_DOMAIN_PRESENCE + 1)
+#define DOMAINS (FTC_DOMAIN_KEPT + 1)
 
 static void
 test_wycheproof(void **state)
@@ -71,7 +71,8 @@ test_domains(void **state)
 	static const char *const tags[DOMAINS] = {
 		"ftchain member id v1", "ftchain link v1", "ftchain message v1", "ftchain block v1",
 		"ftchain bundle v1", "ftchain control v1", "ftchain possession v1",
-		"ftchain stored v1", "ftchain link account v1", "ftchain presence v1"
+		"ftchain stored v1", "ftchain link account v1", "ftchain presence v1",
+		"ftchain vote v1", "ftchain proof v1", "ftchain kept v1"
 	};
 
 	(void) state;

@@ -170,7 +170,7 @@ test_cut_reasons(void **state)
 {
 	FtcState	some = state_of(1, 1);
 	FtcSlice	bytes = encoded(&some);
-	size_t		voters = 2 + 10 + 77;	/* where their leaf begins */
+	size_t		voters = 2 + 10 + 81;	/* where their leaf begins */
 
 	(void) state;
 	for (size_t len = 0; len < bytes.len; len++)
