@@ -21,6 +21,7 @@
 #include "copies.h"
 #include "datum.h"
 #include "failpoint.h"
+#include "hint.h"
 #include "identity.h"
 #include "inbox.h"
 #include "json.h"
@@ -772,7 +773,7 @@ typedef struct Looked
 	int64		height;			/* up to which it was said what is here */
 } Looked;
 
-static Looked looked[64];
+static HTAB *looked = NULL;
 
 /* There may be millions. */
 static uint64
@@ -814,7 +815,7 @@ ftc_inbox_want_missing(const FtcChain *chain)
 {
 	FtcState   *current = ftc_branch_current_state(chain->id);
 	FtcHash		root = ftc_state_root(current);
-	Looked	   *last = &looked[chain->id % lengthof(looked)];
+	Looked	   *last = ftc_hint(&looked, "ftchain wanted", sizeof(int32), sizeof(Looked), &chain->id);
 	uint64		relief = ftc_relief_version(chain, current);
 	uint64		n;
 	FtcHash    *blocks;
@@ -825,7 +826,7 @@ ftc_inbox_want_missing(const FtcChain *chain)
 	 * only a change of the members, or one that is out, changes what should
 	 * be here
 	 */
-	if (last->chain == chain->id && ftc_hash_equal(&last->state, &root) && last->relief == relief)
+	if (ftc_hash_equal(&last->state, &root) && last->relief == relief)
 		return want_lost(chain, current);
 	n = ftc_run(&main_without_body, Int32GetDatum(chain->id));
 	blocks = palloc_extended(Max(n, 1) * sizeof(FtcHash), MCXT_ALLOC_HUGE);
@@ -835,9 +836,10 @@ ftc_inbox_want_missing(const FtcChain *chain)
 		blocks[i] = ftc_hash_value(i, 0);
 		heights[i] = DatumGetInt64(ftc_value(i, 1));
 	}
+	if (n > 0)
+		ftc_chain_lock(chain->id);
 	for (uint64 i = 0; i < n; i++)
 		wanted += want_if_holder(chain, current, &blocks[i], heights[i]);
-	last->chain = chain->id;
 	last->state = root;
 	last->relief = relief;
 	last->height = 0;
@@ -847,13 +849,13 @@ ftc_inbox_want_missing(const FtcChain *chain)
 bool
 ftc_inbox_state_held(const FtcChain *chain)
 {
-	Looked	   *last = &looked[chain->id % lengthof(looked)];
+	Looked	   *last = ftc_hint(&looked, "ftchain wanted", sizeof(int32), sizeof(Looked), &chain->id);
 	FtcState   *current;
 	FtcIdentity self;
 	FtcHash    *blocks;
 	uint64		n;
 
-	if (last->chain != chain->id || last->height > ftc_store_main_height(chain->id) || !ftc_identity_load(&self))
+	if (last->height > ftc_store_main_height(chain->id) || !ftc_identity_load(&self))
 		return false;
 	ftc_chain_lock(chain->id);
 	current = ftc_branch_current_state(chain->id);

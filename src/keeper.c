@@ -522,7 +522,6 @@ tidy_part(void *arg)
 				break;
 			case TIDY_PROOFS:
 				ftc_proofs_prune();
-				ftc_shards_prune();
 				break;
 			case TIDY_OUTBOX:
 				foreach(cell, ftc_chain_list())

@@ -20,6 +20,7 @@
 #include "branch.h"
 #include "datum.h"
 #include "guc.h"
+#include "hint.h"
 #include "identity.h"
 #include "inbox.h"
 #include "keys.h"
@@ -222,26 +223,23 @@ static FtcStmt loss_prune = {
 /* Where the round through the copies of a member is; a hint. */
 typedef struct Round
 {
-	int32		chain;
-	FtcHash		member;
+	struct
+	{
+		int32		chain;
+		FtcHash		member;
+	}			key;
 	int64		height;
 	uint32		turn;
 } Round;
 
-static Round rounds[64];
+static HTAB *rounds = NULL;
 
 static Round *
 round_of(int32 chain, const FtcHash *member)
 {
-	Round	   *r = &rounds[(chain + member->b[0] + member->b[1]) % lengthof(rounds)];
+	Round		r = {.key = {.chain = chain,.member = *member}};
 
-	if (r->chain != chain || !ftc_hash_equal(&r->member, member))
-	{
-		memset(r, 0, sizeof(*r));
-		r->chain = chain;
-		r->member = *member;
-	}
-	return r;
+	return ftc_hint(&rounds, "ftchain challenged", sizeof(r.key), sizeof(r), &r.key);
 }
 
 static void

@@ -26,6 +26,7 @@
 #include "core/merkle.h"
 #include "datum.h"
 #include "guc.h"
+#include "hint.h"
 #include "identity.h"
 #include "inbox.h"
 #include "memory.h"
@@ -230,13 +231,26 @@ static FtcStmt wanted_drop_kept = {
 	.argtypes = {INT4OID},
 };
 
-/* What never became enough to restore anything. */
-static FtcStmt parts_prune = {
-	.sql = "DELETE FROM ftchain.shard WHERE NOT kept AND stored < now() - interval '1 day'",
+/* Of bodies that are not wanted any more: they have come by another way, or did not become enough in time. */
+static FtcStmt parts_useless = {
+	.sql = "SELECT FROM ftchain.shard s WHERE s.chain = $1 AND NOT s.kept"
+	" AND NOT EXISTS (SELECT FROM ftchain.wanted w WHERE w.block = s.block) LIMIT 1",
+	.nargs = 1,
+	.argtypes = {INT4OID},
 };
 
-static FtcStmt wanted_prune = {
-	.sql = "DELETE FROM ftchain.wanted_shard WHERE NOT kept AND since < now() - interval '1 day'",
+static FtcStmt parts_drop_useless = {
+	.sql = "DELETE FROM ftchain.shard s WHERE s.chain = $1 AND NOT s.kept"
+	" AND NOT EXISTS (SELECT FROM ftchain.wanted w WHERE w.block = s.block)",
+	.nargs = 1,
+	.argtypes = {INT4OID},
+};
+
+static FtcStmt wanted_drop_useless = {
+	.sql = "DELETE FROM ftchain.wanted_shard s WHERE s.chain = $1 AND NOT s.kept"
+	" AND NOT EXISTS (SELECT FROM ftchain.wanted w WHERE w.block = s.block)",
+	.nargs = 1,
+	.argtypes = {INT4OID},
 };
 
 static FtcStmt wanted_get = {
@@ -310,7 +324,7 @@ typedef struct Looked
 								 * yet */
 } Looked;
 
-static Looked looked[64];
+static HTAB *looked = NULL;
 
 /* ----------------------------------------------------------------
  *		Making them
@@ -1106,27 +1120,15 @@ ftc_shards_make_wanted(const FtcChain *chain)
 		look_at_all(&t, ftc_run(&wanted_with_body, Int32GetDatum(chain->id)));
 }
 
-void
-ftc_shards_prune(void)
-{
-	ftc_store_write(&parts_prune, NULL, NULL);
-	ftc_run(&wanted_prune, 0);
-}
-
 bool
 ftc_shards_turn(const FtcChain *chain)
 {
-	Looked	   *last = &looked[chain->id % lengthof(looked)];
+	Looked	   *last = ftc_hint(&looked, "ftchain sharded", sizeof(int32), sizeof(Looked), &chain->id);
 	uint64		now = ftc_clock_steady();
 	Turn		t;
 	int64		end;
 	int64		to;
 
-	if (last->chain != chain->id)
-		*last = (Looked)
-	{
-		.chain = chain->id
-	};
 	if (last->since == 0)
 		last->since = now;
 	if (!begin_turn(&t, chain))
@@ -1171,6 +1173,16 @@ ftc_shards_want_parts(const FtcChain *chain, const FtcHash *block)
 		want_parts(chain, block, (int64) stored.header.height, false);
 }
 
+static void
+drop_useless_parts(const FtcChain *chain)
+{
+	if (ftc_run(&parts_useless, Int32GetDatum(chain->id)) == 0)
+		return;
+	ftc_chain_lock(chain->id);
+	ftc_store_write(&parts_drop_useless, FTC_ARGS(Int32GetDatum(chain->id)), NULL);
+	ftc_run(&wanted_drop_useless, Int32GetDatum(chain->id));
+}
+
 void
 ftc_shards_restore_wanted(const FtcChain *chain)
 {
@@ -1180,6 +1192,7 @@ ftc_shards_restore_wanted(const FtcChain *chain)
 	bool		late[RESTORED_AT_ONCE];
 	uint64		n;
 
+	drop_useless_parts(chain);
 	if (!ftc_identity_load(&self))
 		return;
 	n = ftc_run(&to_restore, Int32GetDatum(chain->id), ftc_hash_datum(&self.member));

@@ -77,7 +77,4 @@ extern bool ftc_shards_turn(const FtcChain *chain);
 extern void ftc_shards_restore_wanted(const FtcChain *chain);
 extern void ftc_shards_make_wanted(const FtcChain *chain);
 
-/* Parts that never became enough go. */
-extern void ftc_shards_prune(void);
-
 #endif							/* FTC_SHARDING_H */

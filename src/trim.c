@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "datum.h"
 #include "guc.h"
+#include "hint.h"
 #include "identity.h"
 #include "place.h"
 #include "proofs.h"
@@ -100,7 +101,7 @@ typedef struct Looked
 								 * yet */
 } Looked;
 
-static Looked looked[64];
+static HTAB *looked = NULL;
 
 typedef struct Trim
 {
@@ -278,17 +279,12 @@ look_from(Trim *t, int64 from, int64 to)
 bool
 ftc_trim(const FtcChain *chain)
 {
-	Looked	   *last = &looked[chain->id % lengthof(looked)];
+	Looked	   *last = ftc_hint(&looked, "ftchain trimmed", sizeof(int32), sizeof(Looked), &chain->id);
 	Trim		t = {.chain = chain};
 	uint64		now = ftc_clock_steady();
 	int64		from;
 	int64		end;
 
-	if (last->chain != chain->id)
-		*last = (Looked)
-	{
-		.chain = chain->id
-	};
 	if (last->since == 0)
 		last->since = now;
 	ftc_chain_lock(chain->id);

@@ -370,6 +370,7 @@ CREATE TABLE ftchain.shard (
     PRIMARY KEY (block, head, number)
 );
 CREATE INDEX shard_kept ON ftchain.shard (chain) WHERE kept;
+CREATE INDEX shard_part ON ftchain.shard (chain) WHERE NOT kept;
 COMMENT ON TABLE ftchain.shard IS 'shards of bodies that this database keeps, and parts of bodies that are being restored';
 COMMENT ON COLUMN ftchain.shard.block IS 'block id';
 COMMENT ON COLUMN ftchain.shard.number IS 'number of the shard, from 0';
