@@ -127,12 +127,14 @@ $gamma->is_clean('and it is right');
 
 my $toast = q((SELECT reltoastrelid FROM pg_class WHERE oid = 'ftchain.chunk'::regclass));
 $gamma->query('CREATE EXTENSION pg_surgery');
-$bodies->set_all(mode => 'pass', rate => 3_000_000);
+# so slowly that it is still under way when it is damaged
+$bodies->set_all(mode => 'pass', rate => 500_000);
 $large = $bodies->append_and_wait($alpha, $beta, 9);
 FtchainBodies::under_way($gamma, 1_000_000, 'yet another one is under way');
 $gamma->tamper("DO \$\$ DECLARE t regclass = $toast; ids tid[]; BEGIN
 	EXECUTE format('SELECT array_agg(ctid) FROM (SELECT ctid FROM %s ORDER BY ctid LIMIT 1) x', t) INTO ids;
 	PERFORM heap_force_kill(t, ids); END \$\$");
+$bodies->set_all(mode => 'pass', rate => 3_000_000);
 $bodies->comes($gamma, $large, 'damaged on its way, it comes all the same');
 like($gamma->log_since, qr/missing chunk number|unexpected chunk number/, 'the damage was met');
 FtchainBodies::nothing_left($gamma, 'nothing is left of that either');
