@@ -53,14 +53,14 @@ static FtcStmt cached_get = {
 	.argtypes = {BYTEAOID},
 };
 
-/* Those that are here, and too much, from the one asked for last on; a shard is made of some before they go. */
+/* Those that are here, and too much, from the one asked for last on; a shard is made of some before they go.  In any order: some may have to stay. */
 static FtcStmt cached_sizes = {
 	.sql = "SELECT t.block, t.height FROM (SELECT c.block, c.chain, m.height, c.asked, sum(s.bytes) OVER (ORDER BY c.asked DESC, c.block) AS upto"
 	" FROM ftchain.cached_body c JOIN ftchain.main_chain m ON m.block = c.block,"
 	" LATERAL (SELECT sum(u.bytes) AS bytes, bool_and(u.ids IS NOT NULL) AS held FROM ftchain.block_bundle b"
 	" JOIN ftchain.bundle u ON u.id = b.bundle WHERE b.block = c.block) s WHERE s.held) t"
 	" WHERE t.chain = $1 AND t.upto > $2"
-	" AND NOT EXISTS (SELECT FROM ftchain.wanted_shard w WHERE w.block = t.block AND w.kept) ORDER BY t.asked LIMIT 100",
+	" AND NOT EXISTS (SELECT FROM ftchain.wanted_shard w WHERE w.block = t.block AND w.kept) ORDER BY random() LIMIT 100",
 	.nargs = 2,
 	.argtypes = {INT4OID, INT8OID},
 };
@@ -240,9 +240,6 @@ let_go(Cache *cache, const FtcHash *block, int64 height)
 		 ftc_trim_is_proved_somewhere(cache->chain, cache->state, block, height, &cache->asking) &&
 		 ftc_trim_drop(cache->chain, cache->state, block) > 0))
 		ftc_run(&cached_drop, ftc_hash_datum(block));
-	else
-		/* the others have their turn first */
-		ftc_run(&cached_put, ftc_hash_datum(block), Int32GetDatum(cache->chain->id));
 }
 
 static void

@@ -129,12 +129,16 @@ ftc_trim_is_member_proved(const FtcChain *chain, const FtcHash *block, int64 hei
 				ftc_slice_datum(head)) == 0)
 		return false;
 	asking->waits = true;
-	/* each try is dear */
+
+	/*
+	 * each try with the body is dear, and without it, only if there is an
+	 * answer
+	 */
 	if (asking->drawn >= DRAWN_AT_ONCE || ftc_proofs_is_drawn(block, member, shard, head))
 		return false;
-	asking->drawn++;
-	if (!ftc_proofs_draw_for(chain, block, height, member, shard, head) && !ftc_store_has_body(block) &&
-		!ftc_reading_wants(block) && asking->wanted++ < WANTED_AT_ONCE)
+	if (ftc_proofs_draw_for(chain, block, height, member, shard, head) || ftc_store_has_body(block))
+		asking->drawn++;
+	else if (!ftc_reading_wants(block) && asking->wanted++ < WANTED_AT_ONCE)
 		/* only who has the body can judge */
 		ftc_reading_want(chain, block);
 	return false;
@@ -196,19 +200,31 @@ ftc_trim_is_proved_somewhere(const FtcChain *chain, const FtcState *state, const
 	uint32		keepers[FTC_SHARDS_MAX];
 	int32		stated[FTC_SHARDS_MAX];
 	FtcSlice	heads[FTC_SHARDS_MAX];
+	bool		seen[FTC_SHARDS_MAX] = {false};
+	FtcIdentity self;
+	bool		somebody = ftc_identity_load(&self);
 	uint32	   *owners;
 	uint32		n = ftc_place_owners(state, block, &owners);
 	uint32		whole = 0;
 	uint32		shards = 0;
 
+	/* the copy that is to go is none of those that stay */
 	for (uint32 i = 0; i < n; i++)
-		whole += ftc_trim_is_member_proved(chain, block, height, &state->members[owners[i]].id, -1, ftc_slice(NULL, 0), asking);
+		whole += !(somebody && ftc_hash_equal(&state->members[owners[i]].id, &self.member)) &&
+			ftc_trim_is_member_proved(chain, block, height, &state->members[owners[i]].id, -1, ftc_slice(NULL, 0), asking);
 	if (whole > 0)
 		return true;
 	n = ftc_shards_owners(chain, state, block, keepers, stated, heads);
 	for (uint32 i = 0; i < n; i++)
-		shards += stated[i] >= 0 &&
-			ftc_trim_is_member_proved(chain, block, height, &state->members[keepers[i]].id, stated[i], heads[i], asking);
+	{
+		int32		number = stated[i];
+
+		if (number < 0 || number >= FTC_SHARDS_MAX || seen[number] ||
+			!ftc_trim_is_member_proved(chain, block, height, &state->members[keepers[i]].id, number, heads[i], asking))
+			continue;
+		seen[number] = true;
+		shards++;
+	}
 	return n > 0 && shards > state->params.shard_data;
 }
 
