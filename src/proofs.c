@@ -43,9 +43,10 @@ PG_FUNCTION_INFO_V1(ftchain_prove);
 PG_FUNCTION_INFO_V1(ftchain_peer_prove);
 
 #define HEIGHTS_AT_ONCE 1000	/* looked at for a copy to challenge */
-#define KEPT_MOST 16			/* challenges of each copy of a body that goes */
-#define KEPT_PER_BYTES 1024		/* one more: they must not take more room than
-								 * the body did */
+#define KEPT_LEAST 4			/* challenges of each copy of a body that goes */
+#define KEPT_MOST 16
+#define KEPT_PER_BYTES 1024		/* one more: they are not to take much more
+								 * room than the body did */
 #define ASK_LEAST_MS 100		/* between two tries, also where none are
 								 * drawn at intervals */
 
@@ -419,7 +420,7 @@ keep_challenges(const FtcHash *block, const FtcHash *member, int32 shard, FtcSli
 static int
 how_many(size_t len)
 {
-	return (int) Min(KEPT_MOST, 1 + len / KEPT_PER_BYTES);
+	return (int) Min(KEPT_MOST, KEPT_LEAST + len / KEPT_PER_BYTES);
 }
 
 void

@@ -21,12 +21,10 @@
 #include "utils/timestamp.h"
 
 #include "branch.h"
-#include "clock.h"
 #include "core/copy.h"
 #include "core/merkle.h"
 #include "datum.h"
 #include "guc.h"
-#include "hint.h"
 #include "identity.h"
 #include "inbox.h"
 #include "memory.h"
@@ -39,18 +37,16 @@
 #include "store.h"
 #include "trim.h"
 #include "wake.h"
+#include "window.h"
 #include "words.h"
 
 PG_FUNCTION_INFO_V1(ftchain_peer_shard);
 
-#define HEIGHTS_AT_ONCE 100
 #define MADE_AT_ONCE 20
 #define WANTED_AT_ONCE 20
 #define RESTORED_AT_ONCE 10
 #define UNDER_WAY_MOST 100		/* shards that a chain waits for */
 #define BYTES_AT_ONCE (8 * 1024 * 1024) /* of bodies that are cut */
-#define STAYS_US (30 * USECS_PER_SEC)	/* at the same heights, while answers
-										 * come */
 #define NO_BODY "its shards make no body of the block"
 
 static FtcStmt shard_get = {
@@ -315,16 +311,7 @@ static FtcStmt traffic_add = {
 	.argtypes = {INT4OID, TEXTOID, INT8OID},
 };
 
-/* How far each chain was looked through; a hint. */
-typedef struct Looked
-{
-	int32		chain;
-	int64		height;
-	uint64		since;			/* it looks at these heights; 0: it has not
-								 * yet */
-} Looked;
-
-static HTAB *looked = NULL;
+static HTAB *windows = NULL;
 
 /* ----------------------------------------------------------------
  *		Making them
@@ -1086,29 +1073,12 @@ begin_turn(Turn *t, const FtcChain *chain)
 	return true;
 }
 
-static void
-look_at_all(Turn *t, uint64 n)
+/* What is made or wanted at a time is bounded: the rest is for the next turn. */
+static bool
+look_at_next(void *arg, const FtcHash *block, int64 height)
 {
-	FtcHash    *blocks = palloc(Max(n, 1) * sizeof(FtcHash));
-	int64	   *heights = palloc(Max(n, 1) * sizeof(int64));
-
-	for (uint64 i = 0; i < n; i++)
-	{
-		heights[i] = DatumGetInt64(ftc_value(i, 0));
-		blocks[i] = ftc_hash_value(i, 1);
-	}
-
-	/*
-	 * what is made or wanted at a time is bounded: the rest is for the next
-	 * turn
-	 */
-	for (uint64 i = 0; i < n && !has_done_much(t); i++)
-	{
-		MemoryContext outer = ftc_nest();
-
-		look_at(t, &blocks[i], heights[i]);
-		ftc_unnest(outer);
-	}
+	look_at(arg, block, height);
+	return !has_done_much(arg);
 }
 
 void
@@ -1117,20 +1087,17 @@ ftc_shards_make_wanted(const FtcChain *chain)
 	Turn		t;
 
 	if (ftc_run(&wanted_with_body, Int32GetDatum(chain->id)) > 0 && begin_turn(&t, chain))
-		look_at_all(&t, ftc_run(&wanted_with_body, Int32GetDatum(chain->id)));
+		ftc_window_each(ftc_run(&wanted_with_body, Int32GetDatum(chain->id)), look_at_next, &t);
 }
 
 bool
 ftc_shards_turn(const FtcChain *chain)
 {
-	Looked	   *last = ftc_hint(&looked, "ftchain sharded", sizeof(int32), sizeof(Looked), &chain->id);
-	uint64		now = ftc_clock_steady();
+	FtcWindow  *window = ftc_window(&windows, "ftchain sharded", chain->id);
 	Turn		t;
+	FtcWindowDone done;
 	int64		end;
-	int64		to;
 
-	if (last->since == 0)
-		last->since = now;
 	if (!begin_turn(&t, chain))
 		return false;
 	if (!has_shards(t.state))
@@ -1140,21 +1107,15 @@ ftc_shards_turn(const FtcChain *chain)
 			return false;
 	}
 	end = ftc_store_main_height(chain->id) - t.state->params.settle_blocks;
-	to = Min(last->height + HEIGHTS_AT_ONCE, end);
-	look_at_all(&t, ftc_run(&old_blocks, Int32GetDatum(chain->id), Int64GetDatum(last->height), Int64GetDatum(to),
-							Float8GetDatum(ftc_guc_shard_after)));
+	ftc_window_each(ftc_run(&old_blocks, Int32GetDatum(chain->id), Int64GetDatum(window->height),
+							Int64GetDatum(Min(window->height + FTC_WINDOW_HEIGHTS, end)),
+							Float8GetDatum(ftc_guc_shard_after)), look_at_next, &t);
 	if (t.asking.drawn > 0)
 		ftc_wake_at_commit(FTC_WAKE_COURIER);
-	if (t.made > 0 || t.wanted > 0)
-		last->since = now;
-	if (has_done_much(&t))
-		return true;
-	/* answers, and shards that are under way, are waited for here */
-	if ((t.asking.waits || t.under_way >= UNDER_WAY_MOST) && now - last->since < STAYS_US)
-		return true;
-	last->height = to < end ? to : 0;
-	last->since = 0;
-	return last->height > 0 || t.made > 0 || t.wanted > 0;
+	done.much = has_done_much(&t);
+	done.any = t.made > 0 || t.wanted > 0;
+	done.waits = t.asking.waits || t.under_way >= UNDER_WAY_MOST;
+	return ftc_window_next(window, end, done);
 }
 
 /* ----------------------------------------------------------------

@@ -15,10 +15,8 @@
 #include "utils/timestamp.h"
 
 #include "branch.h"
-#include "clock.h"
 #include "datum.h"
 #include "guc.h"
-#include "hint.h"
 #include "identity.h"
 #include "place.h"
 #include "proofs.h"
@@ -30,15 +28,13 @@
 #include "store.h"
 #include "trim.h"
 #include "wake.h"
+#include "window.h"
 #include "words.h"
 
-#define HEIGHTS_AT_ONCE 100
 #define TRIMMED_AT_ONCE 20
 #define DRAWN_AT_ONCE 20
 #define WANTED_AT_ONCE 5		/* bodies to draw challenges from */
 #define BYTES_AT_ONCE (8 * 1024 * 1024)
-#define STAYS_US (30 * USECS_PER_SEC)	/* at the same heights, while answers
-										 * come */
 #define PROOF_COUNTS_FOR "1 h"
 
 static FtcStmt held_bodies = {
@@ -92,16 +88,7 @@ static FtcStmt is_shared = {
 	.argtypes = {BYTEAOID},
 };
 
-/* How far each chain was looked through; a hint. */
-typedef struct Looked
-{
-	int32		chain;
-	int64		height;
-	uint64		since;			/* it looks at these heights; 0: it has not
-								 * yet */
-} Looked;
-
-static HTAB *looked = NULL;
+static HTAB *windows = NULL;
 
 typedef struct Trim
 {
@@ -251,58 +238,36 @@ ftc_trim_drop(const FtcChain *chain, const FtcState *state, const FtcHash *block
 	return body.len;
 }
 
-static void
-look_at(Trim *t, const FtcHash *block, int64 height)
-{
-	MemoryContext outer;
-	size_t		bytes;
-
-	if (ftc_relief_is_holder(t->chain, t->state, block, &t->self.member))
-		return;
-	outer = ftc_nest();
-	if (ftc_trim_is_proved(t->chain, t->state, block, height, &t->asking) &&
-		(bytes = ftc_trim_drop(t->chain, t->state, block)) > 0)
-	{
-		t->trimmed++;
-		t->bytes += bytes;
-	}
-	ftc_unnest(outer);
-}
-
 static bool
 has_done_much(const Trim *t)
 {
 	return t->trimmed >= TRIMMED_AT_ONCE || t->bytes >= BYTES_AT_ONCE;
 }
 
-static void
-look_from(Trim *t, int64 from, int64 to)
+static bool
+look_at(void *arg, const FtcHash *block, int64 height)
 {
-	uint64		n = ftc_run(&held_bodies, Int32GetDatum(t->chain->id), Int64GetDatum(from), Int64GetDatum(to),
-							Float8GetDatum(ftc_guc_trim_after));
-	FtcHash    *blocks = palloc(Max(n, 1) * sizeof(FtcHash));
-	int64	   *heights = palloc(Max(n, 1) * sizeof(int64));
+	Trim	   *t = arg;
+	size_t		bytes;
 
-	for (uint64 i = 0; i < n; i++)
+	if (!ftc_relief_is_holder(t->chain, t->state, block, &t->self.member) &&
+		ftc_trim_is_proved(t->chain, t->state, block, height, &t->asking) &&
+		(bytes = ftc_trim_drop(t->chain, t->state, block)) > 0)
 	{
-		heights[i] = DatumGetInt64(ftc_value(i, 0));
-		blocks[i] = ftc_hash_value(i, 1);
+		t->trimmed++;
+		t->bytes += bytes;
 	}
-	for (uint64 i = 0; i < n && !has_done_much(t); i++)
-		look_at(t, &blocks[i], heights[i]);
+	return !has_done_much(t);
 }
 
 bool
 ftc_trim(const FtcChain *chain)
 {
-	Looked	   *last = ftc_hint(&looked, "ftchain trimmed", sizeof(int32), sizeof(Looked), &chain->id);
+	FtcWindow  *window = ftc_window(&windows, "ftchain trimmed", chain->id);
 	Trim		t = {.chain = chain};
-	uint64		now = ftc_clock_steady();
-	int64		from;
+	FtcWindowDone done;
 	int64		end;
 
-	if (last->since == 0)
-		last->since = now;
 	ftc_chain_lock(chain->id);
 	t.state = ftc_branch_current_state(chain->id);
 	/* who is none has joined to listen, and keeps what it has */
@@ -310,22 +275,13 @@ ftc_trim(const FtcChain *chain)
 		return false;
 	/* what may still give way is carried by whoever has it */
 	end = ftc_store_main_height(chain->id) - t.state->params.settle_blocks;
-	from = last->height;
-	look_from(&t, from, Min(from + HEIGHTS_AT_ONCE, end));
+	ftc_window_each(ftc_run(&held_bodies, Int32GetDatum(chain->id), Int64GetDatum(window->height),
+							Int64GetDatum(Min(window->height + FTC_WINDOW_HEIGHTS, end)),
+							Float8GetDatum(ftc_guc_trim_after)), look_at, &t);
 	if (t.asking.drawn > 0)
 		ftc_wake_at_commit(FTC_WAKE_COURIER);
-	if (t.trimmed > 0)
-		last->since = now;
-	if (has_done_much(&t))
-		return true;
-
-	/*
-	 * proofs do not count for long: answers are waited for here, and not
-	 * until all other heights were looked at
-	 */
-	if (t.asking.waits && now - last->since < STAYS_US)
-		return true;
-	last->height = from + HEIGHTS_AT_ONCE < end ? from + HEIGHTS_AT_ONCE : 0;
-	last->since = 0;
-	return last->height > 0 || t.trimmed > 0;
+	done.much = has_done_much(&t);
+	done.any = t.trimmed > 0;
+	done.waits = t.asking.waits;
+	return ftc_window_next(window, end, done);
 }
