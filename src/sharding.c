@@ -1098,6 +1098,8 @@ ftc_shards_turn(const FtcChain *chain)
 	FtcWindowDone done;
 	int64		end;
 
+	if (ftc_window_rests(window))
+		return true;
 	if (!begin_turn(&t, chain))
 		return false;
 	if (!has_shards(t.state))

@@ -268,6 +268,8 @@ ftc_trim(const FtcChain *chain)
 	FtcWindowDone done;
 	int64		end;
 
+	if (ftc_window_rests(window))
+		return true;
 	ftc_chain_lock(chain->id);
 	t.state = ftc_branch_current_state(chain->id);
 	/* who is none has joined to listen, and keeps what it has */

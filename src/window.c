@@ -15,15 +15,23 @@
 #include "window.h"
 
 #define STAYS_US (30 * USECS_PER_SEC)
+#define RESTS 5					/* times as long as it looks */
 
 FtcWindow *
 ftc_window(HTAB **windows, const char *name, int32 chain)
 {
 	FtcWindow  *window = ftc_hint(windows, name, sizeof(int32), sizeof(FtcWindow), &chain);
 
+	window->began = ftc_clock_steady();
 	if (window->since == 0)
-		window->since = ftc_clock_steady();
+		window->since = window->began;
 	return window;
+}
+
+bool
+ftc_window_rests(const FtcWindow *window)
+{
+	return window->began < window->again_at;
 }
 
 void
@@ -54,8 +62,13 @@ ftc_window_next(FtcWindow *window, int64 end, FtcWindowDone done)
 
 	if (done.any)
 		window->since = now;
-	if (done.much || (done.waits && now - window->since < STAYS_US))
+	if (done.much)
 		return true;
+	if (done.waits && now - window->since < STAYS_US)
+	{
+		window->again_at = now + RESTS * (now - window->began);
+		return true;
+	}
 	window->height = window->height + FTC_WINDOW_HEIGHTS < end ? window->height + FTC_WINDOW_HEIGHTS : 0;
 	window->since = 0;
 	return window->height > 0 || done.any;

@@ -21,10 +21,18 @@ typedef struct FtcWindow
 	int32		chain;
 	int64		height;
 	uint64		since;			/* something was last done there */
+	uint64		began;			/* the look at it */
+	uint64		again_at;		/* not before that, while answers come */
 } FtcWindow;
 
-/* The one of a chain, of those by that name; at the genesis block at first. */
+/* The one of a chain, of those by that name; at the genesis block at first.  A look at it begins. */
 extern FtcWindow *ftc_window(HTAB **windows, const char *name, int32 chain);
+
+/*
+ * Is there nothing to look at yet?  Answers are waited for five times as long as
+ * it takes to look for them, so that this costs a sixth of a processor at most.
+ */
+extern bool ftc_window_rests(const FtcWindow *window);
 
 /* Look at blocks, whose heights and ids are the result at hand, until that says that it was enough. */
 typedef bool (*FtcWindowLook) (void *arg, const FtcHash *block, int64 height);
