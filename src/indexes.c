@@ -50,6 +50,11 @@ typedef struct CheckedIndex
 	ExprState  *predicate;
 	ScanKeyData keys[INDEX_MAX_KEYS];
 	IndexScanDesc scan;
+	bool		repeats;		/* many rows may have the same key */
+	bool		scanning;		/* for the key below */
+	Datum		key[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+	MemoryContext context;		/* that the key is in */
 	bool		damaged;		/* said already */
 } CheckedIndex;
 
@@ -128,6 +133,8 @@ open_indexes(Check *c)
 		index->info = BuildIndexInfo(index->relation);
 		index->predicate = ExecPrepareQual(index->info->ii_Predicate, c->estate);
 		make_keys(index);
+		index->repeats = index->relation->rd_rel->relam == BTREE_AM_OID && !index->relation->rd_index->indisunique;
+		index->context = AllocSetContextCreate(CurrentMemoryContext, "ftchain key", ALLOCSET_SMALL_SIZES);
 		c->nindexes++;
 	}
 }
@@ -174,8 +181,45 @@ key_of(Check *c, CheckedIndex *index, TupleTableSlot *slot, Datum *values, bool 
  * ----------------------------------------------------------------
  */
 
+static Form_pg_attribute
+key_attribute(const CheckedIndex *index, int i)
+{
+	return TupleDescAttr(RelationGetDescr(index->relation), i);
+}
+
 static bool
-shows_row(Check *c, CheckedIndex *index, Datum *values, bool *nulls)
+is_same_key(const CheckedIndex *index, const Datum *values, const bool *nulls)
+{
+	for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(index->relation); i++)
+	{
+		Form_pg_attribute attribute = key_attribute(index, i);
+
+		if (nulls[i] != index->nulls[i] ||
+			(!nulls[i] && !datum_image_eq(values[i], index->key[i], attribute->attbyval, attribute->attlen)))
+			return false;
+	}
+	return true;
+}
+
+static void
+keep_key(CheckedIndex *index, const Datum *values, const bool *nulls)
+{
+	MemoryContext outer;
+
+	MemoryContextReset(index->context);
+	outer = MemoryContextSwitchTo(index->context);
+	for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(index->relation); i++)
+	{
+		Form_pg_attribute attribute = key_attribute(index, i);
+
+		index->nulls[i] = nulls[i];
+		index->key[i] = nulls[i] ? (Datum) 0 : datumCopy(values[i], attribute->attbyval, attribute->attlen);
+	}
+	MemoryContextSwitchTo(outer);
+}
+
+static void
+scan_for(CheckedIndex *index, const Datum *values, const bool *nulls)
 {
 	int			n = IndexRelationGetNumberOfKeyAttributes(index->relation);
 
@@ -185,10 +229,36 @@ shows_row(Check *c, CheckedIndex *index, Datum *values, bool *nulls)
 		index->keys[i].sk_flags = nulls[i] ? SK_ISNULL | SK_SEARCHNULL : 0;
 	}
 	index_rescan(index->scan, index->keys, n, NULL, 0);
+}
+
+static bool
+is_ahead(Check *c, CheckedIndex *index)
+{
 	while (index_getnext_slot(index->scan, ForwardScanDirection, c->shown))
 		if (ItemPointerEquals(&c->shown->tts_tid, &c->slot->tts_tid))
 			return true;
 	return false;
+}
+
+/*
+ * Rows of one key stand in an index in the order they have in the table.  So those
+ * of a transaction that has appended thousands are met one after the other, and
+ * not looked for from the first of them each time.
+ */
+static bool
+shows_row(Check *c, CheckedIndex *index, const Datum *values, const bool *nulls)
+{
+	if (!index->repeats)
+	{
+		scan_for(index, values, nulls);
+		return is_ahead(c, index);
+	}
+	if (index->scanning && is_same_key(index, values, nulls) && is_ahead(c, index))
+		return true;
+	keep_key(index, values, nulls);
+	scan_for(index, index->key, index->nulls);
+	index->scanning = is_ahead(c, index);
+	return index->scanning;
 }
 
 static void
@@ -219,8 +289,11 @@ check_pages(Check *c, BlockNumber from, BlockNumber to)
 	ItemPointerSet(&first, from, FirstOffsetNumber);
 	ItemPointerSet(&last, to, MaxOffsetNumber);
 	for (int i = 0; i < c->nindexes; i++)
+	{
 		c->indexes[i].scan = index_beginscan(c->table, c->indexes[i].relation, GetActiveSnapshot(),
 											 IndexRelationGetNumberOfKeyAttributes(c->indexes[i].relation), 0);
+		c->indexes[i].scanning = false;
+	}
 	scan = table_beginscan_tidrange(c->table, GetActiveSnapshot(), &first, &last);
 	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, c->slot))
 	{
@@ -280,7 +353,7 @@ is_under_its_key(Check *c, CheckedIndex *index, IndexScanDesc scan)
 		return false;
 	for (int i = 0; i < IndexRelationGetNumberOfKeyAttributes(index->relation); i++)
 	{
-		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(index->relation), i);
+		Form_pg_attribute attribute = key_attribute(index, i);
 		bool		isnull;
 		Datum		value = index_getattr(scan->xs_itup, i + 1, scan->xs_itupdesc, &isnull);
 
