@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -39,6 +40,7 @@ struct FtcInsertion
 	MemoryContext context;		/* of what the rows of a batch point to */
 	bool		simple;			/* one row, and nobody watches */
 	int			options;		/* of the table's access method */
+	BulkInsertState bulk;		/* many rows go through a ring of few buffers */
 	int			capacity;		/* rows in a batch */
 	int			n;				/* in the batch */
 	Size		bytes;
@@ -113,6 +115,7 @@ ftc_insertion_begin(Relation table, int64 rows, bool alone)
 	need_right(table);
 	in->table = table;
 	in->options = alone ? TABLE_INSERT_SKIP_FSM : 0;
+	in->bulk = alone && rows >= BATCH_ROWS ? GetBulkInsertState() : NULL;
 	open_result(in);
 	in->simple = most == 1 && !has_row_triggers(in->result);
 	in->capacity = is_one_by_one(in->result) ? 1 : most;
@@ -152,7 +155,7 @@ put_batch(FtcInsertion *in)
 	if (in->n == 0)
 		return;
 	outer = MemoryContextSwitchTo(in->context);
-	table_multi_insert(in->table, in->slots, in->n, GetCurrentCommandId(true), in->options, NULL);
+	table_multi_insert(in->table, in->slots, in->n, GetCurrentCommandId(true), in->options, in->bulk);
 	MemoryContextSwitchTo(outer);
 	for (int i = 0; i < in->n; i++)
 	{
@@ -208,6 +211,8 @@ ftc_insertion_end(FtcInsertion *in)
 	ExecCloseIndices(in->result);
 	for (int i = 0; i < in->capacity && in->slots[i] != NULL; i++)
 		ExecDropSingleTupleTableSlot(in->slots[i]);
+	if (in->bulk != NULL)
+		FreeBulkInsertState(in->bulk);
 	if (!in->simple)
 		MemoryContextDelete(in->context);
 	ExecResetTupleTable(in->estate->es_tupleTable, false);

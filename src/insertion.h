@@ -18,7 +18,8 @@ extern void ftc_insertion_check(Relation table, const Oid *types, int n);
 /*
  * Into a table that is open, with a RowExclusiveLock; the end closes it.  rows:
  * how many are to come, about.  alone: nobody else puts many there just now, so
- * free space need not be looked for.
+ * free space need not be looked for, and many are not to drive all else out of the
+ * server's buffers.
  */
 extern FtcInsertion *ftc_insertion_begin(Relation table, int64 rows, bool alone);
 
