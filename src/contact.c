@@ -382,7 +382,6 @@ list_peers(void *arg)
 
 #define AIM_US ((uint64) 250 * 1000)	/* that what is under way may take */
 #define BODIES_MAX 4			/* asked for at a time, of one peer */
-#define CALLS_AIM 8				/* with messages, under way at a time */
 #define BLOCKS_AT_ONCE 200
 
 static uint64
@@ -409,17 +408,27 @@ ftc_contact_may_ask(const FtcContact *c)
 	return ftc_contact_count(c, FTC_ASKED_BODY) < BODIES_MAX;
 }
 
-/*
- * Twice the time, as answers to messages wait behind bodies, too.  But not all of it
- * in one call: the peer holds the chain's lock while it takes one.
- */
+/* Twice the time, as answers to messages wait behind bodies, too. */
+static uint64
+budget_up(const FtcContact *c)
+{
+	return ftc_pace_budget(&c->up, 2 * AIM_US);
+}
+
 uint64
 ftc_contact_room(const FtcContact *c)
 {
-	uint64		budget = ftc_pace_budget(&c->up, 2 * AIM_US);
+	uint64		budget = budget_up(c);
 	uint64		sent = bytes_sent(c);
 
-	return sent < budget ? Min(budget - sent, Max(budget / CALLS_AIM, FTC_PACE_MIN)) : 0;
+	return sent < budget ? budget - sent : 0;
+}
+
+/* Not all of it in one call: the peer holds the chain's lock while it takes one. */
+uint64
+ftc_contact_share(const FtcContact *c)
+{
+	return Max(budget_up(c) / FTC_PEER_CALLS_MAX, FTC_PACE_MIN);
 }
 
 int

@@ -181,12 +181,13 @@ extern int	ftc_contact_count(const FtcContact *c, FtcAskedKind kind);
 /*
  * How much may be under way, so that what is small does not wait long: bytes of a
  * body, and blocks, to ask for at a time, and whether for more bodies now; and bytes of
- * messages to send now, 0 if none.
+ * messages to send now, 0 if none, and to send in one call.
  */
 extern uint64 ftc_contact_chunk(const FtcContact *c);
 extern int	ftc_contact_blocks(const FtcContact *c);	/* for the line at hand */
 extern bool ftc_contact_may_ask(const FtcContact *c);
 extern uint64 ftc_contact_room(const FtcContact *c);
+extern uint64 ftc_contact_share(const FtcContact *c);
 
 /* The line of a chain or of a stream; find: NULL if there is none yet. */
 extern FtcLine *ftc_line_find(const FtcContact *c, int32 chain);

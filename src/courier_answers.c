@@ -103,7 +103,7 @@ ftc_courier_route(const FtcContact *c, const FtcIdentity *self)
 	const FtcLine *line = c->call.line;
 	FtcRoute	route = {
 		.self = self->member,.member = c->peer.member,.stream = line->stream,.protocol = c->protocol,
-		.most = ftc_contact_room(c)
+		.room = ftc_contact_room(c),.share = ftc_contact_share(c)
 	};
 
 	if (line->stream == FTC_STREAM_LEDGER)

@@ -125,7 +125,7 @@ call_receive(FtcContact *c, const FtcIdentity *self)
 	FtcRoute	route = ftc_courier_route(c, self);
 	FtcOutgoing out;
 
-	if (route.most == 0 || !ftc_sending_next(&c->call.line->out, &route, &out))
+	if (route.room == 0 || !ftc_sending_next(&c->call.line->out, &route, &out))
 		return false;
 	FTC_FAILPOINT("send-before-call");
 	ftc_peer_arg_bytes(&args, ftc_slice(route.genesis.b, FTC_HASH_LEN));

@@ -294,7 +294,7 @@ outbox_attach(const FtcRoute *route, FtcMessage *messages, int n)
 
 	for (int i = 0; i < n; i++)
 		blocks += messages[i].kind == FTC_MESSAGE_BLOCK;
-	room = blocks > BODIES_PUSHED ? 0 : Min(BODY_PUSHED_MAX, route->most / 2);
+	room = blocks > BODIES_PUSHED ? 0 : Min(BODY_PUSHED_MAX, route->room / 2);
 	for (int i = 0; i < n; i++)
 		switch (messages[i].kind)
 		{

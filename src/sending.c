@@ -367,7 +367,7 @@ ftc_sending_next(FtcOutLink *link, const FtcRoute *route, FtcOutgoing *out)
 	if (is_overtaken(link, route) || is_behind(link, route, &log) ||
 		!ftc_sender_next(sender, &log, ftc_clock_steady(), &grant))
 		return false;
-	grant.bytes = Min(grant.bytes, route->most);
+	grant.bytes = Min(grant.bytes, Min(route->room, route->share));
 	messages = palloc(MESSAGES_MAX * sizeof(FtcMessage));
 	n = read_messages(route, sender, &grant, messages);
 	if (n == 0 || !value_at(&arg, sender->end.epoch, sender->base, grant.first, &out->before))

@@ -25,7 +25,8 @@ typedef struct FtcRoute
 	FtcHash		genesis;		/* of the chain; zero: none */
 	FtcHash		self;
 	FtcHash		member;
-	uint64		most;			/* bytes of messages in a call, but for a
+	uint64		room;			/* bytes that may go now */
+	uint64		share;			/* bytes of messages in a call, but for a
 								 * single one */
 } FtcRoute;
 
